@@ -1,0 +1,1 @@
+//! The schema: which records a cluster's objects own. (skeleton)
