@@ -38,7 +38,7 @@ pub struct Port {
 
 /// What `spec.type` and `spec.clusterIP` make of a Service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum ServiceType {
     /// ClusterIP, NodePort or LoadBalancer with cluster IPs.
     ClusterIp,
     /// `clusterIP: None`.
@@ -53,7 +53,7 @@ pub struct Service {
     /// Where it is.
     pub key: ServiceKey,
     /// What it is.
-    pub kind: Kind,
+    pub service_type: ServiceType,
     /// `spec.clusterIPs`, the primary first; empty while none is assigned.
     pub cluster_ips: Vec<IpAddr>,
     /// `spec.ports`.
@@ -91,4 +91,37 @@ pub struct Namespace {
     pub name: Arc<str>,
     /// `metadata.labels`
     pub labels: BTreeMap<Box<str>, Box<str>>,
+}
+
+/// A kind of object that is followed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Kind {
+    /// v1 Service
+    Service,
+    /// discovery.k8s.io/v1 EndpointSlice
+    EndpointSlice,
+    /// v1 Namespace, metadata only
+    Namespace,
+}
+
+/// An object, trimmed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Object {
+    /// v1 Service
+    Service(Service),
+    /// discovery.k8s.io/v1 EndpointSlice
+    EndpointSlice(EndpointSlice),
+    /// v1 Namespace
+    Namespace(Namespace),
+}
+
+/// An object's kind, namespace (empty for a Namespace) and name.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ObjectKey {
+    /// The kind.
+    pub kind: Kind,
+    /// `metadata.namespace`
+    pub namespace: Arc<str>,
+    /// `metadata.name`
+    pub name: Arc<str>,
 }

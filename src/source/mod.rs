@@ -1,1 +1,6 @@
-//! (skeleton)
+//! Sources: follow a Kubernetes API, a folder of manifests or master files,
+//! and publish the zones they imply. (skeleton)
+
+mod event;
+
+pub use event::Event;
