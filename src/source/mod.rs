@@ -2,5 +2,7 @@
 //! and publish the zones they imply. (skeleton)
 
 mod event;
+mod watch;
 
 pub use event::Event;
+pub use watch::{RESCAN, Watch};
