@@ -5,12 +5,14 @@ pub mod master;
 mod record;
 mod serial;
 mod text;
+mod types;
 mod zones;
 
 use hickory_proto::rr::{Name, RecordType};
 
 pub use record::{Rdata, Record};
 pub use serial::Serial;
+pub use text::{dump, name_to_text};
 pub use zones::{State, ZoneSlot, Zones};
 
 /// The contents of one zone.
