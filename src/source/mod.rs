@@ -2,5 +2,7 @@
 //! and publish the zones they imply. (skeleton)
 
 mod event;
+mod writer;
 
 pub use event::Event;
+pub use writer::{Relist, write};
