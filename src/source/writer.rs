@@ -45,25 +45,17 @@ const MANY: usize = 1024;
 const LARGE: usize = 64;
 
 /// Asks the followers of one cluster to list a kind again.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Relist {
-    services: Notify,
-    slices: Notify,
-    namespaces: Notify,
+    services: Arc<Notify>,
+    slices: Arc<Notify>,
+    namespaces: Arc<Notify>,
 }
 
 impl Relist {
-    /// Asks for a complete list of `kind`; a follower that is busy finds it later.
-    pub fn ask(&self, kind: Kind) {
-        self.of(kind).notify_one();
-    }
-
-    /// Waits until a list of `kind` is asked for; each time it is, one waiter goes on.
-    pub async fn asked(&self, kind: Kind) {
-        self.of(kind).notified().await;
-    }
-
-    fn of(&self, kind: Kind) -> &Notify {
+    /// What the follower of `kind` waits for; if it is busy when asked, it finds that later.
+    #[must_use]
+    pub fn of(&self, kind: Kind) -> &Arc<Notify> {
         match kind {
             Kind::Service => &self.services,
             Kind::EndpointSlice => &self.slices,
@@ -78,7 +70,7 @@ impl Relist {
 pub async fn write(
     zones: Vec<ClusterZone>,
     mut events: mpsc::Receiver<Event>,
-    relist: Arc<Relist>,
+    relist: Relist,
     published: Arc<Published>,
     metrics: ClusterMetrics,
 ) {
@@ -242,7 +234,7 @@ impl Writer {
             self.metrics.set_services(&first.verdicts.counts(self.cluster.service_count()));
         }
         if !versions.is_empty() {
-            self.published.replace(&versions);
+            self.published.replace(versions);
             self.metrics.published(started.elapsed());
             self.metrics.programmed(arrived.elapsed());
         }
@@ -259,8 +251,12 @@ impl WrittenZone {
         let next = match self.zone.clone() {
             None => self.build(cluster, hint),
             Some(zone) => {
-                let subtrees = touched.iter().filter_map(|key| self.subtree(cluster, key)).collect();
-                zone.derive(subtrees, zone.serial().next(hint))
+                let subtrees = touched.iter().filter_map(|key| self.subtree(cluster, key));
+                let derived = zone.derive(subtrees, zone.serial().next(hint));
+                for (root, error) in derived.refused {
+                    error!(zone = %zone.apex(), %root, %error, "what is at and below the name stays as it was");
+                }
+                derived.zone
             }
         };
         let next = Arc::new(next?);
@@ -362,7 +358,7 @@ impl Doubts {
         for (kind, doubt) in &mut self.0 {
             if matches!(doubt, Doubt::Waiting(until) if *until <= now) {
                 *doubt = Doubt::Asked;
-                relist.ask(*kind);
+                relist.of(*kind).notify_one();
             }
         }
     }
