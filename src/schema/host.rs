@@ -81,9 +81,8 @@ pub(super) fn of_endpoints<'a>(
 
 /// Leaves out what would make an RRset larger than `limit`, the same hosts in A, AAAA and SRV.
 ///
-/// Hosts are taken in turns, one with an IPv6 address and one with IPv4 only,
-/// each in the order of their labels: a family must not lose all of its
-/// addresses because the other one has filled the SRV records.
+/// They stay in the order of their labels, but are taken in turns, one with an IPv6 address and one with
+/// IPv4 only: a family must not lose all of its addresses because the other one has filled the SRV records.
 pub(super) fn limit(hosts: Vec<Host>, limit: usize, reasons: &mut Vec<Reason>) -> Vec<Host> {
     let (v6, v4): (Vec<Host>, Vec<Host>) =
         hosts.into_iter().partition(|host| host.addresses.iter().any(IpAddr::is_ipv6));
@@ -102,6 +101,7 @@ pub(super) fn limit(hosts: Vec<Host>, limit: usize, reasons: &mut Vec<Reason>) -
             taken.push(host);
         }
     }
+    taken.sort_by(|one, other| one.label.cmp(&other.label));
     taken
 }
 

@@ -3,6 +3,8 @@
 
 mod api;
 mod event;
+#[cfg(test)]
+mod tables;
 mod translate;
 mod watch;
 mod writer;
