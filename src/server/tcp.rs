@@ -113,12 +113,15 @@ impl Server {
                 }
                 Err(error) if is_of_one_connection(&error) => {}
                 Err(error) => {
-                    if !failing {
-                        warn!(%error, "no connection can be accepted; the oldest idle ones are closed");
+                    // Without a descriptor accept fails also when nobody waits.
+                    if sys::is_readable(&listener) {
+                        if !failing {
+                            warn!(%error, "no connection can be accepted; the longest idle ones are closed");
+                        }
+                        failing = true;
+                        self.seats.free_oldest();
                     }
-                    failing = true;
-                    self.seats.free_oldest();
-                    // The connection that could not be accepted still waits: without a rest we would spin.
+                    // What waits goes on waiting: without a rest we would spin.
                     time::sleep(PAUSE).await;
                 }
             }
