@@ -1,6 +1,8 @@
 //! Sources: follow a Kubernetes API, a folder of manifests or master files,
 //! and publish the zones they imply. (skeleton)
 
+mod api;
 mod event;
+mod translate;
 
 pub use event::Event;
