@@ -26,6 +26,9 @@ const BOUND: Duration = Duration::from_secs(20);
 
 const LOOPBACK: &str = "[::1]:0";
 
+/// Where no port is taken by another test's clients.
+const OWN: &str = "127.0.0.53:0";
+
 const ZONE: &str = "
 $ORIGIN c1.k8s.ooo.
 @       3600  SOA   ns.c1.k8s.ooo. hostmaster.c1.k8s.ooo. 1 14400 3600 1209600 30
@@ -44,18 +47,22 @@ struct Server {
 
 impl Server {
     fn start(addresses: &[&str]) -> Self {
+        Self::try_start(addresses).expect("loopback")
+    }
+
+    fn try_start(addresses: &[&str]) -> Result<Self, ListenError> {
         Self::start_with(addresses, Served::default())
     }
 
-    fn start_with(addresses: &[&str], served: Served) -> Self {
+    fn start_with(addresses: &[&str], served: Served) -> Result<Self, ListenError> {
         let runtime = Runtime::new().expect("a runtime");
         let inside = runtime.enter();
-        let listeners = Listeners::bind(&parse(addresses)).expect("loopback");
+        let listeners = Listeners::bind(&parse(addresses))?;
         let addresses = listeners.addresses().to_vec();
         let stop = CancellationToken::new();
         let serving = runtime.spawn(serve(listeners, served, &stop));
         drop(inside);
-        Self { addresses, stop, serving, runtime }
+        Ok(Self { addresses, stop, serving, runtime })
     }
 
     fn udp(&self) -> UdpSocket {
@@ -120,8 +127,8 @@ fn pipelined(ids: Range<u16>) -> Vec<u8> {
 }
 
 fn udp_client(server: SocketAddr) -> UdpSocket {
-    let any = if server.is_ipv6() { Ipv6Addr::UNSPECIFIED.into() } else { Ipv4Addr::UNSPECIFIED.into() };
-    let socket = UdpSocket::bind(SocketAddr::new(any, 0)).expect("a socket");
+    let own = if server.is_ipv6() { Ipv6Addr::LOCALHOST.into() } else { Ipv4Addr::LOCALHOST.into() };
+    let socket = UdpSocket::bind(SocketAddr::new(own, 0)).expect("a socket");
     socket.set_read_timeout(Some(BOUND)).unwrap();
     // Connected: only what comes from the address asked is received.
     socket.connect(server).expect("a route");
@@ -171,7 +178,7 @@ fn assert_closed(mut stream: &TcpStream) {
 
 #[test]
 fn udp_and_tcp_give_the_same_answers() {
-    let server = Server::start_with(&[LOOPBACK], served(ZONE));
+    let server = Server::start_with(&[LOOPBACK], served(ZONE)).expect("loopback");
     let (udp, tcp) = (server.udp(), server.tcp());
     for (qname, qtype) in [
         ("web.c1.k8s.ooo.", RecordType::AAAA),
@@ -200,13 +207,22 @@ fn port_0_becomes_one_port_for_udp_and_tcp() {
 
 #[test]
 fn ipv6_and_ipv4_wildcards_share_a_port() {
-    let v6 = Server::start(&["[::]:0"]);
-    let port = v6.addresses[0].port();
-    let v4 = Server::start(&[&format!("0.0.0.0:{port}")]);
-    assert_eq!(v4.addresses[0].port(), port);
+    // A port that IPv6 gives may be taken on IPv4: it is somebody's client.
+    let (port, server) = (0..16)
+        .find_map(|_| {
+            let port = Server::start(&["[::]:0"]).addresses[0].port();
+            Some((port, Server::try_start(&[&format!("[::]:{port}"), &format!("0.0.0.0:{port}")]).ok()?))
+        })
+        .expect("a port that both have");
+    assert_eq!(server.addresses, parse(&[&format!("[::]:{port}"), &format!("0.0.0.0:{port}")]));
     assert_eq!(id_of(&ask_tcp(&tcp_client((Ipv4Addr::LOCALHOST, port).into()), &any_query(1))), 1);
-    drop(v4);
-    TcpStream::connect((Ipv4Addr::LOCALHOST, port)).expect_err("the IPv6 socket is V6ONLY");
+    assert_eq!(id_of(&ask_tcp(&tcp_client((Ipv6Addr::LOCALHOST, port).into()), &any_query(2))), 2);
+}
+
+#[test]
+fn ipv6_sockets_take_no_ipv4() {
+    let server = Server::start(&["[::]:0"]);
+    TcpStream::connect((Ipv4Addr::LOCALHOST, server.addresses[0].port())).expect_err("V6ONLY");
 }
 
 #[test]
@@ -218,17 +234,11 @@ fn every_worker_answers() {
     }
 }
 
-fn bind_error(address: SocketAddr) -> ListenError {
-    let runtime = Runtime::new().unwrap();
-    let _inside = runtime.enter();
-    Listeners::bind(&[address]).expect_err("taken")
-}
-
 #[test]
 fn a_second_server_on_an_address_is_an_error() {
     let server = Server::start(&[LOOPBACK]);
     let address = server.addresses[0];
-    let error = bind_error(address);
+    let error = Server::try_start(&[&address.to_string()]).err().expect("taken");
     assert_eq!((error.address, error.transport), (address, "tcp"));
     assert_eq!(error.to_string(), format!("could not listen on {address}/tcp"));
     assert_eq!(error.source.kind(), io::ErrorKind::AddrInUse);
@@ -236,14 +246,13 @@ fn a_second_server_on_an_address_is_an_error() {
 
 #[test]
 fn a_udp_port_that_another_program_shares_is_an_error() {
-    let other = socket2::Socket::new(socket2::Domain::IPV6, socket2::Type::DGRAM, None).unwrap();
+    let other = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::DGRAM, None).unwrap();
     other.set_reuse_port(true).unwrap();
-    other.bind(&LOOPBACK.parse::<SocketAddr>().unwrap().into()).unwrap();
+    other.bind(&OWN.parse::<SocketAddr>().unwrap().into()).unwrap();
     let address = other.local_addr().unwrap().as_socket().unwrap();
-    let error = bind_error(address);
+    let error = Server::try_start(&[&address.to_string()]).err().expect("taken");
     assert_eq!((error.address, error.transport), (address, "udp"));
-    // Nothing is left open.
-    TcpListener::bind(address).expect("the TCP port is free again");
+    TcpListener::bind(address).expect("nothing is left open");
 }
 
 #[test]
@@ -280,8 +289,9 @@ fn a_reply_leaves_from_the_ipv6_address_asked() {
 #[ignore = "run by the test above in a network namespace"]
 fn child_with_several_addresses() {
     let server = Server::start(&["[::]:0"]);
-    for address in ["2001:db8::1", "2001:db8::2", "::1"] {
-        let client = UdpSocket::bind("[::]:0").unwrap();
+    for address in ["2001:db8::1", "2001:db8::2"] {
+        // Without PKTINFO the reply to one's own address would leave from that very address.
+        let client = UdpSocket::bind("[2001:db8::1]:0").unwrap();
         client.set_read_timeout(Some(BOUND)).unwrap();
         let address: Ipv6Addr = address.parse().unwrap();
         client.send_to(&any_query(1), (address, server.addresses[0].port())).unwrap();
@@ -427,7 +437,7 @@ async fn a_client_that_takes_no_responses_is_cut() {
 
 #[test]
 fn what_was_received_before_the_word_to_stop_is_answered() {
-    let server = Server::start(&[LOOPBACK]);
+    let server = Server::start(&[OWN]);
     let (udp, mut tcp, idle) = (server.udp(), server.tcp(), server.tcp());
     assert_eq!(id_of(&ask_tcp(&tcp, &any_query(1000))), 1000);
     assert_eq!(id_of(&ask_tcp(&idle, &any_query(1001))), 1001);

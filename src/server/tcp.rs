@@ -36,8 +36,8 @@ const MAX_CONNECTIONS: usize = 1000;
 /// The most connections of one source at a time: an IPv4 address, or an IPv6 /64.
 const MAX_PER_SOURCE: usize = 64;
 
-/// How long a client may take to send its next whole query.
-const IDLE: Duration = Duration::from_secs(10);
+/// How long a client may take to send its next whole query: what we promise to those who ask for keepalive.
+const IDLE: Duration = nameserver::TCP_IDLE_TIMEOUT;
 
 /// How long a client may take to receive what it asked for.
 const WRITE: Duration = Duration::from_secs(10);
