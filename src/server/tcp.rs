@@ -67,7 +67,7 @@ pub(super) async fn serve(
     let cut = CancellationToken::new();
     let server = Arc::new(Server {
         published,
-        metrics: Mutex::new(metrics),
+        metrics,
         seats: Arc::new(Seats::new(MAX_CONNECTIONS.min(sys::descriptor_limit() / 2), MAX_PER_SOURCE)),
         tasks: TaskTracker::new(),
         stop,
@@ -85,8 +85,7 @@ pub(super) async fn serve(
 
 struct Server {
     published: Arc<Published>,
-    /// Its counters have one writer at a time, and connections are on many threads.
-    metrics: Mutex<Arc<WorkerMetrics>>,
+    metrics: Arc<WorkerMetrics>,
     seats: Arc<Seats>,
     tasks: TaskTracker,
     /// From here on only what was received is answered.
@@ -137,11 +136,6 @@ impl Server {
         let cut = self.cut.clone();
         // How it ends concerns nobody: clients come and go.
         self.tasks.spawn(async move { cut.run_until_cancelled_owned(connection.run()).await });
-    }
-
-    fn count(&self, outcome: &Outcome, peer: IpAddr, took: Duration) {
-        let metrics = self.metrics.lock().unwrap_or_else(PoisonError::into_inner);
-        metrics.count(outcome, Transport::Tcp, peer, took);
     }
 }
 
@@ -242,7 +236,7 @@ impl Connection {
                 self.output.extend_from_slice(&response);
             }
             let done = Instant::now();
-            self.server.count(&outcome, self.peer.ip(), done - now);
+            self.server.metrics.count(&outcome, Transport::Tcp, self.peer.ip(), done - now);
             now = done;
             rest = after;
         }
