@@ -4,5 +4,7 @@
 mod api;
 mod event;
 mod translate;
+mod watch;
 
 pub use event::Event;
+pub use watch::{RESCAN, Watch};
