@@ -12,6 +12,7 @@ use axum::extract::State as Shared;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
+use tokio::net::TcpListener;
 use tokio::time::Instant;
 
 use crate::metrics::Metrics;
@@ -68,8 +69,14 @@ impl Readiness {
     }
 }
 
+/// Answers probes and scrapes that come to `listener`, until the future is dropped.
+pub async fn serve(listener: TcpListener, readiness: Arc<Readiness>, metrics: Arc<Metrics>) {
+    // It has no errors to give: what goes wrong with a connection ends that one.
+    let _ = axum::serve(listener, router(readiness, metrics)).await;
+}
+
 /// What `listen.metrics` answers: `/livez`, `/readyz`, `/metrics` and nothing else.
-pub fn router(readiness: Arc<Readiness>, metrics: Arc<Metrics>) -> Router {
+fn router(readiness: Arc<Readiness>, metrics: Arc<Metrics>) -> Router {
     let readyz = |Shared(readiness): Shared<Arc<Readiness>>| async move {
         let (ready, text) = readiness.check();
         let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
