@@ -5,6 +5,8 @@ mod api;
 mod event;
 mod translate;
 mod watch;
+mod writer;
 
 pub use event::Event;
 pub use watch::{RESCAN, Watch};
+pub use writer::{Relist, write};

@@ -197,7 +197,7 @@ impl EndpointSlice {
             ready: endpoint.conditions.and_then(|conditions| conditions.ready).unwrap_or(true),
         };
         Some(cluster::EndpointSlice {
-            name: (*key.name).into(),
+            name: Arc::clone(&key.name),
             service: ServiceKey { namespace: Arc::clone(&key.namespace), name: (**service).into() },
             endpoints: self.endpoints.unwrap_or_default().into_iter().map(endpoint).collect(),
             ports: ports(key, self.ports),
