@@ -51,7 +51,7 @@ impl WorkerMetrics {
 }
 
 /// What the follower of one cluster tells.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct ClusterMetrics {
     _private: (),
 }

@@ -1,1 +1,1 @@
-//! (skeleton)
+//! Starts everything that a configuration asks for, and stops it. (skeleton)

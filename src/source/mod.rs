@@ -1,6 +1,10 @@
 //! Sources: follow a Kubernetes API, a folder of manifests or master files,
 //! and publish the zones they imply. (skeleton)
 
+mod api;
 mod event;
+mod translate;
+mod watch;
 
 pub use event::Event;
+pub use watch::{RESCAN, Watch};

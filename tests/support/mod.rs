@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 pub(crate) mod control_plane;
 pub(crate) mod kubezone;
+pub(crate) mod netns;
 pub(crate) mod process;
 
 /// How long a condition may take to come true. Generous: it says that something is broken, not that it is slow.

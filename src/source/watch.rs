@@ -1,0 +1,328 @@
+//! Watches files and folders: says that something may have changed, never what.
+//!
+//! Folders are watched, not files: editors replace a file by renaming another
+//! over it, and a ConfigMap's files are links through one link that is
+//! swapped. A change is reported when its writer is done (it closed or renamed
+//! the file), so that half a file is not read as a deletion. What the kernel
+//! does not tell (a network file system, a link into a folder not watched) a
+//! re-scan finds: [`Watch::changed`] also returns every [`RESCAN`]. Whoever
+//! reads compares with what it read before.
+
+use std::collections::{BTreeSet, HashSet};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use notify::event::{AccessKind, AccessMode, CreateKind, EventKind, ModifyKind, RenameMode};
+use notify::{RecommendedWatcher, RecursiveMode, Watcher};
+use tokio::time::{Instant, sleep_until};
+use tracing::{debug, warn};
+
+/// How long a change that the kernel does not tell may go unseen.
+pub const RESCAN: Duration = Duration::from_secs(30);
+
+/// How long it must have been quiet before a change is reported: some editors
+/// move the old file away before they write the new one, and a checkout
+/// changes many files.
+const QUIET: Duration = Duration::from_millis(50);
+
+/// Files and folders that are watched from [`Watch::new`] on.
+///
+/// Create it before the first reading: what changes between a reading and the
+/// next call of [`Watch::changed`] makes that call return.
+#[derive(Debug)]
+pub struct Watch {
+    folders: BTreeSet<PathBuf>,
+    watcher: Option<RecommendedWatcher>,
+    seen: Arc<Seen>,
+    rescan: Instant,
+}
+
+impl Watch {
+    /// Watches `paths`: a folder for what is directly in it, a file by its folder.
+    ///
+    /// What cannot be watched, or does not exist yet, is only re-scanned.
+    #[must_use]
+    pub fn new<P: AsRef<Path>>(paths: impl IntoIterator<Item = P>) -> Self {
+        let seen = Arc::new(Seen::default());
+        let sink = Arc::clone(&seen);
+        let watcher = notify::recommended_watcher(move |event| sink.note(event))
+            .inspect_err(|error| warn!(%error, rescan = ?RESCAN, "files cannot be watched, only re-scanned"))
+            .ok();
+        let folders = paths.into_iter().map(|path| folder(path.as_ref())).collect();
+        let mut watch = Self { folders, watcher, seen, rescan: Instant::now() + RESCAN };
+        watch.watch_folders();
+        watch
+    }
+
+    /// Waits until something may have changed, or it is time for a re-scan.
+    ///
+    /// Nothing is lost when the future is dropped before it is ready.
+    pub async fn changed(&mut self) {
+        let mut held = false;
+        loop {
+            tokio::select! {
+                () = self.seen.complete() => return,
+                () = sleep_until(self.rescan) => {}
+            }
+            self.rescan = Instant::now() + RESCAN;
+            self.watch_folders();
+            // A writer at work gets one more interval, not every one: it may be a log.
+            held = !held && self.seen.forget_unfinished();
+            if !held {
+                return;
+            }
+        }
+    }
+
+    /// Watches every folder anew: its path may by now lead to another folder.
+    fn watch_folders(&mut self) {
+        let Some(watcher) = &mut self.watcher else { return };
+        for folder in &self.folders {
+            // An error says that it was not watched: nothing to undo.
+            let _ = watcher.unwatch(folder);
+            if let Err(error) = watcher.watch(folder, RecursiveMode::NonRecursive) {
+                debug!(folder = %folder.display(), %error, "folder not watched");
+            }
+        }
+    }
+}
+
+/// The folder whose entries tell about `path`.
+fn folder(path: &Path) -> PathBuf {
+    match path.parent() {
+        _ if path.is_dir() => path.to_path_buf(),
+        Some(parent) if !parent.as_os_str().is_empty() => parent.to_path_buf(),
+        _ => PathBuf::from("."),
+    }
+}
+
+/// What the kernel told and nobody was told yet.
+#[derive(Debug, Default)]
+struct Seen {
+    state: Mutex<State>,
+    wake: tokio::sync::Notify,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// When the last change was complete.
+    complete: Option<Instant>,
+    /// Files that somebody is writing to.
+    unfinished: HashSet<PathBuf>,
+}
+
+impl Seen {
+    fn note(&self, event: notify::Result<notify::Event>) {
+        if self.state.lock().unwrap_or_else(PoisonError::into_inner).note(event) {
+            self.wake.notify_one();
+        }
+    }
+
+    /// Forgets who is writing; whether anybody was.
+    fn forget_unfinished(&self) -> bool {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        !std::mem::take(&mut state.unfinished).is_empty()
+    }
+
+    /// Waits until there is a complete change, no writer is at work, and it has been quiet.
+    async fn complete(&self) {
+        loop {
+            let quiet = {
+                let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+                let quiet = state.complete.filter(|_| state.unfinished.is_empty()).map(|at| at + QUIET);
+                if quiet.is_some_and(|quiet| quiet <= Instant::now()) {
+                    state.complete = None;
+                    return;
+                }
+                quiet
+            };
+            match quiet {
+                None => self.wake.notified().await,
+                Some(quiet) => tokio::select! {
+                    () = self.wake.notified() => {}
+                    () = sleep_until(quiet) => {}
+                },
+            }
+        }
+    }
+}
+
+impl State {
+    /// Takes in an event; whether it says something new.
+    fn note(&mut self, event: notify::Result<notify::Event>) -> bool {
+        let event = match event {
+            Ok(event) => event,
+            // Something may have been missed.
+            Err(error) => {
+                debug!(%error, "watching files");
+                self.complete = Some(Instant::now());
+                return true;
+            }
+        };
+        match event.kind {
+            // Opened or read, by ourselves for one.
+            EventKind::Access(AccessKind::Open(_) | AccessKind::Read | AccessKind::Close(AccessMode::Read)) => {
+                return false;
+            }
+            // Only inotify tells when a writer is done. A link is complete when it is there.
+            EventKind::Create(CreateKind::File) | EventKind::Modify(ModifyKind::Data(_))
+                if cfg!(target_os = "linux") && !event.paths.iter().any(|path| path.is_symlink()) =>
+            {
+                self.unfinished.extend(event.paths);
+                return true;
+            }
+            // Told a second time, with both names.
+            EventKind::Modify(ModifyKind::Name(RenameMode::Both)) => return false,
+            _ => {}
+        }
+        for path in &event.paths {
+            self.unfinished.remove(path);
+        }
+        self.complete = Some(Instant::now());
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, File};
+    use std::io::Write;
+
+    use notify::event::{DataChange, ModifyKind};
+    use tokio::time::timeout;
+
+    use super::*;
+
+    const BOUND: Duration = Duration::from_secs(20);
+
+    /// A change is reported well before a re-scan would find it.
+    async fn check(watch: &mut Watch, what: &str) {
+        timeout(BOUND, watch.changed()).await.unwrap_or_else(|_| panic!("{what} was not seen"));
+    }
+
+    #[tokio::test]
+    async fn files_written_renamed_removed_and_linked_are_seen() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("k8s.ooo.zone");
+        let mut watch = Watch::new([&file]);
+
+        fs::write(&file, "a").unwrap();
+        check(&mut watch, "a new file").await;
+
+        fs::write(folder.path().join("new"), "b").unwrap();
+        check(&mut watch, "another file").await;
+        fs::rename(folder.path().join("new"), &file).unwrap();
+        check(&mut watch, "a file renamed over it").await;
+
+        fs::remove_file(&file).unwrap();
+        check(&mut watch, "a file removed").await;
+
+        std::os::unix::fs::symlink("elsewhere", &file).unwrap();
+        check(&mut watch, "a link").await;
+    }
+
+    #[tokio::test]
+    async fn a_config_map_swapped_by_its_link_is_seen() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        fs::create_dir(at("..1")).unwrap();
+        fs::write(at("..1/zone"), "a").unwrap();
+        std::os::unix::fs::symlink("..1", at("..data")).unwrap();
+        std::os::unix::fs::symlink("..data/zone", at("zone")).unwrap();
+        let mut watch = Watch::new([at("zone")]);
+
+        fs::create_dir(at("..2")).unwrap();
+        fs::write(at("..2/zone"), "b").unwrap();
+        std::os::unix::fs::symlink("..2", at("..data_tmp")).unwrap();
+        fs::rename(at("..data_tmp"), at("..data")).unwrap();
+
+        check(&mut watch, "the swap").await;
+        assert_eq!(fs::read_to_string(at("zone")).unwrap(), "b");
+    }
+
+    #[tokio::test]
+    async fn what_changes_between_two_calls_is_seen_by_the_second() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut watch = Watch::new([folder.path()]);
+        fs::write(folder.path().join("a"), "a").unwrap();
+        check(&mut watch, "the first").await;
+        // Nobody is waiting while this happens.
+        fs::write(folder.path().join("b"), "b").unwrap();
+        check(&mut watch, "the second").await;
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn a_file_is_seen_when_its_writer_is_done() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut watch = Watch::new([folder.path()]);
+        let mut file = File::create(folder.path().join("a")).unwrap();
+        file.write_all(b"half").unwrap();
+        let unfinished = || !watch.seen.state.lock().unwrap().unfinished.is_empty();
+        let begun = std::time::Instant::now();
+        while !unfinished() {
+            assert!(begun.elapsed() < BOUND, "the writing was not seen");
+            tokio::task::yield_now().await;
+        }
+        // Another file in the same folder is complete; the reader would read both.
+        fs::write(folder.path().join("b"), "b").unwrap();
+        file.write_all(b" and half").unwrap();
+        drop(file);
+        check(&mut watch, "the end").await;
+        assert!(watch.seen.state.lock().unwrap().unfinished.is_empty());
+    }
+
+    fn event(kind: EventKind, path: &str) -> notify::Result<notify::Event> {
+        Ok(notify::Event::new(kind).add_path(path.into()))
+    }
+
+    const WRITTEN: EventKind = EventKind::Modify(ModifyKind::Data(DataChange::Any));
+    const CLOSED: EventKind = EventKind::Access(AccessKind::Close(AccessMode::Write));
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test(start_paused = true)]
+    async fn half_a_file_holds_back_a_whole_one_but_not_for_ever() {
+        let mut watch = Watch::new([] as [&Path; 0]);
+        let start = Instant::now();
+        watch.seen.note(event(WRITTEN, "half"));
+        watch.seen.note(event(CLOSED, "whole"));
+        watch.changed().await;
+        assert_eq!(start.elapsed(), RESCAN, "a writer who fell silent is forgotten by the re-scan");
+
+        watch.seen.note(event(WRITTEN, "log"));
+        let (seen, start) = (Arc::clone(&watch.seen), Instant::now());
+        let log = async {
+            loop {
+                sleep_until(Instant::now() + RESCAN / 3).await;
+                seen.note(event(WRITTEN, "log"));
+            }
+        };
+        tokio::select! { () = log => {} () = watch.changed() => {} }
+        assert_eq!(start.elapsed(), RESCAN * 2, "a writer who never ends holds back one re-scan");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_burst_is_reported_once_and_when_it_is_over() {
+        let mut watch = Watch::new([] as [&Path; 0]);
+        let start = Instant::now();
+        for _ in 0..3 {
+            watch.seen.note(event(CLOSED, "a"));
+            tokio::time::advance(QUIET / 2).await;
+        }
+        watch.changed().await;
+        assert_eq!(start.elapsed(), QUIET * 2);
+        watch.changed().await;
+        assert_eq!(start.elapsed(), RESCAN, "the next is the re-scan");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_given_up_loses_nothing() {
+        let mut watch = Watch::new([] as [&Path; 0]);
+        watch.seen.note(event(CLOSED, "a"));
+        assert!(timeout(QUIET / 2, watch.changed()).await.is_err());
+        let start = Instant::now();
+        watch.changed().await;
+        assert_eq!(start.elapsed(), QUIET - QUIET / 2);
+    }
+}
