@@ -20,10 +20,9 @@ use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
 use tokio::sync::OnceCell;
 
+use super::http::http;
 use super::process::{Folder, Process};
 use super::{eventually, skip};
 
@@ -201,7 +200,8 @@ impl Scene {
     }
 
     /// Creates a Service, and gives it as the API says it is.
-    pub(crate) async fn create_service(&self, name: &str, spec: Value) -> Service {
+    pub(crate) async fn create_service(&self, name: impl Into<String>, spec: Value) -> Service {
+        let name = name.into();
         create(&self.api(), json!({ "metadata": { "name": name }, "spec": spec })).await
     }
 
@@ -266,6 +266,15 @@ pub(crate) fn address(service: &Service) -> String {
     service.spec.as_ref().and_then(|spec| spec.cluster_ip.clone()).expect("a cluster IP")
 }
 
+/// Creates an object again that was there before.
+pub(crate) async fn restore<K>(api: &Api<K>, mut object: K)
+where
+    K: kube::Resource + Clone + std::fmt::Debug + DeserializeOwned + serde::Serialize,
+{
+    object.meta_mut().resource_version = None;
+    api.create(&PostParams::default(), &object).await.expect("created");
+}
+
 /// Creates an object that is written as one would for `kubectl`.
 async fn create<K>(api: &Api<K>, object: Value) -> K
 where
@@ -273,18 +282,6 @@ where
 {
     let object = serde_json::from_value(object).expect("an object of this kind");
     api.create(&PostParams::default(), &object).await.expect("created")
-}
-
-/// Asks a server on loopback over HTTP, and gives the whole answer.
-pub(crate) async fn http(server: SocketAddr, method: &str, path: &str, body: &str) -> io::Result<String> {
-    let mut connection = TcpStream::connect(server).await?;
-    let length = body.len();
-    let head =
-        format!("{method} {path} HTTP/1.1\r\nHost: {server}\r\nConnection: close\r\nContent-Length: {length}\r\n");
-    connection.write_all(format!("{head}\r\n{body}").as_bytes()).await?;
-    let mut answer = String::new();
-    connection.read_to_string(&mut answer).await?;
-    Ok(answer)
 }
 
 /// Addresses on loopback whose ports nobody else uses now.

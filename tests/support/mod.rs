@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 pub(crate) mod control_plane;
+pub(crate) mod http;
 pub(crate) mod kubezone;
 pub(crate) mod netns;
 pub(crate) mod process;
