@@ -1,1 +1,169 @@
-//! (skeleton)
+//! The command line: one file for each command.
+//!
+//! A command returns nothing, or a [`Failure`]: why it did not do what it was
+//! asked, and with it the exit status. What people asked for goes to standard
+//! output; logs and errors go to standard error.
+
+mod demo;
+mod serve;
+mod zone;
+
+use std::error::Error;
+use std::io::{self, IsTerminal, Write};
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+
+use crate::config::ConfigError;
+
+/// Gives the Services of Kubernetes clusters global names: an authoritative DNS server, IPv6 first.
+#[derive(Debug, Parser)]
+#[command(version, arg_required_else_help = true, max_term_width = 100, after_help = EXIT_STATUS)]
+struct Cli {
+    /// What is logged to standard error: a level, or a filter such as `info,kubezone::source=debug`
+    ///
+    /// Lines are JSON where standard error is no terminal.
+    #[arg(long, global = true, value_name = "FILTER", env = "RUST_LOG", default_value = "info")]
+    log: EnvFilter,
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXIT_STATUS: &str = "\
+Exit status: 0 well; 1 findings; 2 usage or configuration; 3 could not look, or could not start.";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Serve(serve::Serve),
+    Demo(demo::Demo),
+    Zone(zone::Zone),
+    /// Prints a script that teaches a shell to complete kubezone's commands and options
+    #[command(after_help = "Example: kubezone completions bash > /etc/bash_completion.d/kubezone")]
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+/// Why a command did not do what it was asked: the cause, and the exit status.
+#[derive(Debug)]
+enum Failure {
+    /// The command line or the configuration asks for something that cannot be.
+    Usage(Box<dyn Error + Send + Sync>),
+    /// The world did not let us: a file, a socket, a server.
+    Unable(Box<dyn Error + Send + Sync>),
+}
+
+impl Failure {
+    fn unable(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self::Unable(cause.into())
+    }
+
+    fn cause(&self) -> &(dyn Error + Send + Sync + 'static) {
+        match self {
+            Self::Usage(cause) | Self::Unable(cause) => cause.as_ref(),
+        }
+    }
+
+    fn status(&self) -> ExitCode {
+        match self {
+            Self::Usage(_) => ExitCode::from(2),
+            Self::Unable(_) => ExitCode::from(3),
+        }
+    }
+
+    /// Whether whoever read our output went away, as `head` does: nothing to complain about.
+    fn is_broken_pipe(&self) -> bool {
+        let io_error = self.cause().downcast_ref::<io::Error>();
+        io_error.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+    }
+}
+
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Self {
+        Self::Usage(error.into())
+    }
+}
+
+/// What a failed write to standard output becomes.
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self::unable(error)
+    }
+}
+
+/// Runs the command that the process was started with.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    log_to_stderr(cli.log);
+    let result = match cli.command {
+        Command::Serve(serve) => serve.run(),
+        Command::Demo(demo) => demo.run(),
+        Command::Zone(zone) => zone.run(),
+        Command::Completions { shell } => completions(shell),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) if failure.is_broken_pipe() => ExitCode::SUCCESS,
+        Err(failure) => {
+            // When nobody listens on standard error either, the status has to do.
+            let _ = writeln!(io::stderr(), "kubezone: {}", chain(failure.cause()));
+            failure.status()
+        }
+    }
+}
+
+fn log_to_stderr(filter: EnvFilter) {
+    let terminal = io::stderr().is_terminal();
+    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(terminal);
+    if terminal {
+        subscriber.init();
+    } else {
+        subscriber.json().init();
+    }
+}
+
+/// An error and the causes underneath, outermost first: `a: b: c`.
+fn chain(error: &(dyn Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text += &format!(": {cause}");
+        source = cause.source();
+    }
+    text
+}
+
+fn completions(shell: clap_complete::Shell) -> Result<(), Failure> {
+    // Into memory first: the generator panics where it cannot write.
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "kubezone", &mut script);
+    Ok(io::stdout().write_all(&script)?)
+}
+
+/// The runtime of whatever waits: TCP, timers, sources. UDP has threads of its own.
+fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    Ok(tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_commands_are_well_defined() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn an_error_is_printed_with_its_causes() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("could not listen on [::]:53/udp")]
+        struct Outer(#[source] io::Error);
+
+        let error = Outer(io::Error::from(io::ErrorKind::PermissionDenied));
+        assert_eq!(chain(&error), "could not listen on [::]:53/udp: permission denied");
+    }
+}

@@ -1,127 +1,394 @@
 //! What one cluster says: the Services, EndpointSlices and Namespaces known
-//! now, trimmed to the fields a record can come from. (skeleton)
+//! now, trimmed to the fields a record can come from.
+//!
+//! [`Cluster`] is told of objects as they are learned, and answers which
+//! Services each of them touched. Objects vanish only by a deletion or by being
+//! absent from a complete list; a list that lacks most of what is known is not
+//! believed before a second one says the same, because an API server that
+//! starts over an empty or restored store is more likely than a cluster that
+//! has lost everything at once.
+//!
+//! Nothing here does I/O or has a clock, and nothing here has heard of the DNS
+//! or of a Kubernetes client.
 
-use std::collections::BTreeMap;
-use std::net::IpAddr;
+mod object;
+mod store;
+
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
-/// A Service's place in its cluster.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ServiceKey {
-    /// `metadata.namespace`
-    pub namespace: Arc<str>,
-    /// `metadata.name`
-    pub name: Arc<str>,
+pub use object::{
+    Endpoint, EndpointSlice, Kind, Namespace, Object, ObjectKey, Port, Protocol, Service, ServiceKey, ServiceType,
+};
+use store::{Applied, Store};
+
+/// The objects of one cluster.
+#[derive(Debug, Default)]
+pub struct Cluster {
+    services: Store<ServiceKey, Service>,
+    /// By namespace and name of the EndpointSlice.
+    slices: Store<(Arc<str>, Arc<str>), EndpointSlice>,
+    namespaces: Store<Arc<str>, Namespace>,
+    /// The names of each Service's EndpointSlices.
+    slices_of: HashMap<ServiceKey, BTreeSet<Arc<str>>>,
+    /// One allocation for each namespace's name, shared by all keys.
+    namespace_names: HashSet<Arc<str>>,
 }
 
-/// A transport of a port.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Protocol {
-    /// `_tcp`
-    Tcp,
-    /// `_udp`
-    Udp,
-    /// `_sctp`
-    Sctp,
+/// What the end of a complete list did.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Swept {
+    /// The Services touched.
+    pub touched: Vec<ServiceKey>,
+    /// How many objects of the kind the list lacked that are kept, until a list that confirms lacks them, too.
+    pub held: usize,
 }
 
-/// A port of a Service or an EndpointSlice.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Port {
-    /// Empty when it has none: no SRV then.
-    pub name: Box<str>,
-    /// Its transport.
-    pub protocol: Protocol,
-    /// Its number.
-    pub number: u16,
+impl Cluster {
+    /// The object exists and says this; returns the Services touched, none when it said the same before.
+    pub fn apply(&mut self, object: Object) -> Vec<ServiceKey> {
+        match object {
+            Object::Service(service) => self.apply_service(service),
+            Object::EndpointSlice(slice) => self.apply_slice(slice),
+            Object::Namespace(namespace) => self.apply_namespace(namespace),
+        }
+    }
+
+    /// The object exists; what it says now is not known, what it said before stays.
+    pub fn mark(&mut self, key: &ObjectKey) {
+        match key.kind {
+            Kind::Service => self.services.mark(&service_key(key)),
+            Kind::EndpointSlice => self.slices.mark(&slice_key(key)),
+            Kind::Namespace => self.namespaces.mark(&*key.name),
+        }
+    }
+
+    /// The object is gone; returns the Services touched.
+    pub fn delete(&mut self, key: &ObjectKey) -> Vec<ServiceKey> {
+        match key.kind {
+            Kind::Service => {
+                let key = service_key(key);
+                self.services.delete(&key).map(|_| key).into_iter().collect()
+            }
+            Kind::EndpointSlice => {
+                let slice = self.slices.delete(&slice_key(key));
+                slice.into_iter().map(|slice| self.part(slice)).collect()
+            }
+            Kind::Namespace => match self.namespaces.delete(&*key.name) {
+                Some(namespace) => self.services_in(&namespace.name),
+                None => Vec::new(),
+            },
+        }
+    }
+
+    /// A complete list of `kind` begins.
+    ///
+    /// `confirms`: it was asked for to learn whether what an earlier list
+    /// lacked is really gone; other lists are too near to that one to tell.
+    pub fn listing(&mut self, kind: Kind, confirms: bool) {
+        match kind {
+            Kind::Service => self.services.listing(confirms),
+            Kind::EndpointSlice => self.slices.listing(confirms),
+            Kind::Namespace => self.namespaces.listing(confirms),
+        }
+    }
+
+    /// The list of `kind` that began last is complete: what it lacked is gone.
+    ///
+    /// If it lacked more than half of the objects, and more than 20, they are
+    /// held: they stay until a list that confirms lacks them, too.
+    pub fn listed(&mut self, kind: Kind) -> Swept {
+        self.namespace_names.retain(|name| Arc::strong_count(name) > 1);
+        match kind {
+            Kind::Service => {
+                let gone = self.services.listed();
+                Swept { touched: gone.into_iter().map(|(key, _)| key).collect(), held: self.services.held() }
+            }
+            Kind::EndpointSlice => {
+                let gone = self.slices.listed();
+                let touched = gone.into_iter().map(|(_, slice)| self.part(slice)).collect();
+                Swept { touched, held: self.slices.held() }
+            }
+            Kind::Namespace => {
+                let gone = self.namespaces.listed();
+                let touched = gone.iter().flat_map(|(name, _)| self.services_in(name)).collect();
+                Swept { touched, held: self.namespaces.held() }
+            }
+        }
+    }
+
+    /// Whether every kind has been listed in full at least once.
+    #[must_use]
+    pub fn synced(&self) -> bool {
+        self.services.is_listed() && self.slices.is_listed() && self.namespaces.is_listed()
+    }
+
+    /// The Service at `key`.
+    #[must_use]
+    pub fn service(&self, key: &ServiceKey) -> Option<&Service> {
+        self.services.get(key)
+    }
+
+    /// Every Service, in the order of keys.
+    pub fn services(&self) -> impl Iterator<Item = &Service> {
+        self.services.iter().map(|(_, service)| service)
+    }
+
+    /// How many Services there are.
+    #[must_use]
+    pub fn service_count(&self) -> usize {
+        self.services.len()
+    }
+
+    /// The EndpointSlices of the Service at `key`, in the order of their names.
+    pub fn slices(&self, key: &ServiceKey) -> impl Iterator<Item = &EndpointSlice> {
+        let names = self.slices_of.get(key).into_iter().flatten();
+        names.filter_map(|name| self.slices.get(&(key.namespace.clone(), name.clone())))
+    }
+
+    /// The Namespace called `name`.
+    #[must_use]
+    pub fn namespace(&self, name: &str) -> Option<&Namespace> {
+        self.namespaces.get(name)
+    }
+
+    fn apply_service(&mut self, mut service: Service) -> Vec<ServiceKey> {
+        service.key.namespace = self.shared(&service.key.namespace);
+        let key = service.key.clone();
+        match self.services.apply(key.clone(), service) {
+            Applied::Same => Vec::new(),
+            Applied::New | Applied::Changed(_) => vec![key],
+        }
+    }
+
+    fn apply_slice(&mut self, mut slice: EndpointSlice) -> Vec<ServiceKey> {
+        slice.service.namespace = self.shared(&slice.service.namespace);
+        let (service, name) = (slice.service.clone(), slice.name.clone());
+        match self.slices.apply((service.namespace.clone(), name.clone()), slice) {
+            Applied::Same => Vec::new(),
+            Applied::Changed(before) if before.service == service => vec![service],
+            Applied::Changed(before) => {
+                let left = self.part(before);
+                self.join(&service, name);
+                vec![left, service]
+            }
+            Applied::New => {
+                self.join(&service, name);
+                vec![service]
+            }
+        }
+    }
+
+    fn apply_namespace(&mut self, mut namespace: Namespace) -> Vec<ServiceKey> {
+        namespace.name = self.shared(&namespace.name);
+        let name = namespace.name.clone();
+        match self.namespaces.apply(name.clone(), namespace) {
+            Applied::Same => Vec::new(),
+            Applied::New | Applied::Changed(_) => self.services_in(&name),
+        }
+    }
+
+    fn join(&mut self, service: &ServiceKey, slice: Arc<str>) {
+        self.slices_of.entry(service.clone()).or_default().insert(slice);
+    }
+
+    /// Forgets that `slice` was its Service's; returns that Service.
+    fn part(&mut self, slice: EndpointSlice) -> ServiceKey {
+        if let Some(names) = self.slices_of.get_mut(&slice.service) {
+            names.remove(&slice.name);
+            if names.is_empty() {
+                self.slices_of.remove(&slice.service);
+            }
+        }
+        slice.service
+    }
+
+    fn services_in(&self, namespace: &Arc<str>) -> Vec<ServiceKey> {
+        let first = ServiceKey { namespace: namespace.clone(), name: "".into() };
+        let keys = self.services.from(&first).map(|(key, _)| key);
+        keys.take_while(|key| key.namespace == *namespace).cloned().collect()
+    }
+
+    fn shared(&mut self, namespace: &Arc<str>) -> Arc<str> {
+        if let Some(known) = self.namespace_names.get(namespace) {
+            return known.clone();
+        }
+        self.namespace_names.insert(namespace.clone());
+        namespace.clone()
+    }
 }
 
-/// What `spec.type` and `spec.clusterIP` make of a Service.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ServiceType {
-    /// ClusterIP, NodePort or LoadBalancer with cluster IPs.
-    ClusterIp,
-    /// `clusterIP: None`.
-    Headless,
-    /// `type: ExternalName` (its records come with the full schema).
-    ExternalName,
+fn service_key(key: &ObjectKey) -> ServiceKey {
+    ServiceKey { namespace: key.namespace.clone(), name: key.name.clone() }
 }
 
-/// A Service, trimmed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Service {
-    /// Where it is.
-    pub key: ServiceKey,
-    /// What it is.
-    pub service_type: ServiceType,
-    /// `spec.clusterIPs`, the primary first; empty while none is assigned.
-    pub cluster_ips: Vec<IpAddr>,
-    /// `spec.ports`.
-    pub ports: Vec<Port>,
+fn slice_key(key: &ObjectKey) -> (Arc<str>, Arc<str>) {
+    (key.namespace.clone(), key.name.clone())
 }
 
-/// One endpoint of an EndpointSlice, trimmed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Endpoint {
-    /// `addresses`, those that parse.
-    pub addresses: Vec<IpAddr>,
-    /// `hostname`.
-    pub hostname: Option<Box<str>>,
-    /// `conditions.ready`, nil meaning true.
-    pub ready: bool,
-}
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
 
-/// An EndpointSlice, trimmed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct EndpointSlice {
-    /// `metadata.name`, within the namespace of `service`.
-    pub name: Box<str>,
-    /// The Service it belongs to, from the label `kubernetes.io/service-name`.
-    pub service: ServiceKey,
-    /// `endpoints`.
-    pub endpoints: Vec<Endpoint>,
-    /// `ports` with a number.
-    pub ports: Vec<Port>,
-}
+    use super::*;
 
-/// A Namespace, trimmed to its metadata.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Namespace {
-    /// `metadata.name`
-    pub name: Arc<str>,
-    /// `metadata.labels`
-    pub labels: BTreeMap<Box<str>, Box<str>>,
-}
+    fn key(text: &str) -> ServiceKey {
+        let (namespace, name) = text.split_once('/').unwrap();
+        ServiceKey { namespace: namespace.into(), name: name.into() }
+    }
 
-/// A kind of object that is followed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Kind {
-    /// v1 Service
-    Service,
-    /// discovery.k8s.io/v1 EndpointSlice
-    EndpointSlice,
-    /// v1 Namespace, metadata only
-    Namespace,
-}
+    fn service(text: &str) -> Object {
+        Object::Service(Service {
+            key: key(text),
+            service_type: ServiceType::Headless,
+            cluster_ips: Vec::new(),
+            ports: Vec::new(),
+        })
+    }
 
-/// An object, trimmed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Object {
-    /// v1 Service
-    Service(Service),
-    /// discovery.k8s.io/v1 EndpointSlice
-    EndpointSlice(EndpointSlice),
-    /// v1 Namespace
-    Namespace(Namespace),
-}
+    /// A slice called `name` of the Service at `of`, with one endpoint.
+    fn slice(of: &str, name: &str, address: &str) -> Object {
+        Object::EndpointSlice(EndpointSlice {
+            name: name.into(),
+            service: key(of),
+            endpoints: vec![Endpoint { addresses: vec![address.parse().unwrap()], hostname: None, ready: true }],
+            ports: Vec::new(),
+        })
+    }
 
-/// An object's kind, namespace (empty for a Namespace) and name.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ObjectKey {
-    /// The kind.
-    pub kind: Kind,
-    /// `metadata.namespace`
-    pub namespace: Arc<str>,
-    /// `metadata.name`
-    pub name: Arc<str>,
+    fn namespace(name: &str, label: &str) -> Object {
+        Object::Namespace(Namespace { name: name.into(), labels: BTreeMap::from([("label".into(), label.into())]) })
+    }
+
+    fn object_key(kind: Kind, text: &str) -> ObjectKey {
+        let key = key(text);
+        ObjectKey { kind, namespace: key.namespace, name: key.name }
+    }
+
+    fn check(touched: &[ServiceKey], expected: &[&str]) {
+        let touched: Vec<String> = touched.iter().map(|key| format!("{}/{}", key.namespace, key.name)).collect();
+        assert_eq!(touched, expected);
+    }
+
+    #[test]
+    fn a_service_touches_itself_when_it_changes() {
+        let mut cluster = Cluster::default();
+
+        check(&cluster.apply(service("shop/web")), &["shop/web"]);
+        check(&cluster.apply(service("shop/web")), &[]);
+        check(&cluster.delete(&object_key(Kind::Service, "shop/web")), &["shop/web"]);
+        check(&cluster.delete(&object_key(Kind::Service, "shop/web")), &[]);
+    }
+
+    #[test]
+    fn a_slice_touches_its_service() {
+        let mut cluster = Cluster::default();
+
+        check(&cluster.apply(slice("shop/db", "db-1", "2a0a::1")), &["shop/db"]);
+        check(&cluster.apply(slice("shop/db", "db-1", "2a0a::1")), &[]);
+        check(&cluster.apply(slice("shop/db", "db-1", "2a0a::2")), &["shop/db"]);
+        check(&cluster.delete(&object_key(Kind::EndpointSlice, "shop/db-1")), &["shop/db"]);
+        assert_eq!(cluster.slices(&key("shop/db")).count(), 0);
+    }
+
+    #[test]
+    fn a_slice_that_changes_its_service_touches_both() {
+        let mut cluster = Cluster::default();
+
+        check(&cluster.apply(slice("shop/db", "s", "2a0a::1")), &["shop/db"]);
+        check(&cluster.apply(slice("shop/cache", "s", "2a0a::1")), &["shop/db", "shop/cache"]);
+        assert_eq!(cluster.slices(&key("shop/db")).count(), 0);
+        assert_eq!(cluster.slices(&key("shop/cache")).count(), 1);
+    }
+
+    #[test]
+    fn slices_of_one_name_in_two_namespaces_are_two() {
+        let mut cluster = Cluster::default();
+
+        cluster.apply(slice("shop/db", "s", "2a0a::1"));
+        cluster.apply(slice("depot/db", "s", "2a0a::2"));
+        check(&cluster.delete(&object_key(Kind::EndpointSlice, "shop/s")), &["shop/db"]);
+        assert_eq!(cluster.slices(&key("depot/db")).count(), 1);
+    }
+
+    #[test]
+    fn a_namespace_touches_all_of_its_own_services() {
+        let mut cluster = Cluster::default();
+        for text in ["shop/web", "shop/db", "shopping/web", "sho/web"] {
+            cluster.apply(service(text));
+        }
+
+        check(&cluster.apply(namespace("shop", "a")), &["shop/db", "shop/web"]);
+        check(&cluster.apply(namespace("shop", "a")), &[]);
+        check(&cluster.apply(namespace("shop", "b")), &["shop/db", "shop/web"]);
+        check(&cluster.delete(&object_key(Kind::Namespace, "/shop")), &["shop/db", "shop/web"]);
+    }
+
+    #[test]
+    fn a_cluster_is_synced_when_every_kind_was_listed_once() {
+        let mut cluster = Cluster::default();
+
+        for kind in [Kind::Service, Kind::EndpointSlice, Kind::Namespace] {
+            assert!(!cluster.synced());
+            cluster.listing(kind, false);
+            cluster.listed(kind);
+        }
+        assert!(cluster.synced());
+        cluster.listing(Kind::Service, false);
+        assert!(cluster.synced());
+    }
+
+    #[test]
+    fn what_a_list_lacks_touches_what_it_was_part_of() {
+        let mut cluster = Cluster::default();
+        cluster.apply(service("shop/web"));
+        cluster.apply(slice("shop/web", "web-1", "2a0a::1"));
+        cluster.apply(namespace("shop", "a"));
+
+        for kind in [Kind::EndpointSlice, Kind::Namespace, Kind::Service] {
+            cluster.listing(kind, false);
+            check(&cluster.listed(kind).touched, &["shop/web"]);
+        }
+        assert_eq!(cluster.service_count(), 0);
+    }
+
+    #[test]
+    fn an_object_that_cannot_be_read_keeps_what_it_said() {
+        let mut cluster = Cluster::default();
+        cluster.apply(service("shop/web"));
+        cluster.apply(service("shop/db"));
+
+        cluster.listing(Kind::Service, false);
+        cluster.mark(&object_key(Kind::Service, "shop/web"));
+        check(&cluster.listed(Kind::Service).touched, &["shop/db"]);
+        assert!(cluster.service(&key("shop/web")).is_some());
+    }
+
+    #[test]
+    fn a_kind_is_held_by_its_own_number() {
+        let mut cluster = Cluster::default();
+        for number in 0..30 {
+            cluster.apply(service(&format!("shop/web-{number}")));
+        }
+        cluster.apply(namespace("shop", "a"));
+
+        cluster.listing(Kind::Service, false);
+        assert_eq!(cluster.listed(Kind::Service), Swept { touched: Vec::new(), held: 30 });
+        cluster.listing(Kind::Namespace, false);
+        assert_eq!(cluster.listed(Kind::Namespace).touched.len(), 30);
+        cluster.listing(Kind::Service, true);
+        let swept = cluster.listed(Kind::Service);
+        assert_eq!((swept.touched.len(), swept.held), (30, 0));
+    }
+
+    #[test]
+    fn names_of_namespaces_are_shared() {
+        let mut cluster = Cluster::default();
+        cluster.apply(service("shop/web"));
+        cluster.apply(slice("shop/web", "s", "2a0a::1"));
+
+        let service = cluster.services().next().unwrap();
+        let slice = cluster.slices(&key("shop/web")).next().unwrap();
+        assert!(Arc::ptr_eq(&service.key.namespace, &slice.service.namespace));
+    }
 }

@@ -1,19 +1,31 @@
 //! The nameserver: a request's bytes in, a response's bytes out.
-//! (skeleton; the real text follows)
+//!
+//! [`respond`] is a pure function and the only way to an answer, whatever the
+//! transport. It reads the request where it lies, finds the zone, follows
+//! aliases within it, and copies blocks that were encoded when the zone was
+//! published. It does not allocate, and nothing that a stranger sends makes it
+//! panic or recurse: there is no code here that could ask anybody anything.
+//!
+//! Nothing here has heard of sockets or of Kubernetes.
+
+mod request;
+mod response;
 
 use std::net::SocketAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use hickory_proto::rr::RecordType;
+use hickory_proto::rr::{DNSClass, RecordType};
 
-use crate::zone::{ZoneSlot, Zones};
+use crate::zone::{Answer, Found, State, Zone, ZoneSlot, Zones};
+use request::{Problem, Query};
+use response::{Ede, Response, Truncated};
 
 /// What one swap changes: the zones, and what [`respond`] needs beside them.
 #[derive(Debug, Clone, Default)]
 pub struct Served {
     /// The zones answered for.
     pub zones: Zones,
-    /// NSID (RFC 5001) and CH `id.server`; empty: none given.
+    /// NSID (RFC 5001) and CH `id.server` (RFC 4892); empty: none given. Cut at [`MAX_IDENTITY`] octets.
     pub identity: Box<[u8]>,
 }
 
@@ -22,7 +34,7 @@ pub struct Served {
 pub enum Transport {
     /// One datagram: the response keeps to the smaller of the sizes both sides name.
     Udp,
-    /// A stream: up to 65,535 bytes.
+    /// A stream: up to 65,535 octets.
     Tcp,
 }
 
@@ -55,18 +67,151 @@ pub struct Reply {
     pub zone: Option<ZoneSlot>,
     /// The question's type; none when there was no question to read.
     pub qtype: Option<RecordType>,
-    /// The RCODE, extended bits included.
+    /// The RCODE, extended bits included (RFC 6891 §6.1.3).
     pub rcode: u16,
-    /// edns-tcp-keepalive was asked for (RFC 7828), TCP only.
+    /// Whether edns-tcp-keepalive was asked for and granted (RFC 7828): over TCP only.
     pub keepalive: bool,
 }
 
-/// The most bytes of a response over UDP.
+/// The most octets of a response over UDP: what passes every path without fragments (RFC 9715 §3.1).
 pub const MAX_UDP_PAYLOAD: u16 = 1232;
 
-/// Answers a request: the response's bytes replace what is in `out`.
+/// What a client without EDNS takes over UDP (RFC 1035 §2.3.4).
+const PLAIN_UDP_PAYLOAD: u16 = 512;
+
+/// How long a TCP connection may be idle before it is closed; told to those who ask by edns-tcp-keepalive.
+pub const TCP_IDLE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The most octets of an identity: with the longest question and error, they fit into 512.
+pub const MAX_IDENTITY: usize = 64;
+
+/// How many aliases are followed for one question.
+const MAX_LINKS: usize = 16;
+
+/// How many targets' addresses are looked up for ADDITIONAL: what fits into a datagram, and a bound on the work.
+const MAX_TARGETS: usize = 32;
+
+/// RCODEs, as IANA's registry of DNS parameters lists them.
+mod rcode {
+    pub(super) const FORMERR: u16 = 1;
+    pub(super) const SERVFAIL: u16 = 2;
+    pub(super) const NXDOMAIN: u16 = 3;
+    pub(super) const NOTIMP: u16 = 4;
+    pub(super) const REFUSED: u16 = 5;
+    pub(super) const YXDOMAIN: u16 = 6;
+    pub(super) const BADVERS: u16 = 16;
+}
+
+/// Answers a request: the response's octets replace what is in `out`.
 ///
-/// Never allocates when `out` has 65,535 bytes of capacity.
-pub fn respond(_served: &Served, _request: Request<'_>, _out: &mut Vec<u8>) -> Outcome {
-    todo!()
+/// Does not allocate when `out` has a capacity of 65,535 octets.
+pub fn respond(served: &Served, request: Request<'_>, out: &mut Vec<u8>) -> Outcome {
+    let query = match request::parse(request.bytes) {
+        Ok(query) => query,
+        Err(Problem::NotAQuery) => return Outcome::Drop,
+        Err(Problem::Opcode) => return Outcome::Reply(Response::bare(request.bytes, rcode::NOTIMP, out)),
+        Err(Problem::Question) => return Outcome::Reply(Response::bare(request.bytes, rcode::FORMERR, out)),
+    };
+    let identity = &served.identity[..served.identity.len().min(MAX_IDENTITY)];
+    let mut response = Response::begin(&query, request.transport, identity, out);
+    let zone = decide(served, &query, &mut response);
+    Outcome::Reply(Reply { zone, qtype: Some(query.qtype), ..response.finish() })
+}
+
+/// The checks that come before a zone's answer, in the order of what is wrong first; gives the zone that answers.
+fn decide(served: &Served, query: &Query<'_>, response: &mut Response<'_>) -> Option<ZoneSlot> {
+    if query.malformed {
+        response.set_rcode(rcode::FORMERR);
+        return None;
+    }
+    if query.edns.as_ref().is_some_and(|edns| edns.version != 0) {
+        response.set_rcode(rcode::BADVERS);
+        return None;
+    }
+    if query.qclass == u16::from(DNSClass::CH) && is_id_server(query) && !served.identity.is_empty() {
+        response.identify(&served.identity[..served.identity.len().min(MAX_IDENTITY)]);
+        return None;
+    }
+    if query.qclass != u16::from(DNSClass::IN) {
+        response.set_rcode(rcode::REFUSED);
+        return None;
+    }
+    if matches!(query.qtype, RecordType::AXFR | RecordType::IXFR) {
+        response.set_rcode(rcode::REFUSED);
+        response.explain(Ede::Prohibited);
+        return None;
+    }
+    let Some(Found { slot, state }) = served.zones.find(&query.qname, query.qtype) else {
+        response.set_rcode(rcode::REFUSED);
+        return None;
+    };
+    match state {
+        State::Loaded(zone) => {
+            if answer(zone, query, response).is_err() {
+                response.truncate();
+            }
+        }
+        State::Pending => {
+            response.set_rcode(rcode::SERVFAIL);
+            response.explain(Ede::NotReady);
+        }
+        State::Expired(_) => {
+            response.set_rcode(rcode::SERVFAIL);
+            response.explain(Ede::InvalidData);
+        }
+    }
+    Some(slot)
+}
+
+/// Whether the question is the one for a server's identity (RFC 4892 §3.1).
+fn is_id_server(query: &Query<'_>) -> bool {
+    query.qtype == RecordType::TXT && query.qname.wire() == b"\x02id\x06server\0"
+}
+
+/// Answers from one zone: RFC 1034 §4.3.2, step 3, following aliases as long as they stay within the zone.
+fn answer(zone: &Zone, query: &Query<'_>, response: &mut Response<'_>) -> Result<(), Truncated> {
+    response.authoritative();
+    let mut renamed;
+    let mut qname = &query.qname;
+    let mut seen = [0; MAX_LINKS];
+    for link in 0..=MAX_LINKS {
+        let target = match zone.lookup(qname, query.qtype) {
+            Answer::Records(rrset) => {
+                let at = response.answer(rrset.block())?;
+                response.additional(zone, rrset.rtype(), at, rrset.block().records());
+                return Ok(());
+            }
+            Answer::NoData => return response.deny(zone),
+            Answer::NxDomain => {
+                response.set_rcode(rcode::NXDOMAIN);
+                return response.deny(zone);
+            }
+            Answer::Referral(referral) => {
+                if link == 0 {
+                    response.not_authoritative();
+                }
+                let at = response.refer(referral)?;
+                response.additional(zone, RecordType::NS, at, referral.nameservers());
+                return Ok(());
+            }
+            // A chain that is too long ends with what was gathered.
+            Answer::Alias(_) | Answer::Redirect(_) if link == MAX_LINKS => return Ok(()),
+            Answer::Alias(rrset) => response.alias(rrset.block())?,
+            Answer::Redirect(rrset) => match response.redirect(rrset, qname)? {
+                Some(target) => target,
+                None => {
+                    response.set_rcode(rcode::YXDOMAIN);
+                    return Ok(());
+                }
+            },
+        };
+        // So does a loop: this name has been answered for before.
+        seen[link] = qname.whole().hash;
+        if !zone.contains(&target) || seen[..=link].contains(&target.whole().hash) {
+            return Ok(());
+        }
+        renamed = target;
+        qname = &renamed;
+    }
+    Ok(())
 }

@@ -1,84 +1,430 @@
 //! The zone: what this server says about one apex, frozen at one moment.
-//! (skeleton; the real text follows)
+//!
+//! A [`Zone`] is a value. [`Zone::build`] makes it from records and nothing
+//! changes it afterwards: when the cluster changes, a zone [derived](Zone::derive)
+//! from it takes its place as a whole. A query that holds a zone can answer from
+//! it without a lock and cannot see half of an update.
+//!
+//! All the thinking happens while building: empty non-terminals are filled in,
+//! contradictions refused, and every RRset, referral and denial is encoded as a
+//! [`Block`] that a response only copies. What is left for [`Zone::lookup`] is
+//! one probe for a name that exists, and a search for the closest encloser for
+//! the rest.
+//!
+//! Words are used as RFC 9499 defines them. Nothing here does I/O, and nothing
+//! here has heard of Kubernetes.
 
+mod block;
+mod build;
 pub mod master;
+mod name;
+mod node;
 mod record;
 mod serial;
+mod shards;
 mod text;
 mod types;
 mod zones;
 
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::sync::Arc;
+
 use hickory_proto::rr::{Name, RecordType};
 
-pub use record::{Rdata, Record};
+pub use block::{Block, Frame, QNAME_AT, hashed_name_at};
+pub use build::{Warning, ZoneError};
+pub use name::{HashedName, MAX_NAME, MalformedName, Suffix};
+pub use node::{Referral, RrSet};
+pub use record::{Rdata, Record, target_in};
 pub use serial::Serial;
 pub use text::{dump, name_to_text};
-pub use zones::{State, ZoneSlot, Zones};
+pub use zones::{Found, State, ZoneSlot, Zones};
+
+use block::OwnedBlock;
+use node::Node;
+use shards::Shards;
 
 /// The contents of one zone.
-#[derive(Debug)]
+///
+/// # Invariants
+///
+/// [`Zone::build`] establishes these, [`Zone::derive`] keeps them, and
+/// [`Zone::lookup`] leans on them by name.
+///
+/// - `one-soa`: the apex owns an SOA record and no other name does.
+/// - `no-gaps`: if a name is a node, so is every name from it up to the apex.
+///   A name that is not a node therefore does not exist.
+/// - `no-leftovers`: a node owns something, or one below it does.
+/// - `nothing-below`: no node lies below a zone cut or a DNAME; glue belongs to
+///   the cut. An exact hit is therefore final.
+/// - `cname-alone`: a node with a CNAME record holds nothing else but RRSIG and NSEC.
+/// - `in-zone`: every node is at or below the apex.
+/// - `self-contained`: a node's blocks come from its own records, at a cut from those below it, too. What a
+///   change elsewhere in the zone does to it is nothing; addresses of its targets are looked up when asked for.
+#[derive(Clone)]
 pub struct Zone {
-    _private: (),
+    apex: Name,
+    /// The apex, ready to be probed with.
+    origin: Box<HashedName>,
+    serial: Serial,
+    /// The nodes by the hash of the whole owner name.
+    nodes: Shards,
+    /// The SOA record for AUTHORITY of every negative answer, with the TTL of RFC 2308 §3.
+    denial: OwnedBlock,
+    /// No owner has more labels than this.
+    deepest: u8,
+    /// How many records of each type there are.
+    census: BTreeMap<RecordType, usize>,
+}
+
+/// What a zone says to a question.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Answer<'z> {
+    /// The name owns records of the type asked for.
+    Records(RrSet<'z>),
+    /// The name is an alias: its CNAME, to be followed.
+    Alias(RrSet<'z>),
+    /// The name is below a DNAME: to be renamed and followed (RFC 6672).
+    Redirect(RrSet<'z>),
+    /// The name exists and owns no records of that type.
+    NoData,
+    /// The name does not exist.
+    NxDomain,
+    /// The name is at or below a zone cut: the child's NS records and glue.
+    Referral(&'z Referral),
 }
 
 /// A name and everything at or below it: the unit of change of a zone.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Subtree {
-    /// The name that everything in `records` is at or below.
+    /// The name that everything in `records` is at or below; itself below the apex.
     pub root: Name,
     /// All records at or below `root`; none: the subtree goes.
     pub records: Vec<Record>,
 }
 
-/// Something odd that did not keep a zone from being built.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
-#[error("placeholder")]
-pub struct Warning;
-
-/// Records that do not make a zone.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
-pub enum ZoneError {
-    /// The apex owns no SOA record.
-    #[error("{apex} has no SOA record")]
-    NoSoa {
-        /// The zone's apex.
-        apex: Name,
-    },
+/// What [`Zone::derive`] made of some subtrees.
+#[derive(Debug)]
+pub struct Derived {
+    /// The next version; `None` where nothing would change.
+    pub zone: Option<Zone>,
+    /// The subtrees that contradict themselves, each for one reason: what was there before stays.
+    pub refused: Vec<(Name, ZoneError)>,
 }
 
+/// Where a name is in a zone.
+enum Place<'z> {
+    /// It is this node.
+    Node(&'z Node),
+    /// It does not exist; this wildcard is the source of synthesis (RFC 4592 §3.3.1).
+    Wildcard(&'z Node),
+    /// It is below this cut.
+    Cut(&'z Referral),
+    /// It is below this DNAME.
+    Dname(RrSet<'z>),
+    /// It does not exist.
+    Nowhere,
+}
+
+/// Subtrees of names this many labels below the apex are what changes: `SERVICE.NAMESPACE.svc`.
+const GRAIN: u8 = 3;
+
 impl Zone {
-    /// Builds the zone at `apex` from all of its records.
-    pub fn build(_apex: &Name, _records: Vec<Record>) -> Result<(Self, Vec<Warning>), ZoneError> {
-        todo!()
+    /// Builds the zone at `apex` from all of its records, and says what is odd about them.
+    ///
+    /// The records of an RRset keep their order. Records outside of the zone are left out.
+    ///
+    /// # Errors
+    ///
+    /// When the records contradict each other or lack what makes a zone.
+    pub fn build(apex: &Name, records: impl IntoIterator<Item = Record>) -> Result<(Self, Vec<Warning>), ZoneError> {
+        let origin = Box::new(HashedName::from(apex));
+        let mut warnings = Vec::new();
+        let owners = build::group(&origin, records, &mut warnings);
+        let start = build::start_of_authority(apex, &owners)?;
+        let assembled = build::assemble(&origin, &origin, owners, &mut warnings)?;
+
+        let mut zone = Self {
+            apex: apex.clone(),
+            serial: start.serial,
+            nodes: Shards::new(origin.labels().saturating_add(GRAIN)),
+            denial: start.denial,
+            deepest: origin.labels(),
+            census: BTreeMap::new(),
+            origin,
+        };
+        for node in assembled {
+            zone.put(node);
+        }
+        zone.nodes.shrink();
+        zone.warn_of_missing_addresses(&mut warnings);
+        Ok((zone, warnings))
     }
 
-    /// The zone with `subtrees` replaced and `serial` in its SOA, sharing the rest; `None` when nothing would change.
+    /// The zone with `subtrees` in the place of what is at and below their roots, and `serial` in its SOA record.
+    ///
+    /// What does not change is shared with this zone, and a subtree that says
+    /// what it said before changes nothing. Roots are below the apex, and none
+    /// is below another. Names that a cut or a DNAME hides stay hidden.
     #[must_use]
-    pub fn derive(&self, _subtrees: Vec<Subtree>, _serial: Serial) -> Option<Self> {
-        todo!()
+    pub fn derive(&self, subtrees: impl IntoIterator<Item = Subtree>, serial: Serial) -> Derived {
+        let mut next = self.clone();
+        let mut moved = false;
+        let mut refused = Vec::new();
+        for Subtree { root, records } in subtrees {
+            let name = HashedName::from(&root);
+            if !name.is_within(self.origin.wire()) || name.labels() == self.origin.labels() {
+                refused.push((root.clone(), ZoneError::NotBelowApex { owner: root, apex: self.apex.clone() }));
+                continue;
+            }
+            let mut warnings = Vec::new();
+            let owners = build::group(&name, records, &mut warnings);
+            match build::assemble(&self.origin, &name, owners, &mut warnings) {
+                Ok(nodes) => moved |= next.graft(&name, nodes),
+                Err(error) => refused.push((root, error)),
+            }
+        }
+        Derived { zone: moved.then(|| next.with_serial(serial)), refused }
+    }
+
+    /// Answers a question from this zone: RFC 1034 §4.3.2, step 3.
+    ///
+    /// There is no error to return. A name that does not exist is an answer,
+    /// too. `qname` is at or below the apex: [`Zones::find`] sees to that.
+    #[must_use]
+    pub fn lookup(&self, qname: &HashedName, qtype: RecordType) -> Answer<'_> {
+        match self.place(qname) {
+            Place::Node(node) | Place::Wildcard(node) => node.answer(qtype),
+            Place::Cut(referral) => Answer::Referral(referral),
+            Place::Dname(dname) => Answer::Redirect(dname),
+            Place::Nowhere => Answer::NxDomain,
+        }
+    }
+
+    /// The addresses that ADDITIONAL may carry for `target`, IPv6 first; none for a name out of the zone.
+    ///
+    /// With `glue`, those too that the zone knows only to reach the name
+    /// servers of another zone (RFC 9471 §2.2, "sibling glue").
+    pub fn addresses(&self, target: &HashedName, glue: bool) -> impl Iterator<Item = RrSet<'_>> {
+        let node = match target.is_within(self.origin.wire()).then(|| self.place(target)) {
+            Some(Place::Node(Node { referral: Some(referral), .. })) if glue => referral.hidden(target.wire()),
+            Some(Place::Cut(referral)) if glue => referral.hidden(target.wire()),
+            Some(Place::Node(node) | Place::Wildcard(node)) => Some(node),
+            _ => None,
+        };
+        [RecordType::AAAA, RecordType::A].into_iter().filter_map(move |rtype| node?.rrset(rtype))
+    }
+
+    /// Whether this zone delegates `name` itself.
+    #[must_use]
+    pub fn has_cut_at(&self, name: &HashedName) -> bool {
+        matches!(self.place(name), Place::Node(node) if node.referral.is_some())
+    }
+
+    /// Whether `name` is at or below the apex.
+    #[must_use]
+    pub fn contains(&self, name: &HashedName) -> bool {
+        name.is_within(self.origin.wire())
+    }
+
+    /// The SOA record for AUTHORITY of a negative answer, its TTL the smaller of its own and MINIMUM (RFC 2308 §3).
+    #[must_use]
+    pub fn denial(&self) -> Block<'_> {
+        self.denial.as_block()
     }
 
     /// The zone's name.
     #[must_use]
     pub fn apex(&self) -> &Name {
-        todo!()
+        &self.apex
     }
 
     /// The serial of the SOA record.
     #[must_use]
     pub fn serial(&self) -> Serial {
-        todo!()
+        self.serial
     }
 
-    /// How many records there are of each type, ascending by type.
+    /// How many records there are of each type, glue included, ascending by type.
     #[must_use]
     pub fn census(&self) -> Vec<(RecordType, usize)> {
-        todo!()
+        self.census.iter().map(|(&rtype, &count)| (rtype, count)).collect()
     }
 
     /// Every record, glue included: the SOA first, then by owner in canonical order (RFC 4034 §6.1), then by type.
+    ///
+    /// Owners are in lower case.
     #[must_use]
     pub fn records(&self) -> Vec<Record> {
-        todo!()
+        let mut nodes: Vec<_> = self.nodes.iter().collect();
+        nodes.sort_by_cached_key(|node| build::canonical_key(node.owner()));
+        let mut records: Vec<_> = nodes.into_iter().flat_map(|node| node.records()).collect();
+        if let Some(soa) = records.iter().position(|record| record.rtype == RecordType::SOA) {
+            records[..=soa].rotate_right(1);
+        }
+        records
+    }
+
+    /// Where `name`, at or below the apex, is in the zone.
+    fn place(&self, name: &HashedName) -> Place<'_> {
+        // `nothing-below`: what is found here is not hidden by a cut above it.
+        if let Some(node) = self.nodes.get(name, name.labels()) {
+            return Place::Node(node);
+        }
+        let (encloser, labels) = self.closest_encloser(name);
+        if let Some(referral) = &encloser.referral {
+            return Place::Cut(referral);
+        }
+        if let Some(dname) = encloser.rrset(RecordType::DNAME) {
+            return Place::Dname(dname);
+        }
+        // Its parent is the closest encloser: the only place where RFC 4592
+        // §3.3.1 lets a wildcard be found. One higher up does not reach past a
+        // name that exists.
+        self.nodes.wildcard_below(name, labels).map_or(Place::Nowhere, Place::Wildcard)
+    }
+
+    /// The longest ancestor of `name` that exists, and how many labels it has (RFC 4592 §3.3.1).
+    fn closest_encloser(&self, name: &HashedName) -> (&Node, u8) {
+        let mut exists = self.origin.labels();
+        let mut encloser = self.nodes.get(name, exists).expect("`no-gaps`: the apex is a node");
+        // `no-gaps`: names exist down to the closest encloser and not below it, so halving finds it.
+        let mut missing = name.labels().min(self.deepest.saturating_add(1));
+        while missing > exists + 1 {
+            let middle = exists + (missing - exists) / 2;
+            match self.nodes.get(name, middle) {
+                Some(node) => (encloser, exists) = (node, middle),
+                None => missing = middle,
+            }
+        }
+        (encloser, exists)
+    }
+
+    /// Puts a node in, counting its records.
+    fn put(&mut self, node: Node) {
+        self.deepest = self.deepest.max(node.name().labels());
+        count(&mut self.census, &node, usize::wrapping_add);
+        self.nodes.insert(node);
+    }
+
+    /// Replaces what is at and below `root` with `nodes`, `root` first; says whether that changed anything.
+    fn graft(&mut self, root: &HashedName, nodes: Vec<Node>) -> bool {
+        if self.is_hidden(root) {
+            return false;
+        }
+        let old = self.nodes.within(root);
+        if same(&old, &nodes) {
+            return false;
+        }
+        let (was, is) = (!old.is_empty(), !nodes.is_empty());
+        for node in &old {
+            let name = node.name();
+            count(&mut self.census, node, usize::wrapping_sub);
+            self.nodes.remove(&name, name.labels());
+        }
+        for node in nodes {
+            self.put(node);
+        }
+        match (was, is) {
+            (false, true) => self.attach(root),
+            (true, false) => self.detach(root),
+            _ => {}
+        }
+        true
+    }
+
+    /// Tells the parent of `root` of its new child, making it where it does not exist: `no-gaps`.
+    fn attach(&mut self, root: &HashedName) {
+        for labels in (self.origin.labels()..root.labels()).rev() {
+            let existed = self.nodes.get(root, labels).is_some();
+            if !existed {
+                self.nodes.insert(Node::empty(root.suffix(labels)));
+            }
+            self.nodes.update(root, labels, |parent| parent.children += 1);
+            if existed {
+                return;
+            }
+        }
+    }
+
+    /// Tells the parent of `root` that its child is gone; empty non-terminals go with it: `no-leftovers`.
+    fn detach(&mut self, root: &HashedName) {
+        for labels in (self.origin.labels()..root.labels()).rev() {
+            self.nodes.update(root, labels, |parent| parent.children -= 1);
+            let void = self.nodes.get(root, labels).is_some_and(Node::is_void);
+            if !void {
+                return;
+            }
+            self.nodes.remove(root, labels);
+        }
+    }
+
+    /// Whether a cut or a DNAME above `name` hides it: `nothing-below`.
+    fn is_hidden(&self, name: &HashedName) -> bool {
+        (self.origin.labels()..name.labels()).any(|labels| {
+            let above = self.nodes.get(name, labels);
+            above.is_some_and(|node| node.referral.is_some() || node.rrset(RecordType::DNAME).is_some())
+        })
+    }
+
+    /// The zone with another serial in its SOA record, wherever that is.
+    fn with_serial(mut self, serial: Serial) -> Self {
+        self.serial = serial;
+        self.denial.set_serial(serial.0);
+        self.nodes.update(&self.origin, self.origin.labels(), |apex| apex.set_serial(serial.0));
+        self
+    }
+
+    /// Names the apex's name servers that are in this zone and have no address: nobody could ask them.
+    fn warn_of_missing_addresses(&self, warnings: &mut Vec<Warning>) {
+        let apex = self.nodes.get(&self.origin, self.origin.labels()).expect("`no-gaps`: the apex is a node");
+        for record in apex.rrset(RecordType::NS).into_iter().flat_map(|ns| ns.block().decode(self.origin.wire())) {
+            let Ok(target) = HashedName::read(record.rdata.wire()) else { continue };
+            if !self.contains(&target) {
+                continue;
+            }
+            let nameserver = name::name(target.wire());
+            if matches!(self.lookup(&target, RecordType::A), Answer::Alias(_) | Answer::Redirect(_)) {
+                warnings.push(Warning::NameserverIsAlias { nameserver });
+            } else if self.addresses(&target, true).next().is_none() {
+                warnings.push(Warning::MissingGlue { cut: self.apex.clone(), nameserver });
+            }
+        }
     }
 }
+
+/// Whether two sets of nodes, each with its owners once, say the same.
+fn same(old: &[Arc<Node>], new: &[Node]) -> bool {
+    let new: HashMap<_, _> = new.iter().map(|node| (node.owner(), node)).collect();
+    old.len() == new.len()
+        && old.iter().all(|node| new.get(node.owner()).is_some_and(|other| node.says_the_same(other)))
+}
+
+/// Adds a node's records to a census, or takes them out.
+fn count(census: &mut BTreeMap<RecordType, usize>, node: &Node, change: fn(usize, usize) -> usize) {
+    let mut tally = |rtype, records: u16| {
+        let total = census.entry(rtype).or_default();
+        *total = change(*total, records.into());
+        if *total == 0 {
+            census.remove(&rtype);
+        }
+    };
+    for rrset in node.rrsets() {
+        tally(rrset.rtype(), rrset.block().records());
+    }
+    let Some(referral) = &node.referral else { return };
+    tally(RecordType::NS, referral.nameservers);
+    for hidden in &referral.below {
+        count(census, hidden, change);
+    }
+}
+
+impl fmt::Debug for Zone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Zone({} serial {})", self.apex, self.serial)
+    }
+}
+
+#[cfg(test)]
+mod tests;

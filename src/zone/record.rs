@@ -20,6 +20,40 @@ impl Rdata {
     }
 }
 
+/// Which names RDATA of a type begins with.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Layout {
+    /// Octets before the first name.
+    pub(super) prefix: usize,
+    /// How many names follow each other there.
+    pub(super) names: usize,
+    /// Whether senders may compress them: the types of RFC 1035 that are still in use (RFC 3597 §4).
+    pub(super) compressible: bool,
+}
+
+/// Which names RDATA of type `rtype` begins with, as far as responses need to know.
+pub(super) fn names_in(rtype: RecordType) -> Layout {
+    let (prefix, names, compressible) = match rtype {
+        RecordType::NS | RecordType::CNAME | RecordType::PTR => (0, 1, true),
+        RecordType::SOA => (0, 2, true),
+        RecordType::MX => (2, 1, true),
+        RecordType::DNAME => (0, 1, false),
+        RecordType::SRV => (6, 1, false),
+        RecordType::SVCB | RecordType::HTTPS => (2, 1, false),
+        _ => (0, 0, false),
+    };
+    Layout { prefix, names, compressible }
+}
+
+/// Where in RDATA of type `rtype` the name stands whose addresses belong into ADDITIONAL.
+///
+/// RFC 1035 §3.3.9 and §3.3.11 (MX, NS), RFC 2782 (SRV), RFC 9460 §4.1 (SVCB, HTTPS).
+#[must_use]
+pub fn target_in(rtype: RecordType) -> Option<usize> {
+    use RecordType::{HTTPS, MX, NS, SRV, SVCB};
+    matches!(rtype, NS | MX | SRV | SVCB | HTTPS).then(|| names_in(rtype).prefix)
+}
+
 /// One resource record of class IN.
 ///
 /// The ends of a zone's life meet here: master files and the schema make

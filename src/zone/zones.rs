@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
-use hickory_proto::rr::Name;
+use hashbrown::HashTable;
+use hickory_proto::rr::{Name, RecordType};
 
 use super::Zone;
+use super::name::HashedName;
 
 /// A zone's place in [`Zones`]: small, stable while the process lives, so that counters can be arrays.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -17,30 +19,124 @@ pub enum State {
     Pending,
     /// Served.
     Loaded(Arc<Zone>),
-    /// Loaded, but silent for longer than `maxStaleness`: SERVFAIL with EDE 24.
+    /// Loaded, but its source has been silent for longer than it may: SERVFAIL with EDE 24.
     Expired(Arc<Zone>),
 }
 
+/// The zone that a question belongs to.
+#[derive(Debug, Clone, Copy)]
+pub struct Found<'z> {
+    /// Its place.
+    pub slot: ZoneSlot,
+    /// How far it is.
+    pub state: &'z State,
+}
+
+#[derive(Debug, Clone)]
+struct Entry {
+    apex: Arc<(Name, HashedName)>,
+    state: State,
+}
+
 /// The zones of one server: those configured, each loaded or not.
+///
+/// At most 65,536, each apex once.
 #[derive(Debug, Clone, Default)]
 pub struct Zones {
-    _private: (),
+    entries: Vec<Entry>,
+    /// Indices into `entries` by the apex's hash.
+    index: HashTable<u16>,
+    /// Bit n: some apex has n labels. A question is probed for at these depths only.
+    depths: u128,
 }
 
 impl Zones {
     /// The zones at `apexes`, all pending; `ZoneSlot(i)` is the i-th.
     #[must_use]
-    pub fn pending(_apexes: Vec<Name>) -> Self {
-        todo!()
+    pub fn pending(apexes: impl IntoIterator<Item = Name>) -> Self {
+        let mut zones = Self::default();
+        for apex in apexes {
+            zones.set(&apex, State::Pending);
+        }
+        zones
     }
 
     /// Puts `state` in the place of what was known at its apex; an apex not configured is added.
-    pub fn set(&mut self, _apex: &Name, _state: State) {
-        todo!()
+    ///
+    /// # Panics
+    ///
+    /// When it would be the 65,537th zone.
+    pub fn set(&mut self, apex: &Name, state: State) {
+        let name = HashedName::from(apex);
+        if let Some(slot) = self.slot_at(&name, name.labels()) {
+            self.entries[usize::from(slot)].state = state;
+            return;
+        }
+        let slot = u16::try_from(self.entries.len()).expect("at most 65,536 zones");
+        self.depths |= 1 << name.labels();
+        let hash = name.whole().hash;
+        self.entries.push(Entry { apex: Arc::new((apex.clone(), name)), state });
+        let entries = &self.entries;
+        self.index.insert_unique(hash, slot, |&slot| entries[usize::from(slot)].apex.1.whole().hash);
     }
 
     /// Every zone in the order of slots.
     pub fn iter(&self) -> impl Iterator<Item = (ZoneSlot, &Name, &State)> {
-        std::iter::empty()
+        (0..).zip(&self.entries).map(|(slot, entry)| (ZoneSlot(slot), &entry.apex.0, &entry.state))
+    }
+
+    /// How far the zone at `apex` is.
+    #[must_use]
+    pub fn get(&self, apex: &Name) -> Option<&State> {
+        let name = HashedName::from(apex);
+        self.slot_at(&name, name.labels()).map(|slot| &self.entries[usize::from(slot)].state)
+    }
+
+    /// The zone that answers for `qname` and `qtype`: the one with the longest matching apex (RFC 1034 §4.3.2, step 2).
+    ///
+    /// DS is the parent's to answer (RFC 4035 §3.1.4.1). Where this server has
+    /// the parent, too, it does, if it has the cut; its NXDOMAIN for a cut that
+    /// it lacks would deny the whole child (RFC 8020), so that the child says
+    /// NODATA then. A parent that is not loaded leaves the question open.
+    #[must_use]
+    pub fn find(&self, qname: &HashedName, qtype: RecordType) -> Option<Found<'_>> {
+        let (slot, labels) = self.longest(qname, qname.labels())?;
+        let at_apex = labels == qname.labels();
+        if qtype == RecordType::DS
+            && at_apex
+            && let Some(above) = labels.checked_sub(1)
+            && let Some((parent, _)) = self.longest(qname, above)
+        {
+            let delegates = match &self.entries[usize::from(parent)].state {
+                State::Loaded(zone) => zone.has_cut_at(qname),
+                State::Pending | State::Expired(_) => true,
+            };
+            return Some(self.found(if delegates { parent } else { slot }));
+        }
+        Some(self.found(slot))
+    }
+
+    fn found(&self, slot: u16) -> Found<'_> {
+        Found { slot: ZoneSlot(slot), state: &self.entries[usize::from(slot)].state }
+    }
+
+    /// The zone with the longest apex of at most `labels` labels that `qname` is at or below.
+    fn longest(&self, qname: &HashedName, labels: u8) -> Option<(u16, u8)> {
+        // A name has at most 127 labels, so that the shift is at most 127, too.
+        let mut depths = self.depths & (u128::MAX >> (127 - labels));
+        while depths != 0 {
+            let depth = 127 - u8::try_from(depths.leading_zeros()).expect("a bit is set");
+            if let Some(slot) = self.slot_at(qname, depth) {
+                return Some((slot, depth));
+            }
+            depths &= !(1 << depth);
+        }
+        None
+    }
+
+    fn slot_at(&self, name: &HashedName, labels: u8) -> Option<u16> {
+        let apex = name.suffix(labels);
+        let is_at = |&slot: &u16| self.entries[usize::from(slot)].apex.1.wire() == apex.wire;
+        self.index.find(apex.hash, is_at).copied()
     }
 }

@@ -277,7 +277,7 @@ fn numbers_and_addresses() {
     check_error("DNSKEY 257 3 13 AA=", "19: expected base 64, found `AA=`");
     check_error("DS 1 13 2 abc", "13: expected pairs of hexadecimal digits, found `abc`");
     check_rdata("DS 1 ed25519 2 AB c d", "DS 1 15 2 ABCD");
-    check_error("DS 1 nosuch 2 abcd", "6: expected a DNSSEC algorithm, found `nosuch`");
+    check_error("DS 1 nosuch 2 abcd", "8: expected a DNSSEC algorithm, found `nosuch`");
 }
 
 #[test]

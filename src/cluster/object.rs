@@ -1,0 +1,126 @@
+//! The objects of a cluster, trimmed to the fields a record can come from.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+/// A Service's place in its cluster; ordered by namespace, then by name.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ServiceKey {
+    /// `metadata.namespace`
+    pub namespace: Arc<str>,
+    /// `metadata.name`
+    pub name: Arc<str>,
+}
+
+/// A transport of a port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Protocol {
+    /// `_tcp`
+    Tcp,
+    /// `_udp`
+    Udp,
+    /// `_sctp`
+    Sctp,
+}
+
+/// A port of a Service or an EndpointSlice.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Port {
+    /// Empty when it has none: no SRV then.
+    pub name: Box<str>,
+    /// Its transport.
+    pub protocol: Protocol,
+    /// Its number.
+    pub number: u16,
+}
+
+/// What `spec.type` and `spec.clusterIP` make of a Service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ServiceType {
+    /// ClusterIP, NodePort or LoadBalancer with cluster IPs.
+    ClusterIp,
+    /// `clusterIP: None`.
+    Headless,
+    /// `type: ExternalName` (its records come with the full schema).
+    ExternalName,
+}
+
+/// A Service, trimmed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Service {
+    /// Where it is.
+    pub key: ServiceKey,
+    /// What it is.
+    pub service_type: ServiceType,
+    /// `spec.clusterIPs`, the primary first; empty while none is assigned.
+    pub cluster_ips: Vec<IpAddr>,
+    /// `spec.ports`.
+    pub ports: Vec<Port>,
+}
+
+/// One endpoint of an EndpointSlice, trimmed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Endpoint {
+    /// `addresses`, those that parse.
+    pub addresses: Vec<IpAddr>,
+    /// `hostname`.
+    pub hostname: Option<Box<str>>,
+    /// `conditions.ready`, nil meaning true.
+    pub ready: bool,
+}
+
+/// An EndpointSlice, trimmed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EndpointSlice {
+    /// `metadata.name`, within the namespace of `service`.
+    pub name: Arc<str>,
+    /// The Service it belongs to, from the label `kubernetes.io/service-name`.
+    pub service: ServiceKey,
+    /// `endpoints`.
+    pub endpoints: Vec<Endpoint>,
+    /// `ports` with a number.
+    pub ports: Vec<Port>,
+}
+
+/// A Namespace, trimmed to its metadata.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Namespace {
+    /// `metadata.name`
+    pub name: Arc<str>,
+    /// `metadata.labels`
+    pub labels: BTreeMap<Box<str>, Box<str>>,
+}
+
+/// A kind of object that is followed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Kind {
+    /// v1 Service
+    Service,
+    /// discovery.k8s.io/v1 EndpointSlice
+    EndpointSlice,
+    /// v1 Namespace, metadata only
+    Namespace,
+}
+
+/// An object, trimmed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Object {
+    /// v1 Service
+    Service(Service),
+    /// discovery.k8s.io/v1 EndpointSlice
+    EndpointSlice(EndpointSlice),
+    /// v1 Namespace
+    Namespace(Namespace),
+}
+
+/// An object's kind, namespace (empty for a Namespace) and name.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ObjectKey {
+    /// The kind.
+    pub kind: Kind,
+    /// `metadata.namespace`
+    pub namespace: Arc<str>,
+    /// `metadata.name`
+    pub name: Arc<str>,
+}

@@ -1,0 +1,359 @@
+//! Every rule about what a configuration says, and the problem that each makes.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::str::FromStr;
+use std::time::Duration;
+
+use hickory_proto::rr::Name;
+use humantime_serde::re::humantime;
+use serde_saphyr::{DefaultMessageFormatter, Error, Location, MessageFormatter, Spanned};
+
+use super::file::{self, File, Text};
+use super::{Access, Cluster, Config, FileZone, NameServerFlag, Problem};
+use crate::schema::{AddressFilter, ClusterZone, NameServer};
+
+/// A problem and where it stands.
+#[derive(Debug)]
+pub(super) struct Fault {
+    pub(super) at: Location,
+    pub(super) problem: Problem,
+}
+
+type Checked<T> = Result<T, Fault>;
+
+impl Problem {
+    fn at(self, at: Location) -> Fault {
+        Fault { at, problem: self }
+    }
+}
+
+/// What the reader of YAML says about the shape of the file.
+pub(super) fn shape(error: &Error) -> Fault {
+    let at = error.location().unwrap_or(Location::UNKNOWN);
+    let error = error.without_snippet();
+    let problem = match error {
+        Error::SerdeUnknownField { field, expected, .. } => {
+            Problem::UnknownKey { key: field.clone(), nearest: nearest(field, expected) }
+        }
+        Error::SerdeMissingField { field, .. } => Problem::Missing { key: field },
+        Error::DuplicateMappingKey { key: Some(key), .. } => Problem::Duplicate { what: "key", name: key.clone() },
+        other => Problem::Shape(DefaultMessageFormatter.format_message(other).into_owned()),
+    };
+    problem.at(at)
+}
+
+/// The one of `known` that is most like `key`.
+fn nearest(key: &str, known: &[&'static str]) -> &'static str {
+    let likeness = |known: &str| strsim::jaro_winkler(&key.to_lowercase(), &known.to_lowercase());
+    known.iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b))).copied().unwrap_or_default()
+}
+
+/// The configuration that `file` in `folder` asks for.
+pub(super) fn file(file: File, folder: &Path) -> Checked<Config> {
+    version(&file)?;
+    not_yet(file.listen.tls, "listen.tls", "none", Vec::is_empty)?;
+    not_yet(file.listen.admin, "listen.admin", "\"[::1]:9154\"", |address| address == "[::1]:9154")?;
+    not_yet(file.tls, "tls", "none", |_| false)?;
+
+    let mut config = Config::default();
+    if let Some(dns) = file.listen.dns {
+        config.dns = dns.value.iter().map(socket_address).collect::<Checked<_>>()?;
+        if config.dns.is_empty() {
+            return Err(Problem::NoListeners.at(dns.referenced));
+        }
+    }
+    if let Some(metrics) = &file.listen.metrics {
+        config.metrics = Some(socket_address(metrics)?);
+    }
+    if let Some(text) = file.identity {
+        config.identity = identity(text)?;
+    }
+    if let Some(timeout) = &file.ready_timeout {
+        config.ready_timeout = duration(timeout)?;
+    }
+    if let Some(grace) = &file.grace_period {
+        config.grace_period = duration(grace)?;
+    }
+    for entry in file.clusters {
+        let cluster = cluster(entry, folder, &config)?;
+        config.clusters.push(cluster);
+    }
+    for entry in file.zones {
+        add_zone(entry, folder, &mut config)?;
+    }
+    if config.apexes().next().is_none() {
+        return Err(Problem::NoZones.at(Location::UNKNOWN));
+    }
+    Ok(config)
+}
+
+/// The configuration that the command line asks for.
+pub(super) fn short_form(zone: &str, nameservers: &[NameServerFlag], access: Access) -> Checked<Config> {
+    let name = "default";
+    let nameservers = nameservers.iter().map(|flag| file::NameServer {
+        name: file::unplaced(&flag.name),
+        addresses: flag.addresses.iter().map(|address| file::unplaced(address)).collect(),
+    });
+    let nameservers = Spanned::new(nameservers.collect(), Location::UNKNOWN, Location::UNKNOWN);
+    let zone = file::Zone::made_from(zone, name, nameservers);
+    let cluster = Cluster { name: name.to_owned(), access, zones: Vec::new() };
+    let mut config = Config { clusters: vec![cluster], ..Config::default() };
+    add_zone(zone, Path::new(""), &mut config)?;
+    Ok(config)
+}
+
+/// `apiVersion` and `kind`: optional, but nothing else than ours.
+fn version(file: &File) -> Checked<()> {
+    for (text, expected) in [(&file.api_version, "k8s.ooo/v1alpha1"), (&file.kind, "KubezoneConfig")] {
+        match text {
+            Some(text) if text.value != expected => {
+                let problem = Problem::Value { value: text.value.clone(), expected };
+                return Err(problem.at(text.referenced));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Refuses what this version does not act on, unless it asks for what is done anyway.
+fn not_yet<T>(
+    value: Option<Spanned<T>>,
+    key: &'static str,
+    default: &'static str,
+    is_default: impl FnOnce(&T) -> bool,
+) -> Checked<()> {
+    match value {
+        Some(value) if !is_default(&value.value) => Err(Problem::NotYet { key, default }.at(value.referenced)),
+        _ => Ok(()),
+    }
+}
+
+fn identity(text: Text) -> Checked<String> {
+    // It is a TXT record's one string, too.
+    if text.value.len() > 255 {
+        return Err(unlike(&text, "identity of at most 255 bytes"));
+    }
+    Ok(text.value)
+}
+
+fn cluster(entry: file::Cluster, folder: &Path, config: &Config) -> Checked<Cluster> {
+    let at = entry.name.referenced;
+    let name = entry.name.value;
+    if config.clusters.iter().any(|other| other.name == name) {
+        return Err(Problem::Duplicate { what: "cluster", name }.at(at));
+    }
+    if let Some(staleness) = entry.max_staleness {
+        let is_forever = duration(&staleness)?.is_zero();
+        not_yet(Some(staleness), "maxStaleness", "0s: what we have is served for ever", |_| is_forever)?;
+    }
+    let by_kubeconfig = entry.kubeconfig.is_some() || entry.context.is_some();
+    let access = match (by_kubeconfig, entry.in_cluster, entry.manifests) {
+        (true, false, None) => Access::Kubeconfig {
+            path: entry.kubeconfig.map(|path| folder.join(path.value)),
+            context: entry.context.map(|context| context.value),
+        },
+        (false, true, None) => Access::InCluster,
+        (false, false, Some(manifests)) => Access::Manifests(folder.join(manifests.value)),
+        _ => return Err(Problem::ClusterAccess { cluster: name }.at(at)),
+    };
+    Ok(Cluster { name, access, zones: Vec::new() })
+}
+
+/// Adds the zone of `entry` to `config`, whose clusters are complete.
+fn add_zone(entry: file::Zone, folder: &Path, config: &mut Config) -> Checked<()> {
+    let at = entry.name.referenced;
+    let mut apex = name(&entry.name)?;
+    apex.set_fqdn(true);
+    if config.apexes().any(|other| *other == apex) {
+        return Err(Problem::Duplicate { what: "zone", name: apex.to_string() }.at(at));
+    }
+    match (&entry.file, &entry.cluster, &entry.reverse_of) {
+        (Some(path), None, None) => {
+            config.files.push(file_zone(apex, path, folder, &entry)?);
+        }
+        (None, Some(_), None) => cluster_zone(apex, entry, config)?,
+        (None, None, Some(_)) => not_yet(entry.reverse_of, "reverseOf", "no reverse zone", |_| false)?,
+        _ => return Err(Problem::ZoneSource { zone: apex }.at(at)),
+    }
+    Ok(())
+}
+
+fn file_zone(apex: Name, path: &Text, folder: &Path, entry: &file::Zone) -> Checked<FileZone> {
+    let texts = [
+        ("hostmaster", &entry.hostmaster),
+        ("extra", &entry.extra),
+        ("ttl", &entry.ttl),
+        ("negativeTTL", &entry.negative_ttl),
+        ("nameserverTTL", &entry.nameserver_ttl),
+        ("maxRecords", &entry.max_records),
+    ];
+    let places = texts.map(|(key, text)| (key, text.as_ref().map(|text| text.referenced)));
+    let others = [
+        ("nameservers", entry.nameservers.as_ref().map(|nameservers| nameservers.referenced)),
+        ("publish", entry.publish.as_ref().map(|publish| publish.referenced)),
+        ("ipv4", entry.ipv4.as_ref().map(|ipv4| ipv4.referenced)),
+    ];
+    for (key, place) in places.into_iter().chain(others) {
+        if let Some(at) = place {
+            return Err(Problem::FileSaysItAll { zone: apex, key }.at(at));
+        }
+    }
+    Ok(FileZone { apex, path: folder.join(&path.value) })
+}
+
+fn cluster_zone(origin: Name, entry: file::Zone, config: &mut Config) -> Checked<()> {
+    let addresses = policy(entry.publish, entry.ipv4, entry.extra)?;
+    let nameservers = match entry.nameservers {
+        Some(entries) if !entries.value.is_empty() => nameservers(&entries.value, &origin)?,
+        _ => return Err(Problem::NoNameServers { zone: origin }.at(entry.name.referenced)),
+    };
+    let hostmaster = match &entry.hostmaster {
+        Some(text) => mailbox(text, &origin)?,
+        None => relative(&file::unplaced("hostmaster"), &origin)?,
+    };
+    let zone = ClusterZone {
+        ttl: ttl(entry.ttl.as_ref(), 30)?,
+        negative_ttl: ttl(entry.negative_ttl.as_ref(), 30)?,
+        nameserver_ttl: ttl(entry.nameserver_ttl.as_ref(), 3600)?,
+        max_records: max_records(entry.max_records.as_ref())?,
+        addresses,
+        nameservers,
+        hostmaster,
+        origin,
+    };
+    let clusters: Vec<_> = config.clusters.iter().map(|cluster| cluster.name.clone()).collect();
+    let cluster = entry.cluster.expect("add_zone chose by it");
+    match config.clusters.iter_mut().find(|known| known.name == cluster.value) {
+        Some(known) => known.zones.push(zone),
+        None => return Err(Problem::UnknownCluster { name: cluster.value, clusters }.at(cluster.referenced)),
+    }
+    Ok(())
+}
+
+/// What may be published. All that this version cannot enforce is refused: a fence that is not there would leak.
+fn policy(
+    publish: Option<Spanned<file::Publish>>,
+    ipv4: Option<Spanned<file::Ipv4>>,
+    extra: Option<Text>,
+) -> Checked<AddressFilter> {
+    not_yet(extra, "extra", "none", String::is_empty)?;
+    let ipv4 = ipv4.map(|ipv4| ipv4.value).unwrap_or_default();
+    not_yet(ipv4.nat64, "ipv4.nat64", "none", Vec::is_empty)?;
+    not_yet(ipv4.proxies, "ipv4.proxies", "none", Vec::is_empty)?;
+
+    let publish = publish.map(|publish| publish.value).unwrap_or_default();
+    let every = "every Service";
+    not_yet(publish.mode, "publish.mode", "All", |mode| mode == "All")?;
+    not_yet(publish.namespaces, "publish.namespaces", "all", Vec::is_empty)?;
+    not_yet(publish.namespace_selector, "publish.namespaceSelector", every, String::is_empty)?;
+    not_yet(publish.service_selector, "publish.serviceSelector", every, String::is_empty)?;
+    not_yet(publish.pods, "publish.pods", "false", |pods| !pods)?;
+    not_yet(publish.short_names, "publish.shortNames", "false", |short| !short)?;
+    not_yet(publish.hostnames, "publish.hostnames", "false", |hostnames| !hostnames)?;
+    not_yet(publish.wildcards, "publish.wildcards", "false", |wildcards| !wildcards)?;
+    // Only ClusterIPs are looked at: with the documented default, too, the others would add to what is published, not take from it.
+    let sources = publish.addresses.from;
+    not_yet(sources, "publish.addresses.from", "[ClusterIP]", |from| {
+        from.first().is_some_and(|first| first == "ClusterIP")
+    })?;
+    let allow = publish.addresses.allow.iter().map(|cidr| value(cidr, "CIDR such as `fd00::/8`"));
+    Ok(AddressFilter::allowing(allow.collect::<Checked<_>>()?))
+}
+
+fn nameservers(entries: &[file::NameServer], origin: &Name) -> Checked<Vec<NameServer>> {
+    let mut nameservers: Vec<NameServer> = Vec::with_capacity(entries.len());
+    for entry in entries {
+        let nameserver = nameserver(entry, origin)?;
+        if nameservers.iter().any(|other| other.name == nameserver.name) {
+            let problem = Problem::Duplicate { what: "name server", name: nameserver.name.to_string() };
+            return Err(problem.at(entry.name.referenced));
+        }
+        nameservers.push(nameserver);
+    }
+    Ok(nameservers)
+}
+
+fn nameserver(entry: &file::NameServer, origin: &Name) -> Checked<NameServer> {
+    let name = relative(&entry.name, origin)?;
+    let addresses = entry.addresses.iter().map(|address| value(address, "IP address such as `2001:db8::53`"));
+    let addresses: Vec<_> = addresses.collect::<Checked<_>>()?;
+    let problem = match (origin.zone_of(&name), addresses.is_empty()) {
+        (true, true) if !is_service(&name, origin) => {
+            Problem::NameServerWithoutAddress { name, written: entry.name.value.clone() }
+        }
+        (false, false) => Problem::ForeignAddresses { name, zone: origin.clone() },
+        _ => return Ok(NameServer { name, addresses }),
+    };
+    Err(problem.at(entry.name.referenced))
+}
+
+/// Whether `name` has the form `service.namespace.svc` in the zone.
+fn is_service(name: &Name, origin: &Name) -> bool {
+    name.num_labels() == origin.num_labels() + 3
+        && name.iter().nth(2).is_some_and(|label| label.eq_ignore_ascii_case(b"svc"))
+}
+
+/// A mailbox as SOA records have it (RFC 1035 §3.3.13).
+fn mailbox(text: &Text, origin: &Name) -> Checked<Name> {
+    if text.value.contains('@') {
+        return Err(unlike(text, "mailbox in the form of a name, such as `hostmaster.example.com.`"));
+    }
+    relative(text, origin)
+}
+
+/// A name that is relative to `origin` unless it ends in a dot.
+fn relative(text: &Text, origin: &Name) -> Checked<Name> {
+    let name = name(text)?;
+    if name.is_fqdn() {
+        return Ok(name);
+    }
+    let absolute =
+        name.append_domain(origin).map_err(|_| unlike(text, "name that fits into 255 bytes with its zone's"))?;
+    Ok(absolute)
+}
+
+fn name(text: &Text) -> Checked<Name> {
+    match Name::from_ascii(&text.value) {
+        Ok(name) if !text.value.is_empty() => Ok(name),
+        _ => Err(unlike(text, "domain name such as `c2.k8s.ooo`")),
+    }
+}
+
+fn socket_address(text: &Text) -> Checked<SocketAddr> {
+    value(text, "address and port such as `[::]:53` or `0.0.0.0:53`")
+}
+
+fn duration(text: &Text) -> Checked<Duration> {
+    humantime::parse_duration(&text.value).map_err(|_| unlike(text, "duration such as `60s` or `5m`"))
+}
+
+/// Seconds; the upper half of their range counts as 0 (RFC 2181 §8) and is nobody's intention.
+fn ttl(text: Option<&Text>, default: u32) -> Checked<u32> {
+    let Some(text) = text else { return Ok(default) };
+    match value(text, TTL)? {
+        ttl if ttl < 1 << 31 => Ok(ttl),
+        _ => Err(unlike(text, TTL)),
+    }
+}
+
+const TTL: &str = "number of seconds from 0 to 2147483647";
+
+fn max_records(text: Option<&Text>) -> Checked<usize> {
+    let Some(text) = text else { return Ok(100) };
+    match value(text, MAX_RECORDS)? {
+        0 => Err(unlike(text, MAX_RECORDS)),
+        records => Ok(records),
+    }
+}
+
+const MAX_RECORDS: &str = "number of records from 1 on";
+
+fn value<T: FromStr>(text: &Text, expected: &'static str) -> Checked<T> {
+    text.value.parse().map_err(|_| unlike(text, expected))
+}
+
+fn unlike(text: &Text, expected: &'static str) -> Fault {
+    Problem::Value { value: text.value.clone(), expected }.at(text.referenced)
+}

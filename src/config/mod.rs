@@ -1,0 +1,314 @@
+//! What can be set: the configuration file and its short form on the command line.
+//!
+//! [`Config`] is what a server is started with: plain values, checked, so that
+//! nothing past this module meets a word of the file's. `file` is the shape
+//! of the YAML, `check` is every rule about its values. Files that the
+//! configuration names are not looked at here: what stands in them, or that
+//! they are missing, keeps one zone from being served, not the server.
+
+mod check;
+mod file;
+
+use std::fmt;
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::time::Duration;
+
+use hickory_proto::rr::Name;
+
+use crate::schema::ClusterZone;
+
+/// What one server is told to do.
+///
+/// # Invariants
+///
+/// [`load`] and [`short_form`] establish these.
+///
+/// - `one-owner`: no two zones have the same apex.
+/// - `told-apart`: no two clusters have the same name.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Config {
+    /// Where DNS is answered: UDP and TCP on each; port 0 picks one.
+    pub dns: Vec<SocketAddr>,
+    /// Where probes and metrics are answered; none: nowhere.
+    pub metrics: Option<SocketAddr>,
+    /// NSID (RFC 5001) and CH `id.server`; empty: none given.
+    pub identity: String,
+    /// How long readiness waits for zones that do not load while others have.
+    pub ready_timeout: Duration,
+    /// How long questions are still answered after the server was told to stop and is no longer ready.
+    pub grace_period: Duration,
+    /// Zones that come from master files.
+    pub files: Vec<FileZone>,
+    /// Clusters that zones come from.
+    pub clusters: Vec<Cluster>,
+}
+
+/// A zone that comes from a master file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileZone {
+    /// The zone's name, fully qualified.
+    pub apex: Name,
+    /// The master file.
+    pub path: PathBuf,
+}
+
+/// A cluster, and the zones that are made from what it says.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Cluster {
+    /// What people call it: in metrics and logs.
+    pub name: String,
+    /// Where its objects are read.
+    pub access: Access,
+    /// The zones made from it.
+    pub zones: Vec<ClusterZone>,
+}
+
+/// Where a cluster's objects are read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Access {
+    /// The API of the cluster that this process is a Pod of.
+    InCluster,
+    /// An API, as kubectl would find it.
+    Kubeconfig {
+        /// The file; none: where kubectl would look.
+        path: Option<PathBuf>,
+        /// The context in it; none: its current one.
+        context: Option<String>,
+    },
+    /// A folder of manifests.
+    Manifests(PathBuf),
+}
+
+impl Default for Config {
+    /// Nothing to serve, on the standard ports.
+    fn default() -> Self {
+        Self {
+            dns: vec![(Ipv6Addr::UNSPECIFIED, 53).into(), (Ipv4Addr::UNSPECIFIED, 53).into()],
+            metrics: Some((Ipv6Addr::UNSPECIFIED, 9153).into()),
+            identity: String::new(),
+            ready_timeout: Duration::from_secs(60),
+            grace_period: Duration::from_secs(5),
+            files: Vec::new(),
+            clusters: Vec::new(),
+        }
+    }
+}
+
+impl Config {
+    /// The names of all zones: those from files, then those of each cluster.
+    pub fn apexes(&self) -> impl Iterator<Item = &Name> {
+        let of_clusters = self.clusters.iter().flat_map(|cluster| &cluster.zones);
+        self.files.iter().map(|zone| &zone.apex).chain(of_clusters.map(|zone| &zone.origin))
+    }
+}
+
+/// Reads the configuration file at `path`; paths in it are relative to its folder.
+///
+/// # Errors
+///
+/// The first thing wrong with it, and where.
+pub fn load(path: &Path) -> Result<Config, ConfigError> {
+    let text =
+        std::fs::read_to_string(path).map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
+    parse(&text, path)
+}
+
+/// Reads `text` as the configuration file at `path`.
+///
+/// # Errors
+///
+/// The first thing wrong with it, and where.
+pub fn parse(text: &str, path: &Path) -> Result<Config, ConfigError> {
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let checked = file::parse(text).map_err(|error| check::shape(&error)).and_then(|file| check::file(file, folder));
+    checked.map_err(|fault| ConfigError::Invalid {
+        path: path.to_owned(),
+        line: fault.at.line(),
+        column: fault.at.column(),
+        problem: fault.problem,
+    })
+}
+
+/// The simplest case: one zone made from one cluster, with the defaults for everything else.
+///
+/// # Errors
+///
+/// The first thing wrong with it.
+pub fn short_form(zone: &str, nameservers: &[NameServerFlag], access: Access) -> Result<Config, ConfigError> {
+    check::short_form(zone, nameservers, access).map_err(|fault| ConfigError::CommandLine { problem: fault.problem })
+}
+
+/// A name server as the command line has it: `NAME` or `NAME=ADDR,ADDR`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NameServerFlag {
+    name: String,
+    addresses: Vec<String>,
+}
+
+impl FromStr for NameServerFlag {
+    type Err = std::convert::Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (name, addresses) = match text.split_once('=') {
+            Some((name, addresses)) => (name, addresses.split(',').map(str::to_owned).collect()),
+            None => (text, Vec::new()),
+        };
+        Ok(Self { name: name.to_owned(), addresses })
+    }
+}
+
+/// A configuration that cannot be followed.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("could not read {}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Something in the file is not understood.
+    #[error("{}:{line}:{column}: {problem}", path.display())]
+    Invalid {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1; 0 where the problem has no place.
+        line: u64,
+        /// The column in characters, from 1.
+        column: u64,
+        /// What it is.
+        problem: Problem,
+    },
+    /// Something on the command line or in the environment is not understood.
+    #[error("{problem}")]
+    CommandLine {
+        /// What it is.
+        problem: Problem,
+    },
+}
+
+/// What is wrong with a configuration, and what would be right.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Problem {
+    /// No YAML, or of another shape than a configuration has.
+    #[error("{0}")]
+    Shape(String),
+    /// A key that does not exist.
+    #[error("unknown key `{key}`; the nearest known key is `{nearest}`")]
+    UnknownKey {
+        /// The key.
+        key: String,
+        /// One that exists at its place.
+        nearest: &'static str,
+    },
+    /// A key that needs to be there.
+    #[error("`{key}` is missing")]
+    Missing {
+        /// The key.
+        key: &'static str,
+    },
+    /// A value that is not of the kind it should be.
+    #[error("`{value}` is no {expected}")]
+    Value {
+        /// The value.
+        value: String,
+        /// The kind, with an example.
+        expected: &'static str,
+    },
+    /// A key that a later version acts on: to ignore it could publish what it is meant to hide.
+    #[error("`{key}` is not supported by this version; leave it out (it would be {default})")]
+    NotYet {
+        /// The key, with those it is in.
+        key: &'static str,
+        /// What this version does.
+        default: &'static str,
+    },
+    /// The same name twice.
+    #[error("{what} `{name}` is configured twice")]
+    Duplicate {
+        /// What has the name.
+        what: &'static str,
+        /// The name.
+        name: String,
+    },
+    /// Nothing to do.
+    #[error("no zone is configured: there is nothing to answer")]
+    NoZones,
+    /// DNS is to be answered nowhere.
+    #[error("`listen.dns` is empty: there is nowhere to answer")]
+    NoListeners,
+    /// A zone with no source, or more than one.
+    #[error("zone `{zone}` needs exactly one of `file`, `cluster` and `reverseOf`")]
+    ZoneSource {
+        /// The zone.
+        zone: Name,
+    },
+    /// A key that means nothing to a zone from a file.
+    #[error("`{key}` is for zones made from clusters: the file of zone `{zone}` says it all")]
+    FileSaysItAll {
+        /// The zone.
+        zone: Name,
+        /// The key.
+        key: &'static str,
+    },
+    /// A zone is made from a cluster that is not configured.
+    #[error("there is no cluster `{name}`{}", known(clusters))]
+    UnknownCluster {
+        /// The name.
+        name: String,
+        /// The clusters that there are.
+        clusters: Vec<String>,
+    },
+    /// A cluster that cannot be reached in one way exactly.
+    #[error(
+        "cluster `{cluster}` needs exactly one of `kubeconfig` (or a `context`), `inCluster: true` and `manifests`"
+    )]
+    ClusterAccess {
+        /// The cluster.
+        cluster: String,
+    },
+    /// A zone without name servers.
+    #[error("zone `{zone}` needs `nameservers`: the names that its parent delegates it to")]
+    NoNameServers {
+        /// The zone.
+        zone: Name,
+    },
+    /// A name server inside of the zone that nobody could find.
+    #[error(
+        "name server `{name}` is inside of the zone and has no addresses: give `addresses`, or the name of a Service as `name.namespace.svc`{}",
+        forgotten_dot(written)
+    )]
+    NameServerWithoutAddress {
+        /// The name server.
+        name: Name,
+        /// As it is written.
+        written: String,
+    },
+    /// A name server outside of the zone whose addresses the zone cannot hold.
+    #[error("name server `{name}` is outside of zone `{zone}`, which cannot hold its addresses: leave `addresses` out")]
+    ForeignAddresses {
+        /// The name server.
+        name: Name,
+        /// The zone.
+        zone: Name,
+    },
+}
+
+fn known(clusters: &[String]) -> impl fmt::Display {
+    if clusters.is_empty() {
+        return "; none is configured under `clusters`".to_owned();
+    }
+    format!("; configured are: {}", clusters.join(", "))
+}
+
+/// A relative name with several labels that is meant to be absolute is the classic of master files.
+fn forgotten_dot(written: &str) -> impl fmt::Display {
+    if written.contains('.') && !written.ends_with('.') {
+        return format!("; if `{written}.` is meant, its final dot is missing");
+    }
+    String::new()
+}

@@ -1,0 +1,114 @@
+//! How a cluster's API is reached: kube's client, made from a kubeconfig or in a Pod.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use k8s_openapi::jiff::Timestamp;
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::{Client, Config};
+use serde_json::Value;
+use tokio::task::JoinError;
+
+use super::FollowError;
+
+/// Within it an API server is connected to, or is away.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Where the configuration of a client comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::source) enum Access {
+    /// A kubeconfig and a context in it; `None` means kubectl's defaults.
+    Kubeconfig { path: Option<PathBuf>, context: Option<String> },
+    /// The service account of the Pod that this process runs in.
+    InCluster,
+}
+
+/// A client that is made anew when it failed, when its credentials expire, and
+/// when the kubeconfig changes.
+///
+/// kube reads tokens in files again by itself, but neither the kubeconfig nor
+/// the certificates it names: after a rotation only a new client gets in.
+pub(super) struct Connection {
+    access: Access,
+    client: Option<Client>,
+    /// The kubeconfig that the client was made from, to see it change (its type cannot be compared).
+    configuration: Option<Value>,
+}
+
+/// What [`Connection::client`] found.
+pub(super) enum Found {
+    /// A client for the same API as before.
+    Same(Client),
+    /// A client for what may be another API: no resourceVersion of the one before means anything to it.
+    New(Client),
+    /// The configuration cannot be used now; the client is the one before it.
+    Kept(Client, FollowError),
+}
+
+impl Connection {
+    pub(super) fn new(access: Access) -> Self {
+        Self { access, client: None, configuration: None }
+    }
+
+    /// The next request is to come from a new client.
+    pub(super) fn drop_client(&mut self) {
+        self.client = None;
+    }
+
+    /// A client to send the next request with.
+    pub(super) async fn client(&mut self) -> Result<Found, FollowError> {
+        let now = Timestamp::now();
+        self.client.take_if(|client| client.valid_until().is_some_and(|until| until <= now));
+        let (kubeconfig, configuration) = match (self.access.read(), &self.client) {
+            (Ok(read), _) => read,
+            (Err(error), Some(client)) => return Ok(Found::Kept(client.clone(), error)),
+            (Err(error), None) => return Err(error),
+        };
+        let same = self.configuration.as_ref() == Some(&configuration);
+        if let Some(client) = self.client.as_ref().filter(|_| same) {
+            return Ok(Found::Same(client.clone()));
+        }
+        let client = match (self.access.connect(kubeconfig).await, &self.client) {
+            (Ok(client), _) => client,
+            (Err(error), Some(client)) => return Ok(Found::Kept(client.clone(), error)),
+            (Err(error), None) => return Err(error),
+        };
+        self.client = Some(client.clone());
+        self.configuration = Some(configuration);
+        Ok(if same { Found::Same(client) } else { Found::New(client) })
+    }
+}
+
+impl Access {
+    /// Reads the kubeconfig, where there is one.
+    fn read(&self) -> Result<(Option<Kubeconfig>, Value), FollowError> {
+        let kubeconfig = match self {
+            Self::InCluster => return Ok((None, Value::Null)),
+            Self::Kubeconfig { path: Some(path), .. } => Kubeconfig::read_from(path),
+            Self::Kubeconfig { path: None, .. } => Kubeconfig::read(),
+        }
+        .map_err(FollowError::Kubeconfig)?;
+        let configuration = serde_json::to_value(&kubeconfig).map_err(FollowError::Malformed)?;
+        Ok((Some(kubeconfig), configuration))
+    }
+
+    async fn connect(&self, kubeconfig: Option<Kubeconfig>) -> Result<Client, FollowError> {
+        let mut config = match (self, kubeconfig) {
+            (Self::Kubeconfig { context, .. }, Some(kubeconfig)) => {
+                let options = KubeConfigOptions { context: context.clone(), ..KubeConfigOptions::default() };
+                Config::from_custom_kubeconfig(kubeconfig, &options).await.map_err(FollowError::Kubeconfig)?
+            }
+            _ => Config::incluster().map_err(FollowError::InCluster)?,
+        };
+        config.connect_timeout = Some(CONNECT_TIMEOUT);
+        // It would hide errors from the log and the metrics, and wait out of sight.
+        config.default_retry = false;
+        // A kubeconfig may name a program to get credentials from; kube waits for it where it stands.
+        match tokio::task::spawn_blocking(|| Client::try_from(config)).await.map_err(JoinError::try_into_panic) {
+            Ok(client) => client.map_err(|error| FollowError::Client(Box::new(error))),
+            Err(Ok(panic)) => std::panic::resume_unwind(panic),
+            // The runtime is shutting down.
+            Err(Err(_)) => std::future::pending().await,
+        }
+    }
+}

@@ -1,0 +1,418 @@
+//! Follows one kind of object through a Kubernetes API: list, then watch.
+//!
+//! A [`Follower`] lists all objects, page by page, and watches from the list's
+//! resourceVersion on. Each event moves that position, and so do bookmarks;
+//! when a watch ends, the next goes on from there. It lists again when the
+//! position is lost: when the API says so (410 Gone, as a status or within the
+//! watch), when the kubeconfig changes, and when the writer asks for it.
+//!
+//! The loop is our own, over kube's client: `kube::runtime::watcher` 5.0 keeps
+//! the list's resourceVersion and the bookmarks to itself, where a serial and
+//! a sign of life come from, and never gets over an HTTP-level 410, a 422, or
+//! an object that it cannot decode.
+//!
+//! Nothing that goes wrong here takes an object away: an error is counted,
+//! logged when it is another than before, and waited out; the follower tells
+//! of a deletion only when the API does. It does not know what is served.
+
+mod client;
+#[cfg(test)]
+mod tests;
+
+use std::hash::{BuildHasher, RandomState};
+use std::io;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
+use futures::{AsyncBufReadExt, StreamExt};
+use kube::Client;
+use kube::config::{InClusterError, KubeconfigError};
+use kube::core::params::{ListParams, WatchParams};
+use kube::core::{Request, Status};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use tokio::sync::{Notify, mpsc};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tracing::{debug, info, warn};
+
+pub(super) use self::client::Access;
+use self::client::{Connection, Found};
+use super::event::Event;
+use super::translate::{self, Identity, Item};
+use crate::cluster::Kind;
+use crate::metrics::{ClusterError, ClusterMetrics};
+
+/// Objects in a page of a list: client-go's choice.
+const PAGE: u32 = 500;
+
+/// How long things may take.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Pace {
+    /// What we ask the API to end a watch after, at least; a bookmark comes just before.
+    watch: Duration,
+    /// How much longer than a watch nothing may come before the connection counts as dead.
+    slack: Duration,
+    /// The wait after the first of several failures; also from one watch to the next, at least.
+    shortest: Duration,
+    /// The wait between failures, at most, without its jitter.
+    longest: Duration,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self {
+            watch: Duration::from_secs(45),
+            slack: Duration::from_secs(5),
+            shortest: Duration::from_millis(500),
+            longest: Duration::from_secs(30),
+        }
+    }
+}
+
+impl Pace {
+    fn delays(self) -> ExponentialBackoff {
+        ExponentialBuilder::new()
+            .with_min_delay(self.shortest)
+            .with_max_delay(self.longest)
+            .without_max_times()
+            .with_jitter()
+            .build()
+    }
+
+    /// The length of a watch: up to a fifth more, so that several do not end together for ever.
+    fn watch(self) -> Duration {
+        let tenths = RandomState::new().hash_one(()) % 11;
+        self.watch + self.watch / 50 * u32::try_from(tenths).expect("it is at most ten")
+    }
+}
+
+/// Follows the objects of one kind in one cluster.
+pub(super) struct Follower {
+    cluster: Arc<str>,
+    kind: Kind,
+    connection: Connection,
+    pace: Pace,
+    events: mpsc::Sender<Event>,
+    relist: Arc<Notify>,
+    metrics: ClusterMetrics,
+    /// The resourceVersion to watch from; `None`: list.
+    position: Option<String>,
+    /// The waits after the failures to come.
+    delays: ExponentialBackoff,
+    /// What was reported last and has not passed.
+    trouble: Option<ClusterError>,
+}
+
+impl Follower {
+    /// Tells `events` what it learns; lists again whenever `relist` is notified.
+    pub(super) fn new(
+        cluster: Arc<str>,
+        kind: Kind,
+        access: Access,
+        events: mpsc::Sender<Event>,
+        relist: Arc<Notify>,
+        metrics: ClusterMetrics,
+        pace: Pace,
+    ) -> Self {
+        Self {
+            cluster,
+            kind,
+            connection: Connection::new(access),
+            pace,
+            events,
+            relist,
+            metrics,
+            position: None,
+            delays: pace.delays(),
+            trouble: None,
+        }
+    }
+
+    /// Follows until nobody listens any more.
+    pub(super) async fn run(mut self) {
+        while !self.events.is_closed() {
+            let Err(error) = self.step().await else { continue };
+            if error.loses_position() {
+                self.position = None;
+            }
+            if !matches!(error, FollowError::Watch(_)) {
+                // Its connections may be dead, its credentials or certificates outdated.
+                self.connection.drop_client();
+            }
+            self.report(&error);
+            sleep(self.delays.next().unwrap_or(self.pace.longest)).await;
+        }
+    }
+
+    /// A list, or a watch until it ends.
+    async fn step(&mut self) -> Result<(), FollowError> {
+        let client = match self.connection.client().await? {
+            Found::Same(client) => client,
+            Found::New(client) => {
+                self.position = None;
+                client
+            }
+            Found::Kept(client, error) => {
+                self.report(&error);
+                client
+            }
+        };
+        match self.position.clone() {
+            None => self.list(&client).await,
+            Some(position) => self.watch(&client, &position).await,
+        }
+    }
+
+    /// Lists all objects, and begins to watch where the list ends.
+    async fn list(&mut self, client: &Client) -> Result<(), FollowError> {
+        self.tell(Event::Listing(self.kind)).await;
+        let mut params = ListParams::default().limit(PAGE);
+        loop {
+            let request = match self.kind {
+                Kind::Namespace => request(self.kind).list_metadata(&params),
+                Kind::Service | Kind::EndpointSlice => request(self.kind).list(&params),
+            };
+            let request = request.expect("the parameters are valid");
+            let page = within(self.pace.watch + self.pace.slack, client.request_text(request)).await??;
+            let page: Page = serde_json::from_str(&page).map_err(FollowError::Malformed)?;
+            for object in page.items.into_iter().flatten() {
+                self.tell_of(object).await;
+            }
+            params.continue_token = page.metadata.r#continue.filter(|token| !token.is_empty());
+            if params.continue_token.is_none() {
+                let position = page.metadata.resource_version;
+                self.tell(Event::Listed { kind: self.kind, version: translate::number(&position) }).await;
+                self.position = Some(position);
+                return Ok(());
+            }
+        }
+    }
+
+    /// Watches from `position` on until the watch ends.
+    async fn watch(&mut self, client: &Client, position: &str) -> Result<(), FollowError> {
+        let begun = Instant::now();
+        let length = self.pace.watch();
+        let patience = length + self.pace.slack;
+        let params = WatchParams { timeout: u32::try_from(length.as_secs()).ok(), ..WatchParams::default() };
+        let request = match self.kind {
+            Kind::Namespace => request(self.kind).watch_metadata(&params, position),
+            Kind::Service | Kind::EndpointSlice => request(self.kind).watch(&params, position),
+        };
+        let request = request.expect("the parameters are valid");
+        let mut lines = pin!(within(patience, client.request_stream(request)).await??.lines());
+        let relist = Arc::clone(&self.relist);
+        loop {
+            let line = tokio::select! {
+                line = within(patience, lines.next()) => line?,
+                () = relist.notified() => {
+                    self.position = None;
+                    return Ok(());
+                }
+            };
+            let Some(line) = line else { break };
+            match serde_json::from_str(&line.map_err(FollowError::Broken)?) {
+                Ok(event) => self.take(event).await?,
+                // The end of the connection in the middle of a line.
+                Err(error) if error.is_eof() => break,
+                Err(error) => return Err(FollowError::Malformed(error)),
+            }
+            self.recovered();
+        }
+        self.recovered();
+        // A server that ends every watch at once must not be asked without end.
+        sleep_until(begun + self.pace.shortest).await;
+        Ok(())
+    }
+
+    /// Takes in what a watch says.
+    async fn take(&mut self, event: WatchEvent<'_>) -> Result<(), FollowError> {
+        let identity = match &*event.r#type {
+            "ADDED" | "MODIFIED" => self.tell_of(event.object).await,
+            "DELETED" => {
+                let identity = translate::identity(self.kind, event.object).map_err(FollowError::Malformed)?;
+                self.tell(Event::Delete { key: identity.key.clone(), version: identity.version() }).await;
+                Some(identity)
+            }
+            "BOOKMARK" => {
+                let bookmark: Bookmark = serde_json::from_str(event.object.get()).map_err(FollowError::Malformed)?;
+                let position = bookmark.metadata.resource_version;
+                self.tell(Event::Bookmark { kind: self.kind, version: translate::number(&position) }).await;
+                self.position = Some(position);
+                None
+            }
+            "ERROR" => {
+                let status = serde_json::from_str(event.object.get()).map_err(FollowError::Malformed)?;
+                return Err(FollowError::Watch(Box::new(status)));
+            }
+            other => {
+                debug!(cluster = %self.cluster, kind = ?self.kind, r#type = other, "an event of an unknown type");
+                None
+            }
+        };
+        if let Some(position) = identity.and_then(|identity| identity.resource_version) {
+            self.position = Some(position);
+        }
+        Ok(())
+    }
+
+    /// Tells what an object says that was listed, added or modified; which one it was, if that can be read.
+    async fn tell_of(&self, object: &RawValue) -> Option<Identity> {
+        let (identity, event) = match translate::item(self.kind, "", object) {
+            Ok(Item { identity, object: Some(object) }) => {
+                let version = identity.version();
+                (Some(identity), Some(Event::Apply { object, version }))
+            }
+            Ok(Item { identity, object: None }) => {
+                let (key, version) = (identity.key.clone(), identity.version());
+                (Some(identity), Some(Event::Delete { key, version }))
+            }
+            Err(error) => {
+                self.metrics.error(ClusterError::Undecodable);
+                let identity = translate::identity(self.kind, object).ok();
+                let key = identity.as_ref().map(|identity| identity.key.clone());
+                warn!(cluster = %self.cluster, kind = ?self.kind, ?key, %error, "object skipped");
+                (identity, key.map(Event::Skipped))
+            }
+        };
+        if let Some(event) = event {
+            self.tell(event).await;
+        }
+        identity
+    }
+
+    /// Waits while the writer is behind. When there is none any more, [`Follower::run`] ends.
+    async fn tell(&self, event: Event) {
+        let _ = self.events.send(event).await;
+    }
+
+    /// Counts an error, and logs it if it is another than the last.
+    fn report(&mut self, error: &FollowError) {
+        let class = error.class();
+        self.metrics.error(class);
+        let (cluster, kind) = (&*self.cluster, self.kind);
+        let cause = error as &dyn std::error::Error;
+        if self.trouble.replace(class) == Some(class) {
+            debug!(cluster, ?kind, error = cause, "still not followed");
+        } else if class == ClusterError::Expired {
+            info!(cluster, ?kind, error = cause, "listing again");
+        } else {
+            warn!(cluster, ?kind, error = cause, "not followed for now");
+        }
+    }
+
+    /// The watch works: it said something, or lasted to its end.
+    fn recovered(&mut self) {
+        self.delays = self.pace.delays();
+        if self.trouble.take().is_some() {
+            info!(cluster = %self.cluster, kind = ?self.kind, "followed again");
+        }
+    }
+}
+
+/// Where the objects of a kind are.
+fn request(kind: Kind) -> Request {
+    Request::new(match kind {
+        Kind::Service => "/api/v1/services",
+        Kind::EndpointSlice => "/apis/discovery.k8s.io/v1/endpointslices",
+        Kind::Namespace => "/api/v1/namespaces",
+    })
+}
+
+/// What `future` gives, if it does so within `patience`.
+async fn within<F: Future>(patience: Duration, future: F) -> Result<F::Output, FollowError> {
+    timeout(patience, future).await.map_err(|_| FollowError::Silent(patience))
+}
+
+/// A page of a list. Its items are decoded one by one: a bad one must not hurt the others.
+#[derive(Deserialize)]
+struct Page<'a> {
+    metadata: ListMetadata,
+    // An empty list is null with some servers.
+    #[serde(borrow)]
+    items: Option<Vec<&'a RawValue>>,
+}
+
+/// The resourceVersion is required: what has none is no list, and must not be taken for an empty one.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ListMetadata {
+    resource_version: String,
+    r#continue: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct WatchEvent<'a> {
+    r#type: String,
+    #[serde(borrow)]
+    object: &'a RawValue,
+}
+
+#[derive(Deserialize)]
+struct Bookmark {
+    metadata: ListMetadata,
+}
+
+/// Why a cluster cannot be followed for now.
+#[derive(Debug, thiserror::Error)]
+enum FollowError {
+    #[error("the kubeconfig cannot be used")]
+    Kubeconfig(#[source] KubeconfigError),
+    #[error("the Pod's service account cannot be used")]
+    InCluster(#[source] InClusterError),
+    #[error("the configuration makes no client")]
+    Client(#[source] Box<kube::Error>),
+    #[error("the request failed")]
+    Request(#[source] Box<kube::Error>),
+    #[error("the API answered {} {}: {}", .0.code, .0.reason, .0.message)]
+    Status(Box<Status>),
+    #[error("the watch ended with {} {}: {}", .0.code, .0.reason, .0.message)]
+    Watch(Box<Status>),
+    #[error("the connection broke")]
+    Broken(#[source] io::Error),
+    #[error("nothing was heard for {0:?}")]
+    Silent(Duration),
+    #[error("the answer is not the Kubernetes API's")]
+    Malformed(#[source] serde_json::Error),
+}
+
+impl From<kube::Error> for FollowError {
+    fn from(error: kube::Error) -> Self {
+        match error {
+            kube::Error::Api(status) => Self::Status(status),
+            error => Self::Request(Box::new(error)),
+        }
+    }
+}
+
+impl FollowError {
+    /// As what it is counted.
+    fn class(&self) -> ClusterError {
+        match self {
+            Self::Kubeconfig(_) | Self::InCluster(_) | Self::Client(_) => ClusterError::Configuration,
+            Self::Request(error) if matches!(**error, kube::Error::Auth(_)) => ClusterError::Configuration,
+            Self::Request(_) | Self::Broken(_) => ClusterError::Connection,
+            Self::Status(status) | Self::Watch(status) => match status.code {
+                401 | 403 => ClusterError::Forbidden,
+                410 => ClusterError::Expired,
+                _ => ClusterError::Status,
+            },
+            Self::Silent(_) => ClusterError::Idle,
+            Self::Malformed(_) => ClusterError::Status,
+        }
+    }
+
+    /// Whether the position in the watch means nothing any more.
+    ///
+    /// What ends a watch at an event would end the next one there, too: only a
+    /// list gets past it (as in client-go). 400 and 422 refuse what was asked
+    /// for: a list asks for less.
+    fn loses_position(&self) -> bool {
+        match self {
+            Self::Watch(_) | Self::Malformed(_) => true,
+            Self::Status(status) => matches!(status.code, 400 | 410 | 422),
+            _ => false,
+        }
+    }
+}

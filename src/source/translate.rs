@@ -1,0 +1,430 @@
+//! Translates the Kubernetes API's objects to [`cluster`]'s.
+//!
+//! The types here name only the fields that a record can come from, and all of
+//! them are optional: what another version of Kubernetes adds or leaves out
+//! does not matter, and what is not needed is not kept. An object fails to
+//! decode only when it has no name, or a field that is needed has another type
+//! than the API says.
+//!
+//! Nothing here knows whether the object came from an API or from a manifest.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use serde::Deserialize;
+use serde::de::{Deserializer, Error};
+use tracing::{debug, warn};
+
+use crate::cluster::{self, Kind, Object, ObjectKey, Protocol, ServiceKey, ServiceType};
+
+/// The label that joins an EndpointSlice to its Service.
+const SERVICE_NAME: &str = "kubernetes.io/service-name";
+
+/// An object of the API: which one, and what it says.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Item {
+    pub(super) identity: Identity,
+    /// `None` when no record can come from it: a slice without a Service, or one of host names.
+    pub(super) object: Option<Object>,
+}
+
+/// Which object it is, in which of its versions.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Identity {
+    pub(super) key: ObjectKey,
+    /// As the API says it: opaque, and where a watch may go on from.
+    pub(super) resource_version: Option<String>,
+}
+
+/// Decodes an object of `kind`.
+///
+/// `namespace` is that of an object that names none: empty for an API, whose
+/// objects always say, and `default` for manifests.
+pub(super) fn item<'de, D: Deserializer<'de>>(kind: Kind, namespace: &str, from: D) -> Result<Item, D::Error> {
+    let (identity, object) = match kind {
+        Kind::Service => {
+            let service = Service::deserialize(from)?;
+            let identity = service.metadata.identity(kind, namespace)?;
+            let object = service.spec.unwrap_or_default().translate(&identity.key);
+            (identity, Some(Object::Service(object)))
+        }
+        Kind::EndpointSlice => {
+            let slice = EndpointSlice::deserialize(from)?;
+            let identity = slice.metadata.identity(kind, namespace)?;
+            (identity.clone(), slice.translate(&identity.key).map(Object::EndpointSlice))
+        }
+        Kind::Namespace => {
+            let Named { metadata } = Named::deserialize(from)?;
+            let identity = metadata.identity(kind, namespace)?;
+            let labels = metadata.labels.unwrap_or_default();
+            let object = cluster::Namespace { name: Arc::clone(&identity.key.name), labels };
+            (identity, Some(Object::Namespace(object)))
+        }
+    };
+    Ok(Item { identity, object })
+}
+
+/// Decodes which object it is, and nothing else: of one that is gone, or that cannot be decoded.
+pub(super) fn identity<'de, D: Deserializer<'de>>(kind: Kind, from: D) -> Result<Identity, D::Error> {
+    Named::deserialize(from)?.metadata.identity(kind, "")
+}
+
+/// The number in a resourceVersion; `None` where there is none: the API does not promise one.
+pub(super) fn number(resource_version: &str) -> Option<u64> {
+    resource_version.parse().ok()
+}
+
+impl Identity {
+    /// The number in its resourceVersion.
+    pub(super) fn version(&self) -> Option<u64> {
+        number(self.resource_version.as_deref()?)
+    }
+}
+
+/// Any object, but for its name.
+#[derive(Deserialize)]
+struct Named {
+    metadata: Metadata,
+}
+
+// Annotations and creationTimestamp join these when a record depends on them.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Metadata {
+    name: Option<String>,
+    namespace: Option<String>,
+    resource_version: Option<String>,
+    labels: Option<BTreeMap<Box<str>, Box<str>>>,
+}
+
+impl Metadata {
+    fn identity<E: Error>(&self, kind: Kind, namespace: &str) -> Result<Identity, E> {
+        let name = self.name.as_deref().filter(|name| !name.is_empty());
+        let namespace = match kind {
+            Kind::Namespace => "",
+            Kind::Service | Kind::EndpointSlice => self.namespace.as_deref().unwrap_or(namespace),
+        };
+        Ok(Identity {
+            key: ObjectKey {
+                kind,
+                namespace: namespace.into(),
+                name: name.ok_or_else(|| E::custom("metadata.name is missing"))?.into(),
+            },
+            resource_version: self.resource_version.clone(),
+        })
+    }
+}
+
+/// v1 Service
+#[derive(Deserialize)]
+struct Service {
+    metadata: Metadata,
+    spec: Option<ServiceSpec>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ServiceSpec {
+    r#type: Option<String>,
+    // "clusterIp" is what camelCase would make of these two.
+    #[serde(rename = "clusterIP")]
+    cluster_ip: Option<String>,
+    #[serde(rename = "clusterIPs")]
+    cluster_ips: Option<Vec<String>>,
+    ports: Option<Vec<Port>>,
+}
+
+impl ServiceSpec {
+    fn translate(self, key: &ObjectKey) -> cluster::Service {
+        // API servers before 1.20 know only the singular.
+        let cluster_ips =
+            self.cluster_ips.filter(|ips| !ips.is_empty()).unwrap_or_else(|| self.cluster_ip.into_iter().collect());
+        let service_type = match self.r#type.as_deref() {
+            Some("ExternalName") => ServiceType::ExternalName,
+            _ if cluster_ips.iter().any(|ip| ip == "None") => ServiceType::Headless,
+            _ => ServiceType::ClusterIp,
+        };
+        cluster::Service {
+            key: ServiceKey { namespace: Arc::clone(&key.namespace), name: Arc::clone(&key.name) },
+            service_type,
+            cluster_ips: match service_type {
+                ServiceType::ClusterIp => addresses(key, &cluster_ips),
+                ServiceType::Headless | ServiceType::ExternalName => Vec::new(),
+            },
+            ports: ports(key, self.ports),
+        }
+    }
+}
+
+/// discovery.k8s.io/v1 EndpointSlice
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct EndpointSlice {
+    metadata: Metadata,
+    address_type: Option<String>,
+    endpoints: Option<Vec<Endpoint>>,
+    ports: Option<Vec<Port>>,
+}
+
+#[derive(Deserialize)]
+struct Endpoint {
+    addresses: Option<Vec<String>>,
+    hostname: Option<Box<str>>,
+    conditions: Option<Conditions>,
+}
+
+#[derive(Deserialize)]
+struct Conditions {
+    ready: Option<bool>,
+}
+
+impl EndpointSlice {
+    fn translate(self, key: &ObjectKey) -> Option<cluster::EndpointSlice> {
+        let service = self.metadata.labels.as_ref().and_then(|labels| labels.get(SERVICE_NAME));
+        let Some(service) = service.filter(|service| !service.is_empty()) else {
+            debug!(namespace = %key.namespace, slice = %key.name, "an EndpointSlice without a Service");
+            return None;
+        };
+        if self.address_type.as_deref() == Some("FQDN") {
+            debug!(namespace = %key.namespace, slice = %key.name, "an EndpointSlice of host names");
+            return None;
+        }
+        let endpoint = |endpoint: Endpoint| cluster::Endpoint {
+            addresses: addresses(key, &endpoint.addresses.unwrap_or_default()),
+            hostname: endpoint.hostname.filter(|hostname| !hostname.is_empty()),
+            // "nil should be interpreted as true" (discovery.k8s.io/v1 EndpointConditions).
+            ready: endpoint.conditions.and_then(|conditions| conditions.ready).unwrap_or(true),
+        };
+        Some(cluster::EndpointSlice {
+            name: Arc::clone(&key.name),
+            service: ServiceKey { namespace: Arc::clone(&key.namespace), name: (**service).into() },
+            endpoints: self.endpoints.unwrap_or_default().into_iter().map(endpoint).collect(),
+            ports: ports(key, self.ports),
+        })
+    }
+}
+
+/// A port of a Service or an EndpointSlice.
+#[derive(Deserialize)]
+struct Port {
+    name: Option<Box<str>>,
+    protocol: Option<String>,
+    port: Option<i64>,
+}
+
+/// Those that can stand in an SRV record. A slice's port without a number means all ports.
+fn ports(key: &ObjectKey, ports: Option<Vec<Port>>) -> Vec<cluster::Port> {
+    let port = |port: Port| {
+        let number = port.port?;
+        let protocol = match port.protocol.as_deref() {
+            None | Some("TCP") => Some(Protocol::Tcp),
+            Some("UDP") => Some(Protocol::Udp),
+            Some("SCTP") => Some(Protocol::Sctp),
+            Some(_) => None,
+        };
+        let (Some(protocol), Ok(number)) = (protocol, u16::try_from(number)) else {
+            let protocol = port.protocol.as_deref();
+            warn!(kind = ?key.kind, namespace = %key.namespace, name = %key.name, number, protocol, "port skipped");
+            return None;
+        };
+        Some(cluster::Port { name: port.name.unwrap_or_default(), protocol, number })
+    };
+    ports.unwrap_or_default().into_iter().filter_map(port).collect()
+}
+
+/// Those that are addresses; "" stands for one not yet assigned.
+fn addresses(key: &ObjectKey, addresses: &[String]) -> Vec<IpAddr> {
+    let address = |address: &String| {
+        address
+            .parse()
+            .inspect_err(|_| {
+                warn!(kind = ?key.kind, namespace = %key.namespace, name = %key.name, address, "address skipped");
+            })
+            .ok()
+    };
+    addresses.iter().filter(|address| !address.is_empty()).filter_map(address).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the object in `yaml` is translated to, as text.
+    fn check(kind: Kind, yaml: &str, expected: &str) {
+        let object: serde_json::Value = serde_saphyr::from_str(yaml).unwrap();
+        let said = match item(kind, "default", object) {
+            Ok(Item { object: Some(object), .. }) => text(&object),
+            Ok(Item { identity, object: None }) => format!("{}/{}: nothing", identity.key.namespace, identity.key.name),
+            Err(error) => error.to_string(),
+        };
+        let lines = |text: &str| text.trim().lines().map(|line| line.trim().to_owned()).collect::<Vec<_>>();
+        assert_eq!(lines(&said), lines(expected), "{yaml}");
+    }
+
+    fn text(object: &Object) -> String {
+        let ports = |ports: &[cluster::Port]| {
+            ports.iter().map(|port| format!("\n:{} {} {:?}", port.number, port.name, port.protocol)).collect::<String>()
+        };
+        match object {
+            Object::Service(service) => format!(
+                "{}/{} {:?} {:?}{}",
+                service.key.namespace,
+                service.key.name,
+                service.service_type,
+                service.cluster_ips,
+                ports(&service.ports)
+            ),
+            Object::EndpointSlice(slice) => {
+                let endpoint = |endpoint: &cluster::Endpoint| {
+                    let ready = if endpoint.ready { "ready" } else { "not ready" };
+                    format!("\n{:?} {} {ready}", endpoint.addresses, endpoint.hostname.as_deref().unwrap_or("-"))
+                };
+                format!(
+                    "{} of {}/{}{}{}",
+                    slice.name,
+                    slice.service.namespace,
+                    slice.service.name,
+                    slice.endpoints.iter().map(endpoint).collect::<String>(),
+                    ports(&slice.ports)
+                )
+            }
+            Object::Namespace(namespace) => format!("{} {:?}", namespace.name, namespace.labels),
+        }
+    }
+
+    #[test]
+    fn a_service_has_its_cluster_ips_in_order() {
+        check(
+            Kind::Service,
+            "
+            metadata: { name: web, namespace: shop, managedFields: [{ manager: kubectl }] }
+            spec:
+              type: LoadBalancer
+              clusterIP: 2a0a:e5c0:10:3::1
+              clusterIPs: ['2a0a:e5c0:10:3::1', 192.0.2.1]
+              ipFamilies: [IPv6, IPv4]
+              selector: { app: web }
+            ",
+            "shop/web ClusterIp [2a0a:e5c0:10:3::1, 192.0.2.1]",
+        );
+    }
+
+    #[test]
+    fn an_old_api_server_knows_only_the_singular() {
+        let service = "{ metadata: { name: web, namespace: shop }, spec: { clusterIP: '2a0a::1', clusterIPs: [] } }";
+        check(Kind::Service, service, "shop/web ClusterIp [2a0a::1]");
+        let service = "{ metadata: { name: web, namespace: shop }, spec: { clusterIP: '2a0a::1', clusterIPs: null } }";
+        check(Kind::Service, service, "shop/web ClusterIp [2a0a::1]");
+    }
+
+    #[test]
+    fn none_is_headless_with_and_without_a_selector() {
+        let service = "{ metadata: { name: db, namespace: shop }, spec: { clusterIP: None, selector: { app: db } } }";
+        check(Kind::Service, service, "shop/db Headless []");
+        let service = "{ metadata: { name: db, namespace: shop }, spec: { clusterIP: None, clusterIPs: [None] } }";
+        check(Kind::Service, service, "shop/db Headless []");
+    }
+
+    #[test]
+    fn a_service_without_an_address_yet_has_none() {
+        check(Kind::Service, "{ metadata: { name: web } }", "default/web ClusterIp []");
+        check(Kind::Service, "{ metadata: { name: web }, spec: { clusterIP: '' } }", "default/web ClusterIp []");
+        let external = "{ metadata: { name: web }, spec: { type: ExternalName, externalName: www.example.net } }";
+        check(Kind::Service, external, "default/web ExternalName []");
+    }
+
+    #[test]
+    fn what_is_no_address_or_port_is_skipped() {
+        check(
+            Kind::Service,
+            "
+            metadata: { name: web }
+            spec:
+              clusterIPs: [elsewhere, '2a0a::1']
+              ports:
+                - { name: dns, protocol: UDP, port: 53, targetPort: dns }
+                - { name: diameter, protocol: SCTP, port: 3868 }
+                - { port: 80 }
+                - { name: odd, protocol: DCCP, port: 5 }
+                - { name: large, port: 65536 }
+            ",
+            "
+            default/web ClusterIp [2a0a::1]
+            :53 dns Udp
+            :3868 diameter Sctp
+            :80  Tcp
+            ",
+        );
+    }
+
+    #[test]
+    fn a_slice_belongs_to_the_service_in_its_label() {
+        check(
+            Kind::EndpointSlice,
+            "
+            metadata: { name: db-x7z, namespace: shop, labels: { kubernetes.io/service-name: db, other: label } }
+            addressType: IPv6
+            endpoints:
+              - { addresses: ['2a0a::1'], hostname: db-0, conditions: { ready: true, serving: true } }
+              - { addresses: ['2a0a::2'], conditions: { ready: false } }
+              - { addresses: ['2a0a::3'], conditions: { ready: null } }
+              - { addresses: ['2a0a::4', here], hostname: '', nodeName: n1 }
+            ports:
+              - { name: psql, port: 5432, protocol: TCP, appProtocol: x }
+              - { name: '', port: 80 }
+              - { name: all, port: null }
+            ",
+            "
+            db-x7z of shop/db
+            [2a0a::1] db-0 ready
+            [2a0a::2] - not ready
+            [2a0a::3] - ready
+            [2a0a::4] - ready
+            :5432 psql Tcp
+            :80  Tcp
+            ",
+        );
+    }
+
+    #[test]
+    fn a_slice_without_addresses_for_a_service_says_nothing() {
+        let slice = "{ metadata: { name: a, namespace: shop }, addressType: IPv6, endpoints: [] }";
+        check(Kind::EndpointSlice, slice, "shop/a: nothing");
+        let slice = "{ metadata: { name: a, labels: { kubernetes.io/service-name: web } }, addressType: FQDN }";
+        check(Kind::EndpointSlice, slice, "default/a: nothing");
+        let slice =
+            "{ metadata: { name: a, labels: { kubernetes.io/service-name: web } }, endpoints: null, ports: null }";
+        check(Kind::EndpointSlice, slice, "a of default/web");
+    }
+
+    #[test]
+    fn a_namespace_is_its_metadata() {
+        let namespace = "{ metadata: { name: shop, labels: { team: a } }, spec: { finalizers: [kubernetes] } }";
+        check(Kind::Namespace, namespace, r#"shop {"team": "a"}"#);
+    }
+
+    #[test]
+    fn only_what_is_needed_can_fail_to_decode() {
+        check(Kind::Service, "{ metadata: { name: web }, spec: { type: {} } }", "invalid type: map, expected a string");
+        check(
+            Kind::Service,
+            "{ metadata: { name: web }, spec: { externalIPs: {} }, status: 5 }",
+            "default/web ClusterIp []",
+        );
+        check(Kind::Service, "{ metadata: { namespace: shop } }", "metadata.name is missing");
+        check(Kind::Service, "{ spec: {} }", "missing field `metadata`");
+    }
+
+    #[test]
+    fn a_version_is_a_hint_where_it_is_a_number() {
+        let version = |resource_version: &str| {
+            let object =
+                format!("{{ metadata: {{ name: web, namespace: shop, resourceVersion: '{resource_version}' }} }}");
+            let object: serde_json::Value = serde_saphyr::from_str(&object).unwrap();
+            identity(Kind::Service, object).unwrap().version()
+        };
+        assert_eq!(version("184467440737095516"), Some(184_467_440_737_095_516));
+        assert_eq!(version("opaque"), None);
+    }
+}

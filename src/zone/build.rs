@@ -1,0 +1,509 @@
+//! Building: from records to nodes.
+//!
+//! Records are brought into canonical order, in which a name stands right
+//! before everything below it. One pass then sees each cut and DNAME before
+//! what they hide, and each name before its children.
+
+use std::collections::BTreeMap;
+
+use hickory_proto::rr::{Name, RecordType};
+
+use super::block::{Encoder, OwnedBlock};
+use super::name::{self, HashedName};
+use super::node::{Node, Referral};
+use super::record::names_in;
+use super::{Rdata, Record, Serial};
+
+/// RDATA of one RRset, each with its TYPE, CLASS, TTL, RDLENGTH and owner pointer, may take this many octets.
+///
+/// What is left of a message of 65,535 is for header, question, OPT and the aliases that led here.
+const LARGEST_RRSET: usize = 50_000;
+
+/// Records that do not make a zone.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ZoneError {
+    /// The apex owns no SOA record.
+    #[error("{apex} has no SOA record")]
+    NoSoa {
+        /// The zone's apex.
+        apex: Name,
+    },
+    /// The apex owns several SOA records.
+    #[error("{apex} has several SOA records: keep one")]
+    SeveralSoas {
+        /// The zone's apex.
+        apex: Name,
+    },
+    /// A name other than the apex owns an SOA record.
+    #[error("{owner} has an SOA record: only the apex may")]
+    SoaBelowApex {
+        /// The owner.
+        owner: Name,
+    },
+    /// The apex owns no NS record.
+    #[error("{apex} has no NS records: name the zone's own name servers")]
+    NoNameservers {
+        /// The zone's apex.
+        apex: Name,
+    },
+    /// RFC 2181 §10.1: an alias has no other data.
+    #[error("{owner} owns a CNAME record and other data ({other})")]
+    CnameNotAlone {
+        /// The owner.
+        owner: Name,
+        /// A type that stands beside the CNAME.
+        other: RecordType,
+    },
+    /// RFC 2181 §10.1, RFC 6672 §2.4: of CNAME and DNAME there is one at a name.
+    #[error("{owner} owns several {rtype} records: keep one")]
+    NotSingle {
+        /// The owner.
+        owner: Name,
+        /// CNAME or DNAME.
+        rtype: RecordType,
+    },
+    /// RFC 6672 §2.3: a DNAME beside NS makes sense only at an apex.
+    #[error("{owner} owns a DNAME record and NS records: one name cannot both redirect and delegate")]
+    DnameAtCut {
+        /// The owner.
+        owner: Name,
+    },
+    /// RFC 6672 §2.4: what is below a DNAME cannot be reached.
+    #[error("{owner} is below {dname}, which has a DNAME record that hides it")]
+    BelowDname {
+        /// The owner that is hidden.
+        owner: Name,
+        /// The DNAME's owner.
+        dname: Name,
+    },
+    /// An RRset that no message can carry.
+    #[error("the {rtype} records of {owner} do not fit into a DNS message")]
+    RrsetTooLarge {
+        /// The owner.
+        owner: Name,
+        /// The RRset's type.
+        rtype: RecordType,
+    },
+    /// RDATA that is none of its type.
+    #[error("the RDATA of a {rtype} record of {owner} is malformed")]
+    MalformedRdata {
+        /// The owner.
+        owner: Name,
+        /// The record's type.
+        rtype: RecordType,
+    },
+    /// A subtree that cannot be replaced on its own.
+    #[error("{owner} is not below {apex}")]
+    NotBelowApex {
+        /// The subtree's root.
+        owner: Name,
+        /// The zone's apex.
+        apex: Name,
+    },
+}
+
+/// Something odd about a zone's records that does not keep it from being served.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Warning {
+    /// The record was left out.
+    #[error("{owner} {rtype} is not in the zone: left out")]
+    OutOfZone {
+        /// The owner.
+        owner: Name,
+        /// The record's type.
+        rtype: RecordType,
+    },
+    /// The record stands there more than once; it is served once (RFC 2181 §5).
+    #[error("{owner} {rtype} has a record more than once")]
+    Duplicate {
+        /// The owner.
+        owner: Name,
+        /// The record's type.
+        rtype: RecordType,
+    },
+    /// RFC 2181 §5.2: an RRset has one TTL; the lowest is served.
+    #[error("{owner} {rtype} has records with different TTLs: {ttl} is served for all of them")]
+    DifferingTtls {
+        /// The owner.
+        owner: Name,
+        /// The RRset's type.
+        rtype: RecordType,
+        /// The TTL that is served.
+        ttl: u32,
+    },
+    /// A delegation within a delegation: only the child can say that.
+    #[error("{owner} NS is below the zone cut at {cut}, which hides it")]
+    NsBelowNs {
+        /// The owner.
+        owner: Name,
+        /// The cut above it.
+        cut: Name,
+    },
+    /// A name server that is in the zone or below its cut has no address in it, so nobody can ask it.
+    #[error("{cut} NS {nameserver} has no address: resolvers cannot reach it")]
+    MissingGlue {
+        /// The delegated name, or the apex.
+        cut: Name,
+        /// The name server.
+        nameserver: Name,
+    },
+    /// RFC 2181 §10.3: a name server's name is no alias.
+    #[error("name server {nameserver} is an alias: resolvers do not follow it")]
+    NameserverIsAlias {
+        /// The name server.
+        nameserver: Name,
+    },
+    /// RFC 4592 §4.2 leaves it undefined.
+    #[error("{owner} {rtype}: at a wildcard it neither delegates nor redirects")]
+    AtWildcard {
+        /// The owner.
+        owner: Name,
+        /// NS or DNAME.
+        rtype: RecordType,
+    },
+    /// DNSSEC records are served as they are, without the proofs that validators want.
+    #[error("the zone has {rtype} records, but answers carry no DNSSEC proofs")]
+    WithoutProofs {
+        /// A type of DNSSEC found.
+        rtype: RecordType,
+    },
+}
+
+/// The records of one type and owner, as they came.
+#[derive(Debug)]
+struct RawSet {
+    ttl: u32,
+    rdata: Vec<Rdata>,
+}
+
+/// One name's records, by type.
+#[derive(Debug)]
+pub(super) struct Owner {
+    key: Vec<u8>,
+    wire: Box<[u8]>,
+    sets: BTreeMap<RecordType, RawSet>,
+}
+
+impl Owner {
+    fn name(&self) -> Name {
+        name::name(&self.wire)
+    }
+
+    fn has(&self, rtype: RecordType) -> bool {
+        self.sets.contains_key(&rtype)
+    }
+
+    fn is_wildcard(&self) -> bool {
+        name::is_wildcard(&self.wire)
+    }
+}
+
+/// A key that sorts as RFC 4034 §6.1 sorts names, and that begins with the keys of all ancestors.
+///
+/// Labels from the root down, each ended by a zero; within a label, zeros and
+/// ones are escaped by a one, which keeps their order.
+pub(super) fn canonical_key(wire: &[u8]) -> Vec<u8> {
+    let mut key = Vec::with_capacity(wire.len());
+    let labels: Vec<_> = name::labels(wire).collect();
+    for label in labels.into_iter().rev() {
+        for &octet in label {
+            match octet {
+                0 | 1 => key.extend([1, octet + 1]),
+                _ => key.push(octet),
+            }
+        }
+        key.push(0);
+    }
+    key
+}
+
+/// Gathers the records at and below `root` by owner, in canonical order of owners.
+pub(super) fn group(
+    root: &HashedName,
+    records: impl IntoIterator<Item = Record>,
+    warnings: &mut Vec<Warning>,
+) -> Vec<Owner> {
+    let mut keyed = Vec::new();
+    for record in records {
+        let wire = name::wire(&record.owner).to_ascii_lowercase();
+        if !name::is_within(&wire, root.wire()) {
+            warnings.push(Warning::OutOfZone { owner: record.owner, rtype: record.rtype });
+            continue;
+        }
+        keyed.push((canonical_key(&wire), wire, record));
+    }
+    // Stable: within an RRset, records keep the order they came in.
+    keyed.sort_by(|(one, ..), (other, ..)| one.cmp(other));
+
+    let mut owners: Vec<Owner> = Vec::new();
+    for (key, wire, record) in keyed {
+        if owners.last().is_none_or(|last| last.key != key) {
+            owners.push(Owner { key, wire: wire.into(), sets: BTreeMap::new() });
+        }
+        let owner = owners.last_mut().expect("one was just pushed");
+        add(owner, record, warnings);
+    }
+    for rtype in [RecordType::RRSIG, RecordType::DNSKEY, RecordType::NSEC, RecordType::NSEC3] {
+        if owners.iter().any(|owner| owner.has(rtype)) {
+            warnings.push(Warning::WithoutProofs { rtype });
+        }
+    }
+    owners
+}
+
+/// Adds a record to its owner's.
+fn add(owner: &mut Owner, record: Record, warnings: &mut Vec<Warning>) {
+    let Record { owner: name, ttl, rtype, rdata } = record;
+    let set = owner.sets.entry(rtype).or_insert_with(|| RawSet { ttl, rdata: Vec::new() });
+    // RFC 2181 §5.2; RRSIGs of different types covered are no RRset in this sense (RFC 4034 §3).
+    if set.ttl != ttl && rtype != RecordType::RRSIG {
+        set.ttl = set.ttl.min(ttl);
+        let warning = Warning::DifferingTtls { owner: name.clone(), rtype, ttl: set.ttl };
+        warnings.retain(|other| !matches!(other, Warning::DifferingTtls { owner, rtype: same, .. } if *owner == name && *same == rtype));
+        warnings.push(warning);
+    }
+    if set.rdata.contains(&rdata) {
+        warnings.push(Warning::Duplicate { owner: name, rtype });
+    } else {
+        set.rdata.push(rdata);
+    }
+}
+
+/// What the SOA record makes of a zone.
+pub(super) struct StartOfAuthority {
+    pub(super) serial: Serial,
+    /// The SOA record for AUTHORITY of negative answers.
+    pub(super) denial: OwnedBlock,
+}
+
+/// Reads the apex's SOA record; `owners` are those of the whole zone.
+pub(super) fn start_of_authority(apex: &Name, owners: &[Owner]) -> Result<StartOfAuthority, ZoneError> {
+    // The apex sorts before everything below it.
+    let at_apex = owners.first().filter(|owner| name::name(&owner.wire) == *apex);
+    let Some(soa) = at_apex.and_then(|owner| owner.sets.get(&RecordType::SOA)) else {
+        return Err(ZoneError::NoSoa { apex: apex.clone() });
+    };
+    let [rdata] = &soa.rdata[..] else {
+        return Err(ZoneError::SeveralSoas { apex: apex.clone() });
+    };
+    let owner = at_apex.expect("its SOA was found");
+    if !owner.has(RecordType::NS) {
+        return Err(ZoneError::NoNameservers { apex: apex.clone() });
+    }
+    if !is_well_formed(RecordType::SOA, rdata) {
+        return Err(ZoneError::MalformedRdata { owner: apex.clone(), rtype: RecordType::SOA });
+    }
+    // SERIAL, REFRESH, RETRY, EXPIRE, MINIMUM: the last twenty octets (RFC 1035 §3.3.13).
+    let number = |from_end: usize| {
+        let at = rdata.wire().len() - from_end;
+        u32::from_be_bytes(rdata.wire()[at..at + 4].try_into().expect("four octets"))
+    };
+    let mut denial = Encoder::new(&owner.wire);
+    denial.record(RecordType::SOA, soa.ttl.min(number(4)), rdata);
+    Ok(StartOfAuthority { serial: Serial(number(20)), denial: denial.finish() })
+}
+
+/// A cut whose hidden names are still being gathered.
+struct OpenCut {
+    owner: Owner,
+    below: Vec<Owner>,
+}
+
+/// Nodes of one branch, each with its parent before it.
+struct Assembly {
+    nodes: Vec<Node>,
+    /// The way from the root of the branch to the last node: canonical key and index in `nodes`.
+    path: Vec<(Vec<u8>, usize)>,
+}
+
+/// Makes the nodes of the branch at `root` from the `owners` in it, `root` first, empty non-terminals included.
+pub(super) fn assemble(
+    apex: &HashedName,
+    root: &HashedName,
+    owners: Vec<Owner>,
+    warnings: &mut Vec<Warning>,
+) -> Result<Vec<Node>, ZoneError> {
+    let mut assembly = Assembly { nodes: Vec::with_capacity(owners.len()), path: Vec::new() };
+    let mut cut: Option<OpenCut> = None;
+    let mut dname: Option<(Vec<u8>, Name)> = None;
+    for owner in owners {
+        if let Some(open) = cut.take_if(|open| !owner.key.starts_with(&open.owner.key)) {
+            assembly.close(open, root, warnings)?;
+        }
+        check(apex, &owner, warnings)?;
+        if let Some(open) = &mut cut {
+            if owner.has(RecordType::NS) {
+                warnings.push(Warning::NsBelowNs { owner: owner.name(), cut: open.owner.name() });
+            }
+            open.below.push(owner);
+            continue;
+        }
+        if let Some((key, above)) = &dname
+            && owner.key.starts_with(key)
+        {
+            return Err(ZoneError::BelowDname { owner: owner.name(), dname: above.clone() });
+        }
+        if owner.has(RecordType::NS) && *owner.wire != *apex.wire() && !owner.is_wildcard() {
+            cut = Some(OpenCut { owner, below: Vec::new() });
+            continue;
+        }
+        if owner.has(RecordType::DNAME) && !owner.is_wildcard() {
+            dname = Some((owner.key.clone(), owner.name()));
+        }
+        assembly.push(root, &owner, None)?;
+    }
+    if let Some(open) = cut {
+        assembly.close(open, root, warnings)?;
+    }
+    Ok(assembly.nodes)
+}
+
+impl Assembly {
+    /// Appends the node of `owner`, and before it those that are missing between it and `root`.
+    fn push(&mut self, root: &HashedName, owner: &Owner, referral: Option<Box<Referral>>) -> Result<(), ZoneError> {
+        while self.path.last().is_some_and(|(key, _)| !owner.key.starts_with(key)) {
+            self.path.pop();
+        }
+        let name = HashedName::read(&owner.wire).expect("an owner is a name");
+        let above = self.path.last().map(|&(_, index)| self.nodes[index].name().labels());
+        for labels in above.map_or(root.labels(), |labels| labels + 1)..name.labels() {
+            self.append(Node::empty(name.suffix(labels)));
+        }
+        self.append(Node::new(name.whole(), encode(owner)?, referral));
+        Ok(())
+    }
+
+    /// Appends a node whose parent ends the path, unless it is the root of the branch.
+    fn append(&mut self, node: Node) {
+        if let Some(&(_, parent)) = self.path.last() {
+            self.nodes[parent].children += 1;
+        }
+        self.path.push((canonical_key(node.owner()), self.nodes.len()));
+        self.nodes.push(node);
+    }
+
+    /// Appends the node of a cut whose hidden names are all known.
+    fn close(&mut self, cut: OpenCut, root: &HashedName, warnings: &mut Vec<Warning>) -> Result<(), ZoneError> {
+        let OpenCut { mut owner, mut below } = cut;
+        let nameservers = owner.sets.remove(&RecordType::NS).expect("a cut has NS records");
+        // RFC 4035 §2.2–2.4: of the cut itself the parent owns DS, and what proves it.
+        let parents = [RecordType::DS, RecordType::NSEC, RecordType::RRSIG];
+        let (own, hidden) = std::mem::take(&mut owner.sets).into_iter().partition(|(rtype, _)| parents.contains(rtype));
+        owner.sets = own;
+        let hidden = Owner { key: owner.key.clone(), wire: owner.wire.clone(), sets: hidden };
+        if !hidden.sets.is_empty() {
+            below.insert(0, hidden);
+        }
+        let referral = refer(&owner, &nameservers, &below, warnings)?;
+        self.push(root, &owner, Some(Box::new(referral)))
+    }
+}
+
+/// Encodes a referral: the NS records of `cut` and the addresses that `below` has for them.
+fn refer(
+    cut: &Owner,
+    nameservers: &RawSet,
+    below: &[Owner],
+    warnings: &mut Vec<Warning>,
+) -> Result<Referral, ZoneError> {
+    let mut block = Encoder::new(&cut.wire);
+    let mut targets = Vec::new();
+    for rdata in &nameservers.rdata {
+        if !is_well_formed(RecordType::NS, rdata) {
+            return Err(ZoneError::MalformedRdata { owner: cut.name(), rtype: RecordType::NS });
+        }
+        // Behind the owner's pointer, TYPE, CLASS, TTL and RDLENGTH.
+        let at = block.len() + 2 + 10;
+        block.record(RecordType::NS, nameservers.ttl, rdata);
+        let target = rdata.wire().to_ascii_lowercase();
+        if name::is_within(&target, &cut.wire) && !targets.iter().any(|(_, other)| *other == target) {
+            targets.push((at, target));
+        }
+    }
+    let count = block.records();
+    for (at, target) in targets {
+        let glue = below.iter().find(|owner| *owner.wire == *target);
+        let addresses = [RecordType::AAAA, RecordType::A].into_iter();
+        let sets: Vec<_> = addresses.filter_map(|rtype| Some((rtype, glue?.sets.get(&rtype)?))).collect();
+        if sets.is_empty() {
+            warnings.push(Warning::MissingGlue { cut: cut.name(), nameserver: name::name(&target) });
+        }
+        for (rtype, set) in sets {
+            set.rdata.iter().for_each(|rdata| block.record_of(at, &target, rtype, set.ttl, rdata));
+        }
+    }
+    if block.len() > LARGEST_RRSET {
+        return Err(ZoneError::RrsetTooLarge { owner: cut.name(), rtype: RecordType::NS });
+    }
+    let below = below.iter().map(|owner| {
+        let name = HashedName::read(&owner.wire).expect("an owner is a name");
+        Ok(Node::new(name.whole(), encode(owner)?, None))
+    });
+    Ok(Referral { below: below.collect::<Result<_, _>>()?, block: block.finish(), nameservers: count })
+}
+
+/// Refuses what one name cannot own together.
+fn check(apex: &HashedName, owner: &Owner, warnings: &mut Vec<Warning>) -> Result<(), ZoneError> {
+    let at_apex = *owner.wire == *apex.wire();
+    if owner.has(RecordType::SOA) && !at_apex {
+        return Err(ZoneError::SoaBelowApex { owner: owner.name() });
+    }
+    for rtype in [RecordType::CNAME, RecordType::DNAME] {
+        if owner.sets.get(&rtype).is_some_and(|set| set.rdata.len() > 1) {
+            return Err(ZoneError::NotSingle { owner: owner.name(), rtype });
+        }
+    }
+    if owner.has(RecordType::CNAME) {
+        let allowed = [RecordType::CNAME, RecordType::RRSIG, RecordType::NSEC];
+        if let Some(&other) = owner.sets.keys().find(|rtype| !allowed.contains(rtype)) {
+            return Err(ZoneError::CnameNotAlone { owner: owner.name(), other });
+        }
+    }
+    if owner.has(RecordType::DNAME) && owner.has(RecordType::NS) && !at_apex {
+        return Err(ZoneError::DnameAtCut { owner: owner.name() });
+    }
+    for rtype in [RecordType::NS, RecordType::DNAME] {
+        if owner.is_wildcard() && owner.has(rtype) {
+            warnings.push(Warning::AtWildcard { owner: owner.name(), rtype });
+        }
+    }
+    Ok(())
+}
+
+/// Encodes a name's RRsets, ascending by type.
+fn encode(owner: &Owner) -> Result<Vec<(RecordType, u32, Encoder<'_>)>, ZoneError> {
+    owner.sets.iter().map(|(&rtype, set)| Ok((rtype, set.ttl, encode_set(owner, rtype, set)?))).collect()
+}
+
+fn encode_set<'o>(owner: &'o Owner, rtype: RecordType, set: &RawSet) -> Result<Encoder<'o>, ZoneError> {
+    let mut block = Encoder::new(&owner.wire);
+    for rdata in &set.rdata {
+        if !is_well_formed(rtype, rdata) {
+            return Err(ZoneError::MalformedRdata { owner: owner.name(), rtype });
+        }
+        block.record(rtype, set.ttl, rdata);
+        if block.len() > LARGEST_RRSET {
+            return Err(ZoneError::RrsetTooLarge { owner: owner.name(), rtype });
+        }
+    }
+    Ok(block)
+}
+
+/// Whether the names that RDATA of this type begins with are there, and what must follow them.
+fn is_well_formed(rtype: RecordType, rdata: &Rdata) -> bool {
+    let layout = names_in(rtype);
+    let Some(mut rest) = rdata.wire().get(layout.prefix..) else {
+        return layout.names == 0;
+    };
+    for _ in 0..layout.names {
+        let Ok(target) = HashedName::read(rest) else { return false };
+        rest = &rest[target.wire().len()..];
+    }
+    match rtype {
+        RecordType::SOA => rest.len() == 20,
+        RecordType::SVCB | RecordType::HTTPS => true,
+        RecordType::A => rest.len() == 4,
+        RecordType::AAAA => rest.len() == 16,
+        _ => layout.names == 0 || rest.is_empty(),
+    }
+}

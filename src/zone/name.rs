@@ -1,0 +1,300 @@
+//! Names as lookups want them: lower-case wire form, every suffix hashed once.
+//!
+//! A zone finds a node by the hash of its whole owner name. A query name is
+//! hashed in one pass from the root, label by label, so that the hash of each
+//! of its ancestors falls out on the way: the set of zones, the zone, and its
+//! search for the closest encloser all probe with what is computed here.
+
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::sync::LazyLock;
+
+use foldhash::SharedSeed;
+use foldhash::fast::FoldHasher;
+use hickory_proto::rr::Name;
+
+/// The most labels of a name, the root not counted: 127 of one octet each make 255 (RFC 1035 §2.3.4).
+const MAX_LABELS: usize = 127;
+
+/// The most octets of a name on the wire (RFC 1035 §2.3.4).
+pub const MAX_NAME: usize = 255;
+
+/// One secret for the whole process, so that zones and the set of zones share a query's hashes.
+///
+/// Keys come from zone data and strangers only probe; yet who may create
+/// Services must not be able to choose names that collide.
+static SECRET: LazyLock<(u64, SharedSeed)> = LazyLock::new(|| {
+    let entropy = RandomState::new();
+    (entropy.hash_one(0), SharedSeed::from_u64(entropy.hash_one(1)))
+});
+
+/// Bytes that are no name as a question may hold it: not whole, too long, or compressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not an uncompressed name")]
+pub struct MalformedName;
+
+/// A name, ready to be looked up.
+///
+/// # Invariants
+///
+/// - `lower-case`: `wire` holds the name in wire form with ASCII letters in lower case, root label last.
+/// - `suffixes`: `hashes[n]` is the hash of the suffix of `n` labels, `starts[n]` where it begins in `wire`;
+///   `hashes[0]` is the root's.
+#[derive(Clone)]
+pub struct HashedName {
+    wire: [u8; MAX_NAME],
+    len: u8,
+    labels: u8,
+    starts: [u8; MAX_LABELS + 1],
+    hashes: [u64; MAX_LABELS + 1],
+}
+
+impl HashedName {
+    /// Reads the uncompressed name at the beginning of `bytes`; its length is [`HashedName::wire`]'s.
+    ///
+    /// # Errors
+    ///
+    /// When the bytes end within the name, it is longer than 255 octets, or a
+    /// label's type is other than "ordinary" (RFC 1035 §4.1.4, RFC 6891 §5).
+    pub fn read(bytes: &[u8]) -> Result<Self, MalformedName> {
+        let mut offsets = [0; MAX_LABELS + 1];
+        let mut labels = 0;
+        let mut at = 0;
+        loop {
+            let length = *bytes.get(at).ok_or(MalformedName)?;
+            if length == 0 {
+                break;
+            }
+            if length > 63 || labels == MAX_LABELS {
+                return Err(MalformedName);
+            }
+            // At most 253 here: each turn but the last leaves room for the root.
+            offsets[labels] = u8::try_from(at).map_err(|_| MalformedName)?;
+            labels += 1;
+            at += 1 + usize::from(length);
+        }
+        let len = at + 1;
+        if len > MAX_NAME {
+            return Err(MalformedName);
+        }
+        let mut wire = [0; MAX_NAME];
+        wire[..len].copy_from_slice(&bytes[..len]);
+        // A label's length, at most 63, is no letter: lower case can be had without a look at labels.
+        wire[..len].make_ascii_lowercase();
+        Ok(Self::hashed(wire, len, &offsets[..labels]))
+    }
+
+    /// Hashes every suffix of the name in `wire`, whose labels begin at `offsets`, the leftmost first.
+    #[expect(clippy::cast_possible_truncation, reason = "`len` ≤ 255, and labels ≤ 127")]
+    fn hashed(wire: [u8; MAX_NAME], len: usize, offsets: &[u8]) -> Self {
+        let labels = offsets.len();
+        let mut starts = [0; MAX_LABELS + 1];
+        let mut hashes = [0; MAX_LABELS + 1];
+        let (root, seed) = &*SECRET;
+        starts[0] = (len - 1) as u8;
+        hashes[0] = *root;
+        let mut hash = *root;
+        let mut end = len - 1;
+        for (n, &start) in offsets.iter().rev().enumerate() {
+            hash = extend(hash, &wire[usize::from(start) + 1..end], seed);
+            starts[n + 1] = start;
+            hashes[n + 1] = hash;
+            end = usize::from(start);
+        }
+        Self { wire, len: len as u8, labels: labels as u8, starts, hashes }
+    }
+
+    /// How many labels it has, the root not counted.
+    #[must_use]
+    pub fn labels(&self) -> u8 {
+        self.labels
+    }
+
+    /// Its wire form in lower case.
+    #[must_use]
+    pub fn wire(&self) -> &[u8] {
+        &self.wire[..usize::from(self.len)]
+    }
+
+    /// Its last `labels` labels, at most all.
+    #[must_use]
+    pub fn suffix(&self, labels: u8) -> Suffix<'_> {
+        let n = usize::from(labels.min(self.labels));
+        Suffix { hash: self.hashes[n], wire: &self.wire[usize::from(self.starts[n])..usize::from(self.len)] }
+    }
+
+    /// The whole name.
+    #[must_use]
+    pub fn whole(&self) -> Suffix<'_> {
+        self.suffix(self.labels)
+    }
+
+    /// Whether it is `ancestor` or below it; `ancestor` is in lower-case wire form.
+    #[must_use]
+    pub fn is_within(&self, ancestor: &[u8]) -> bool {
+        is_within(self.wire(), ancestor)
+    }
+}
+
+impl From<&Name> for HashedName {
+    fn from(name: &Name) -> Self {
+        Self::read(&wire(name)).expect("a `Name` is at most 255 octets of ordinary labels")
+    }
+}
+
+impl std::fmt::Debug for HashedName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "HashedName({})", name(self.wire()))
+    }
+}
+
+/// A suffix of a [`HashedName`].
+#[derive(Debug, Clone, Copy)]
+pub struct Suffix<'n> {
+    /// Its hash.
+    pub hash: u64,
+    /// Its wire form in lower case.
+    pub wire: &'n [u8],
+}
+
+impl Suffix<'_> {
+    /// The hash of the wildcard directly below this name (RFC 4592 §2.1.1).
+    #[must_use]
+    pub fn wildcard_hash(&self) -> u64 {
+        extend(self.hash, b"*", &SECRET.1)
+    }
+}
+
+/// The hash of the name that `label` makes of the one that hashes to `parent`.
+fn extend(parent: u64, label: &[u8], seed: &SharedSeed) -> u64 {
+    let mut hasher = FoldHasher::with_seed(parent, seed);
+    hasher.write(label);
+    hasher.finish()
+}
+
+/// A name's wire form, its case kept.
+#[must_use]
+pub(super) fn wire(name: &Name) -> Vec<u8> {
+    let mut wire = Vec::with_capacity(MAX_NAME);
+    for label in name {
+        wire.push(u8::try_from(label.len()).expect("a label of at most 63 octets"));
+        wire.extend_from_slice(label);
+    }
+    wire.push(0);
+    wire
+}
+
+/// The name that `wire`, a whole uncompressed name, stands for.
+///
+/// # Panics
+///
+/// When `wire` is no such name.
+#[must_use]
+pub(super) fn name(wire: &[u8]) -> Name {
+    Name::from_labels(labels(wire)).expect("an uncompressed name")
+}
+
+/// The labels of a well-formed wire name, the leftmost first, the root left out.
+pub(super) fn labels(mut wire: &[u8]) -> impl Iterator<Item = &[u8]> {
+    std::iter::from_fn(move || {
+        let (&length, rest) = wire.split_first()?;
+        if length == 0 {
+            return None;
+        }
+        let (label, rest) = rest.split_at_checked(usize::from(length))?;
+        wire = rest;
+        Some(label)
+    })
+}
+
+/// The name one label shorter; the root has none.
+#[must_use]
+pub(super) fn parent(wire: &[u8]) -> Option<&[u8]> {
+    match *wire.first()? {
+        0 => None,
+        length => wire.get(usize::from(length) + 1..),
+    }
+}
+
+/// Whether the name is a wildcard: its first label is an asterisk alone (RFC 4592 §2.1.1).
+pub(super) fn is_wildcard(wire: &[u8]) -> bool {
+    wire.starts_with(b"\x01*")
+}
+
+/// Whether `wire` is `ancestor` or below it; both in lower case.
+#[must_use]
+pub(super) fn is_within(wire: &[u8], ancestor: &[u8]) -> bool {
+    let Some(above) = wire.len().checked_sub(ancestor.len()) else {
+        return false;
+    };
+    // Equal bytes at the end are not enough: they must begin where a label does.
+    let mut at = 0;
+    while at < above {
+        at += 1 + usize::from(wire[at]);
+    }
+    at == above && wire[above..] == *ancestor
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hashed(text: &str) -> HashedName {
+        HashedName::from(&Name::from_ascii(text).unwrap())
+    }
+
+    #[test]
+    fn a_suffix_hashes_as_the_name_it_is() {
+        let qname = hashed("Web.shop.SVC.c2.k8s.ooo.");
+        for (labels, suffix) in
+            ["", "ooo.", "k8s.ooo.", "c2.k8s.ooo.", "svc.c2.k8s.ooo.", "shop.svc.c2.k8s.ooo."].iter().enumerate()
+        {
+            let alone = hashed(if suffix.is_empty() { "." } else { suffix });
+            let within = qname.suffix(u8::try_from(labels).unwrap());
+            assert_eq!((within.hash, within.wire), (alone.whole().hash, alone.whole().wire), "{suffix}");
+        }
+    }
+
+    #[test]
+    fn label_boundaries_count_in_the_hash() {
+        assert_ne!(hashed("ab.c.").whole().hash, hashed("a.bc.").whole().hash);
+        assert_ne!(hashed("a.").whole().hash, hashed(".").whole().hash);
+    }
+
+    #[test]
+    fn the_wildcard_below_a_name_hashes_as_that_name() {
+        assert_eq!(hashed("c1.k8s.ooo.").whole().wildcard_hash(), hashed("*.c1.k8s.ooo.").whole().hash);
+    }
+
+    #[test]
+    fn only_whole_uncompressed_names_are_read() {
+        let longest = [[63; 64].as_slice(), &[63; 64], &[63; 64], &[61; 62], &[0]].concat();
+        assert_eq!(longest.len(), 255);
+        assert_eq!(HashedName::read(&longest).unwrap().wire().len(), 255);
+        let most_labels = [b"\x01a".repeat(127), vec![0]].concat();
+        assert_eq!(HashedName::read(&most_labels).unwrap().labels(), 127);
+
+        for malformed in [
+            [[63; 64].as_slice(), &[63; 64], &[63; 64], &[62; 63], &[0]].concat(), // 256 octets
+            [b"\x01a".repeat(128), vec![0]].concat(),
+            b"\x03abc".to_vec(),
+            b"\x05abc\x00".to_vec(),
+            b"\xc0\x0c".to_vec(),
+            b"\x40a\x00".to_vec(),
+            b"\x80a\x00".to_vec(),
+            vec![],
+        ] {
+            assert_eq!(HashedName::read(&malformed).err(), Some(MalformedName), "{malformed:?}");
+        }
+    }
+
+    #[test]
+    fn a_name_is_within_another_only_at_label_boundaries() {
+        assert!(hashed("a.b.").is_within(b"\x01b\0"));
+        assert!(hashed("b.").is_within(b"\x01b\0"));
+        assert!(hashed("b.").is_within(b"\0"));
+        assert!(!hashed("ab.").is_within(b"\x01b\0"));
+        let lookalike = HashedName::from(&Name::from_labels([&b"x\x01b"[..]]).unwrap());
+        assert!(!lookalike.is_within(b"\x01b\0"));
+        assert!(!hashed(".").is_within(b"\x01b\0"));
+    }
+}

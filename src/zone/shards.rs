@@ -1,0 +1,135 @@
+//! The nodes of a zone: many small hash tables, copied when they are written.
+//!
+//! A version of a zone shares every table that its change did not touch with
+//! the version before. A lookup passes two arrays of pointers on its way to a
+//! table; a change copies one array of each kind, and a table of some tens of
+//! nodes.
+//!
+//! Which table a node is in depends on its *group*, an ancestor of a fixed
+//! depth (the node itself where it is not that deep). A group lies in one
+//! table, so that what is below a name of that depth is found, and replaced,
+//! without a look at the rest of the zone.
+
+use std::sync::Arc;
+
+use hashbrown::HashTable;
+
+use super::name::{self, HashedName, Suffix};
+use super::node::Node;
+
+/// Tables per array and arrays: 64 × 64 tables keep a zone of 300,000 names at some 75 to a table.
+const FAN: usize = 64;
+
+type Table = HashTable<Arc<Node>>;
+type Shelf = [Arc<Table>; FAN];
+
+/// The nodes of a zone by owner name.
+#[derive(Clone)]
+pub(super) struct Shards {
+    shelves: Arc<[Arc<Shelf>; FAN]>,
+    /// How many labels the owner of a whole group has.
+    grain: u8,
+}
+
+/// Where the table of a group is.
+///
+/// hashbrown picks buckets by a hash's lowest bits and tells apart what shares
+/// a bucket by its top seven. These are others, or every node of a table would
+/// look alike to it.
+fn place(group: u64) -> (usize, usize) {
+    let bits = usize::try_from((group >> 40) & 0xfff).expect("twelve bits");
+    (bits / FAN, bits % FAN)
+}
+
+impl Shards {
+    /// No nodes; what is at or below a name of `grain` labels will lie together.
+    pub(super) fn new(grain: u8) -> Self {
+        let table = Arc::new(Table::new());
+        let shelf = Arc::new(std::array::from_fn(|_| Arc::clone(&table)));
+        Self { shelves: Arc::new(std::array::from_fn(|_| Arc::clone(&shelf))), grain }
+    }
+
+    /// The node whose owner is the suffix of `name` of `labels` labels.
+    pub(super) fn get(&self, name: &HashedName, labels: u8) -> Option<&Node> {
+        let owner = name.suffix(labels);
+        let (shelf, table) = self.place_of(name, labels);
+        self.shelves[shelf][table].find(owner.hash, |node| node.is_at(owner)).map(|node| &**node)
+    }
+
+    /// The wildcard directly below the suffix of `name` of `labels` labels.
+    pub(super) fn wildcard_below(&self, name: &HashedName, labels: u8) -> Option<&Node> {
+        let encloser = name.suffix(labels);
+        let hash = encloser.wildcard_hash();
+        let group = if labels < self.grain { hash } else { name.suffix(self.grain).hash };
+        let (shelf, table) = place(group);
+        let is_wildcard = |node: &Arc<Node>| node.owner().strip_prefix(b"\x01*") == Some(encloser.wire);
+        self.shelves[shelf][table].find(hash, is_wildcard).map(|node| &**node)
+    }
+
+    /// Puts `node` in the place of the one with its owner.
+    pub(super) fn insert(&mut self, node: Node) {
+        let owner = node.name();
+        let table = self.table_mut(&owner, owner.labels());
+        match table.entry(node.hash, |other| other.is_at(owner.whole()), |node| node.hash) {
+            hashbrown::hash_table::Entry::Occupied(mut entry) => *entry.get_mut() = Arc::new(node),
+            hashbrown::hash_table::Entry::Vacant(entry) => {
+                entry.insert(Arc::new(node));
+            }
+        }
+    }
+
+    /// Takes out the node whose owner is the suffix of `name` of `labels` labels.
+    pub(super) fn remove(&mut self, name: &HashedName, labels: u8) {
+        let owner = name.suffix(labels);
+        if let Ok(entry) = self.table_mut(name, labels).find_entry(owner.hash, |node| node.is_at(owner)) {
+            entry.remove();
+        }
+    }
+
+    /// Changes the node whose owner is the suffix of `name` of `labels` labels, if there is one.
+    pub(super) fn update(&mut self, name: &HashedName, labels: u8, change: impl FnOnce(&mut Node)) {
+        let owner = name.suffix(labels);
+        if let Some(node) = self.table_mut(name, labels).find_mut(owner.hash, |node| node.is_at(owner)) {
+            change(Arc::make_mut(node));
+        }
+    }
+
+    /// Every node at or below `root`, in no order.
+    pub(super) fn within(&self, root: &HashedName) -> Vec<Arc<Node>> {
+        let is_within = |node: &&Arc<Node>| name::is_within(node.owner(), root.wire());
+        if root.labels() < self.grain {
+            return self.iter().filter(is_within).cloned().collect();
+        }
+        let (shelf, table) = self.place_of(root, root.labels());
+        self.shelves[shelf][table].iter().filter(is_within).cloned().collect()
+    }
+
+    /// Every node, in no order.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Arc<Node>> {
+        self.shelves.iter().flat_map(|shelf| shelf.iter()).flat_map(|table| table.iter())
+    }
+
+    /// Lets tables have no more room than their nodes take.
+    pub(super) fn shrink(&mut self) {
+        for shelf in Arc::make_mut(&mut self.shelves) {
+            if shelf.iter().all(|table| table.is_empty()) {
+                continue;
+            }
+            for table in Arc::make_mut(shelf) {
+                if table.len() < table.capacity() {
+                    Arc::make_mut(table).shrink_to_fit(|node| node.hash);
+                }
+            }
+        }
+    }
+
+    fn place_of(&self, name: &HashedName, labels: u8) -> (usize, usize) {
+        let Suffix { hash, .. } = name.suffix(labels.min(self.grain));
+        place(hash)
+    }
+
+    fn table_mut(&mut self, name: &HashedName, labels: u8) -> &mut Table {
+        let (shelf, table) = self.place_of(name, labels);
+        Arc::make_mut(&mut Arc::make_mut(&mut Arc::make_mut(&mut self.shelves)[shelf])[table])
+    }
+}
