@@ -206,3 +206,177 @@ impl File {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use tokio_util::task::AbortOnDropHandle;
+
+    use super::*;
+    use crate::nameserver::Served;
+    use crate::zone::{Serial, Zones};
+
+    /// A server's zones, followed from `a.zone` and `b.zone` in a folder of their own.
+    struct Followed {
+        folder: tempfile::TempDir,
+        published: Arc<Published>,
+        metrics: Arc<Metrics>,
+        _follower: Option<AbortOnDropHandle<()>>,
+    }
+
+    fn apex(name: &str) -> Name {
+        Name::from_ascii(format!("{name}.example.")).unwrap()
+    }
+
+    fn text(serial: u32, rest: &str) -> String {
+        format!("$TTL 1h\n@ SOA ns.example.net. . {serial} 4h 1h 2w 5m\n  NS ns.example.net.\n{rest}\n")
+    }
+
+    impl Followed {
+        fn new(a: &str, b: &str) -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            let zones = Zones::pending(["a", "b"].map(apex));
+            let published = Arc::new(Published::new(Served { zones, ..Served::default() }));
+            let metrics = Metrics::new(Arc::clone(&published));
+            let mut followed = Self { folder, published, metrics, _follower: None };
+            followed.write("a.zone", a);
+            followed.write("b.zone", b);
+            let files = ["a", "b"]
+                .map(|name| FileZone { apex: apex(name), path: followed.folder.path().join(format!("{name}.zone")) });
+            let following = follow(files.to_vec(), Arc::clone(&followed.published), Arc::clone(&followed.metrics));
+            followed._follower = Some(AbortOnDropHandle::new(tokio::spawn(following)));
+            followed
+        }
+
+        fn write(&self, name: &str, text: &str) {
+            fs::write(self.folder.path().join(name), text).unwrap();
+        }
+
+        fn serial(&self, name: &str) -> Option<u32> {
+            match self.published.load().zones.get(&apex(name)) {
+                Some(State::Loaded(zone)) => Some(zone.serial().0),
+                _ => None,
+            }
+        }
+
+        fn failures(&self) -> usize {
+            let text = self.metrics.text();
+            let mut lines = text.lines();
+            lines.find_map(|line| line.strip_prefix("kubezone_reload_failed_total ")).unwrap().parse().unwrap()
+        }
+
+        /// The serials of both zones and the failures counted become these.
+        async fn check(&self, a: Option<u32>, b: Option<u32>, failures: usize) {
+            let begun = Instant::now();
+            loop {
+                let found = (self.serial("a"), self.serial("b"), self.failures());
+                if found == (a, b, failures) {
+                    return;
+                }
+                assert!(begun.elapsed() < Duration::from_secs(20), "{found:?}, not {:?}", (a, b, failures));
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_bad_file_keeps_its_own_zone_back_until_it_is_mended() {
+        let zones = Followed::new(&text(1, ""), "@ A");
+        zones.check(Some(1), None, 1).await;
+        zones.write("b.zone", &text(7, ""));
+        zones.check(Some(1), Some(7), 1).await;
+    }
+
+    #[tokio::test]
+    async fn a_changed_file_is_served_and_a_bad_one_changes_nothing() {
+        let zones = Followed::new(&text(1, ""), &text(1, ""));
+        zones.check(Some(1), Some(1), 0).await;
+
+        zones.write("a.zone", &text(2, "b NS"));
+        zones.check(Some(1), Some(1), 1).await;
+        // Not the file's fault, but just as little a reason to serve less.
+        fs::remove_file(zones.folder.path().join("b.zone")).unwrap();
+        zones.check(Some(1), Some(1), 2).await;
+
+        zones.write("new", &text(3, "b NS ns"));
+        fs::rename(zones.folder.path().join("new"), zones.folder.path().join("a.zone")).unwrap();
+        zones.check(Some(3), Some(1), 2).await;
+    }
+
+    #[tokio::test]
+    async fn what_a_file_includes_is_part_of_it() {
+        let zones = Followed::new(&text(1, "$INCLUDE part"), &text(1, ""));
+        zones.check(None, Some(1), 1).await;
+        zones.write("part", "b NS ns.example.net.\n");
+        zones.check(Some(1), Some(1), 1).await;
+    }
+
+    fn file(text: &str) -> (tempfile::TempDir, File) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.zone");
+        fs::write(&path, text).unwrap();
+        (folder, File::new(FileZone { apex: apex("a"), path }))
+    }
+
+    #[test]
+    fn only_other_records_make_another_version() {
+        let (_folder, mut file) = file(&text(1, ""));
+        let mut check = |text: &str, expected: Option<u32>| {
+            fs::write(&file.zone.path, text).unwrap();
+            let read = file.read().unwrap();
+            assert_eq!(read.map(|zone| zone.serial()), expected.map(Serial), "{text}");
+        };
+        check(&text(1, ""), Some(1));
+        check(&text(1, ""), None);
+        check(&text(1, "; a comment"), None);
+        check(&text(1, "a NS ns.example.net."), Some(1));
+        check(&text(9, "a NS ns.example.net."), Some(9));
+        check(&text(5, "a NS ns.example.net."), Some(5));
+    }
+
+    #[test]
+    fn an_error_is_news_once() {
+        let (folder, mut file) = file(&text(1, "$INCLUDE part"));
+        assert!(file.read().is_err());
+        assert!(matches!(file.read(), Ok(None)));
+        fs::write(folder.path().join("part"), "b NS").unwrap();
+        assert!(file.read().is_err());
+        assert!(matches!(file.read(), Ok(None)));
+    }
+
+    /// Where an error is: `line, column` and what it says.
+    #[test]
+    fn errors_of_a_zone_have_a_place() {
+        let check = |text: &str, expected: &str| {
+            let (_folder, file) = file(text);
+            assert_eq!(load(&file.zone).unwrap_err().to_string(), expected);
+        };
+        check("", "line 1, column 1: a.example. has no SOA record");
+        check(
+            "\n@ 1 SOA . . 1 2 3 4 5\n",
+            "line 2, column 1: a.example. has no NS records: name the zone's own name servers",
+        );
+        check(
+            &text(1, "b CNAME c\n\nb A 192.0.2.1"),
+            "line 6, column 1: b.a.example. owns a CNAME record and other data (A)",
+        );
+        check(&text(1, "@ SOA . . 1 2 3 4 5"), "line 4, column 1: a.example. has several SOA records: keep one");
+        check(&text(1, "b A x"), "line 4, column 5: expected an IPv4 address, found `x`");
+    }
+
+    #[test]
+    fn the_parent_that_ships_delegates_c2_as_in_the_founding_talk() {
+        let apex = Name::from_ascii("k8s.ooo.").unwrap();
+        let (zone, warnings) = load(&FileZone { apex, path: "zones/k8s.ooo.zone".into() }).unwrap();
+        assert_eq!(warnings, []);
+        let records: Vec<_> = zone.records().iter().map(ToString::to_string).collect();
+        for record in [
+            "c2.k8s.ooo. 3600 IN NS kube-dns.kube-system.svc.c2.k8s.ooo.",
+            "kube-dns.kube-system.svc.c2.k8s.ooo. 3600 IN AAAA 2a0a:e5c0:13:e2::a",
+            "kube-dns.kube-system.svc.c2.k8s.ooo. 3600 IN A 147.78.194.9",
+        ] {
+            assert!(records.iter().any(|found| found == record), "{record}");
+        }
+    }
+}
