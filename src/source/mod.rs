@@ -3,6 +3,7 @@
 
 mod api;
 mod event;
+pub mod manifests;
 #[cfg(test)]
 mod tables;
 mod translate;
