@@ -413,3 +413,6 @@ fn addresses_of(subtree: &Subtree) -> Vec<IpAddr> {
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests;
