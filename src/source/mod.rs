@@ -11,4 +11,3 @@ mod writer;
 
 pub use event::Event;
 pub use watch::{RESCAN, Watch};
-pub use writer::{Relist, write};

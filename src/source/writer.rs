@@ -46,7 +46,7 @@ const LARGE: usize = 64;
 
 /// Asks the followers of one cluster to list a kind again.
 #[derive(Debug, Clone, Default)]
-pub struct Relist {
+pub(super) struct Relist {
     services: Arc<Notify>,
     slices: Arc<Notify>,
     namespaces: Arc<Notify>,
@@ -54,8 +54,7 @@ pub struct Relist {
 
 impl Relist {
     /// What the follower of `kind` waits for; if it is busy when asked, it finds that later.
-    #[must_use]
-    pub fn of(&self, kind: Kind) -> &Arc<Notify> {
+    pub(super) fn of(&self, kind: Kind) -> &Arc<Notify> {
         match kind {
             Kind::Service => &self.services,
             Kind::EndpointSlice => &self.slices,
@@ -67,7 +66,7 @@ impl Relist {
 /// Writes the zones of one cluster from `events`, until the last of its followers is gone.
 ///
 /// There must be no other writer of `zones`. What has been published stays when this ends.
-pub async fn write(
+pub(super) async fn write(
     zones: Vec<ClusterZone>,
     mut events: mpsc::Receiver<Event>,
     relist: Relist,
