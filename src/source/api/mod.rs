@@ -33,7 +33,7 @@ use kube::core::params::{ListParams, WatchParams};
 use kube::core::{Request, Status};
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tracing::{debug, info, warn};
 
@@ -41,6 +41,7 @@ pub(super) use self::client::Access;
 use self::client::{Connection, Found};
 use super::event::Event;
 use super::translate::{self, Identity, Item};
+use super::writer::Relist;
 use crate::cluster::Kind;
 use crate::metrics::{ClusterError, ClusterMetrics};
 
@@ -56,7 +57,7 @@ pub(super) struct Pace {
     slack: Duration,
     /// The wait after the first of several failures; also from one watch to the next, at least.
     shortest: Duration,
-    /// The wait between failures, at most, without its jitter.
+    /// The wait between failures, at most; jitter adds as much again, or less.
     longest: Duration,
 }
 
@@ -66,7 +67,7 @@ impl Default for Pace {
             watch: Duration::from_secs(45),
             slack: Duration::from_secs(5),
             shortest: Duration::from_millis(500),
-            longest: Duration::from_secs(30),
+            longest: Duration::from_secs(15),
         }
     }
 }
@@ -95,7 +96,7 @@ pub(super) struct Follower {
     connection: Connection,
     pace: Pace,
     events: mpsc::Sender<Event>,
-    relist: Arc<Notify>,
+    relist: Arc<Relist>,
     metrics: ClusterMetrics,
     /// The resourceVersion to watch from; `None`: list.
     position: Option<String>,
@@ -106,13 +107,13 @@ pub(super) struct Follower {
 }
 
 impl Follower {
-    /// Tells `events` what it learns; lists again whenever `relist` is notified.
+    /// Tells `events` what it learns; lists again whenever `relist` asks.
     pub(super) fn new(
         cluster: Arc<str>,
         kind: Kind,
         access: Access,
         events: mpsc::Sender<Event>,
-        relist: Arc<Notify>,
+        relist: Arc<Relist>,
         metrics: ClusterMetrics,
         pace: Pace,
     ) -> Self {
@@ -206,7 +207,7 @@ impl Follower {
         loop {
             let line = tokio::select! {
                 line = within(patience, lines.next()) => line?,
-                () = relist.notified() => {
+                () = relist.asked(self.kind) => {
                     self.position = None;
                     return Ok(());
                 }
