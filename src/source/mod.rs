@@ -10,6 +10,8 @@
 mod api;
 mod event;
 pub mod manifests;
+#[cfg(test)]
+mod tables;
 mod translate;
 mod watch;
 mod writer;
@@ -21,7 +23,7 @@ use tokio::task::JoinSet;
 
 pub use self::event::Event;
 pub use self::watch::{RESCAN, Watch};
-pub use self::writer::Relist;
+use self::writer::Relist;
 use crate::cluster::Kind;
 use crate::config::{Access, Cluster};
 use crate::metrics::ClusterMetrics;
@@ -42,17 +44,16 @@ const AHEAD: usize = 1024;
 pub async fn follow(cluster: Cluster, published: Arc<Published>, metrics: ClusterMetrics) {
     let name: Arc<str> = cluster.name.into();
     let (sender, events) = mpsc::channel(AHEAD);
-    let relist = Arc::new(Relist::default());
+    let relist = Relist::default();
     let mut parts = JoinSet::new();
-    let mut list_and_watch = |access: api::Access| {
+    let mut list_and_watch = |access: &api::Access| {
         for kind in [Kind::Namespace, Kind::Service, Kind::EndpointSlice] {
-            let (access, relist) = (access.clone(), Arc::clone(&relist));
             let follower = api::Follower::new(
                 Arc::clone(&name),
                 kind,
-                access,
+                access.clone(),
                 sender.clone(),
-                relist,
+                Arc::clone(relist.of(kind)),
                 metrics.clone(),
                 api::Pace::default(),
             );
@@ -60,8 +61,8 @@ pub async fn follow(cluster: Cluster, published: Arc<Published>, metrics: Cluste
         }
     };
     match cluster.access {
-        Access::InCluster => list_and_watch(api::Access::InCluster),
-        Access::Kubeconfig { path, context } => list_and_watch(api::Access::Kubeconfig { path, context }),
+        Access::InCluster => list_and_watch(&api::Access::InCluster),
+        Access::Kubeconfig { path, context } => list_and_watch(&api::Access::Kubeconfig { path, context }),
         Access::Manifests(folder) => drop(parts.spawn(manifests::follow(name, folder, sender, metrics.clone()))),
     }
     parts.spawn(writer::write(cluster.zones, events, relist, published, metrics));

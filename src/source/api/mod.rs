@@ -33,7 +33,7 @@ use kube::core::params::{ListParams, WatchParams};
 use kube::core::{Request, Status};
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tracing::{debug, info, warn};
 
@@ -41,7 +41,6 @@ pub(super) use self::client::Access;
 use self::client::{Connection, Found};
 use super::event::Event;
 use super::translate::{self, Identity, Item};
-use super::writer::Relist;
 use crate::cluster::Kind;
 use crate::metrics::{ClusterError, ClusterMetrics};
 
@@ -96,7 +95,7 @@ pub(super) struct Follower {
     connection: Connection,
     pace: Pace,
     events: mpsc::Sender<Event>,
-    relist: Arc<Relist>,
+    relist: Arc<Notify>,
     metrics: ClusterMetrics,
     /// The resourceVersion to watch from; `None`: list.
     position: Option<String>,
@@ -107,13 +106,13 @@ pub(super) struct Follower {
 }
 
 impl Follower {
-    /// Tells `events` what it learns; lists again whenever `relist` asks.
+    /// Tells `events` what it learns; lists again whenever `relist` is notified.
     pub(super) fn new(
         cluster: Arc<str>,
         kind: Kind,
         access: Access,
         events: mpsc::Sender<Event>,
-        relist: Arc<Relist>,
+        relist: Arc<Notify>,
         metrics: ClusterMetrics,
         pace: Pace,
     ) -> Self {
@@ -207,7 +206,7 @@ impl Follower {
         loop {
             let line = tokio::select! {
                 line = within(patience, lines.next()) => line?,
-                () = relist.asked(self.kind) => {
+                () = relist.notified() => {
                     self.position = None;
                     return Ok(());
                 }

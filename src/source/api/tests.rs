@@ -13,6 +13,9 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use super::*;
+use crate::metrics::Metrics;
+use crate::nameserver::Served;
+use crate::published::Published;
 
 /// Within it, what is waited for happens.
 const BOUND: Duration = Duration::from_secs(30);
@@ -166,7 +169,8 @@ fn object(name: &str, resource_version: &str, address: &str) -> String {
 struct Following {
     folder: TempDir,
     events: mpsc::Receiver<Event>,
-    relist: Arc<Relist>,
+    relist: Arc<Notify>,
+    metrics: Arc<Metrics>,
     task: JoinHandle<()>,
 }
 
@@ -192,10 +196,11 @@ impl Following {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let access = Access::Kubeconfig { path: Some(folder.path().join("kubeconfig")), context: Some("c2".into()) };
         let (sender, events) = mpsc::channel(100);
-        let relist = Arc::new(Relist::default());
-        let follower =
-            Follower::new("c2".into(), kind, access, sender, Arc::clone(&relist), ClusterMetrics::default(), pace);
-        Self { folder, events, relist, task: tokio::spawn(follower.run()) }
+        let relist = Arc::new(Notify::new());
+        let metrics = Metrics::new(Arc::new(Published::new(Served::default())));
+        let told = metrics.cluster("c2");
+        let follower = Follower::new("c2".into(), kind, access, sender, Arc::clone(&relist), told, pace);
+        Self { folder, events, relist, metrics, task: tokio::spawn(follower.run()) }
     }
 
     /// The follower tells this next: one line an event.
@@ -206,9 +211,32 @@ impl Following {
         }
     }
 
-    /// The follower has told nothing else.
-    fn is_done(&mut self) {
+    /// The follower has told nothing else, and counted these errors.
+    fn is_done(&mut self, errors: &str) {
         assert_eq!(self.events.try_recv().ok().as_ref().map(Event::text), None);
+        assert_eq!(self.errors(), errors);
+    }
+
+    /// The errors counted: `reason number`, in the order of their names.
+    fn errors(&self) -> String {
+        let text = self.metrics.text();
+        let counted =
+            text.lines().filter_map(|line| line.strip_prefix("kubezone_cluster_errors_total{")?.split_once("} "));
+        let error = |(labels, count): (&str, &str)| {
+            let reason = labels.split_once("reason=\"").unwrap().1.split('"').next().unwrap();
+            (count != "0").then(|| format!("{reason} {count}"))
+        };
+        counted.filter_map(error).collect::<Vec<_>>().join(", ")
+    }
+
+    /// Waits until an error of this kind was counted.
+    async fn counts(&self, reason: &str) {
+        let counted = async {
+            while !self.errors().contains(reason) {
+                tokio::task::yield_now().await;
+            }
+        };
+        timeout(BOUND, counted).await.unwrap_or_else(|_| panic!("never counted: {reason}; but {}", self.errors()));
     }
 }
 
@@ -251,7 +279,7 @@ async fn a_list_and_a_watch_tell_what_happens() {
     following.tells("apply shop/new [2a0a:e5c0:10:3::3] @22").await;
     watch.says("DELETED", &service("new", "2a0a:e5c0:10:3::3", "23"));
     following.tells("delete shop/new @23").await;
-    following.is_done();
+    following.is_done("");
 }
 
 #[tokio::test]
@@ -285,7 +313,7 @@ async fn a_list_goes_on_over_its_pages() {
         .tells("listing Service \n apply shop/a [2a0a::1] @11 \n apply shop/b [2a0a::2] @12 \n listed Service @20")
         .await;
     api.watch("20").await;
-    following.is_done();
+    following.is_done("");
 }
 
 #[tokio::test]
@@ -300,7 +328,7 @@ async fn a_page_that_is_gone_begins_the_list_anew() {
     following.tells("listing Service \n apply shop/a [2a0a::1] @11").await;
     following.tells("listing Service \n apply shop/a [2a0a::1] @11 \n listed Service @30").await;
     api.watch("30").await;
-    following.is_done();
+    following.is_done("expired 1");
 }
 
 #[tokio::test]
@@ -321,12 +349,12 @@ async fn the_next_watch_goes_on_where_the_last_ended() {
     watch.0.send(Ok(r#"{"type":"DELETED","obj"#.into())).unwrap();
     drop(watch);
     api.watch("25").await;
-    following.is_done();
+    following.is_done("connection 1");
 }
 
 #[tokio::test]
 async fn a_lost_position_is_listed_again() {
-    for lost in [400, 410, 422] {
+    for (lost, counted) in [(400, "status 1"), (410, "expired 1"), (422, "status 1")] {
         let mut api = Api::start().await;
         let mut following = Following::services(api.address);
         api.list().await.page("20", &[service("a", "2a0a::1", "11"), service("b", "2a0a::2", "12")]);
@@ -337,13 +365,13 @@ async fn a_lost_position_is_listed_again() {
         following
             .tells("listed Service @20 \n listing Service \n apply shop/b [2a0a::2] @12 \n listed Service @30")
             .await;
-        following.is_done();
+        following.is_done(counted);
     }
 }
 
 #[tokio::test]
 async fn an_error_within_a_watch_is_listed_past() {
-    for code in [410, 500] {
+    for (code, counted) in [(410, "expired 1"), (500, "status 1")] {
         let mut api = Api::start().await;
         let mut following = Following::services(api.address);
         api.list().await.page("20", &[]);
@@ -352,7 +380,7 @@ async fn an_error_within_a_watch_is_listed_past() {
         api.list().await.page("30", &[]);
         api.watch("30").await;
         following.tells("listing Service \n listed Service @20 \n listing Service \n listed Service @30").await;
-        following.is_done();
+        following.is_done(counted);
     }
 }
 
@@ -374,7 +402,7 @@ async fn an_undecodable_object_hurts_nobody() {
     // It does not come again.
     api.watch("23").await.stream().says("DELETED", &broken("bad", "24"));
     following.tells("delete shop/bad @24").await;
-    following.is_done();
+    following.is_done("undecodable 5");
 }
 
 #[tokio::test]
@@ -418,7 +446,7 @@ async fn errors_are_waited_out_and_take_nothing_away() {
     api.list().await.page("30", &[service("web", "2a0a::1", "11")]);
     api.watch("30").await;
     following.tells("listing Service \n apply shop/web [2a0a::1] @11 \n listed Service @30").await;
-    following.is_done();
+    following.is_done("connection 1, expired 1, forbidden 4, status 14");
 }
 
 #[tokio::test]
@@ -430,7 +458,9 @@ async fn an_api_server_that_restarts_is_watched_from_the_same_position() {
     let address = api.address;
     api.stop().await;
     watch.breaks();
-    // Nobody listens, until connections are taken and closed, until it serves again.
+    // Nobody listens: the requests after the one that broke are refused.
+    following.counts("connection 2").await;
+    // Connections are taken and closed.
     let listener = TcpListener::bind(address).await.unwrap();
     for _ in 0..2 {
         drop(timeout(BOUND, listener.accept()).await.expect("another attempt").unwrap());
@@ -438,14 +468,13 @@ async fn an_api_server_that_restarts_is_watched_from_the_same_position() {
     let mut api = Api::on(listener);
     api.watch("20").await.stream().says("ADDED", &service("web", "2a0a::1", "21"));
     following.tells("listing Service \n listed Service @20 \n apply shop/web [2a0a::1] @21").await;
-    following.is_done();
 }
 
 #[tokio::test]
 async fn a_silent_watch_is_given_up() {
     let mut api = Api::start().await;
     let pace = Pace { watch: Duration::from_millis(300), slack: Duration::ZERO, ..PACE };
-    let _following = Following::start(Kind::Service, api.address, pace);
+    let following = Following::start(Kind::Service, api.address, pace);
     let mut silent = None;
     loop {
         let asked = api.next().await;
@@ -456,6 +485,7 @@ async fn a_silent_watch_is_given_up() {
             silent = Some(asked.stream());
         } else {
             assert_eq!(asked.parameter("resourceVersion"), Some("20"));
+            assert!(following.errors().starts_with("idle "), "{}", following.errors());
             break;
         }
     }
@@ -467,11 +497,11 @@ async fn the_writer_gets_another_list_when_it_asks_for_one() {
     let mut following = Following::services(api.address);
     api.list().await.page("20", &[]);
     let _watch = api.watch("20").await.stream();
-    following.relist.ask(Kind::Service);
+    following.relist.notify_one();
     api.list().await.page("30", &[]);
     api.watch("30").await;
     following.tells("listing Service \n listed Service @20 \n listing Service \n listed Service @30").await;
-    following.is_done();
+    following.is_done("");
 }
 
 #[tokio::test]
@@ -479,6 +509,7 @@ async fn a_kubeconfig_that_is_wrong_is_read_again() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("kubeconfig"), "contexts: [{name: other}").unwrap();
     let mut following = Following::with(Kind::Service, folder, PACE);
+    following.counts("configuration 2").await;
     let mut api = Api::start().await;
     write_kubeconfig(following.folder.path(), api.address);
     api.list().await.page("20", &[]);
@@ -497,7 +528,6 @@ async fn a_kubeconfig_that_is_wrong_is_read_again() {
     other.list().await.page("7", &[]);
     other.watch("7").await;
     following.tells("listing Service \n listed Service @7").await;
-    following.is_done();
 }
 
 #[test]
