@@ -118,7 +118,7 @@ impl Listeners {
         published: Arc<Published>,
         metrics: &Metrics,
         stop: CancellationToken,
-    ) -> Result<impl Future<Output = ()> + Send + 'static, ServeError> {
+    ) -> Result<impl Future<Output = ()> + use<>, ServeError> {
         let workers = udp::Workers::start(self.udp, &published, metrics).map_err(ServeError)?;
         let tcp = tcp::serve(self.tcp, published, metrics.worker(), stop);
         Ok(async move {

@@ -146,10 +146,25 @@ pub(super) fn send(socket: &impl AsFd, bytes: &[u8], envelope: &Envelope) -> io:
     if sent < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
+/// What [`wait`] looks at.
+pub(super) fn readable(source: &impl AsFd) -> libc::pollfd {
+    libc::pollfd { fd: source.as_fd().as_raw_fd(), events: libc::POLLIN, revents: 0 }
+}
+
+/// Whether something can be read now, or a connection be accepted.
+pub(super) fn is_readable(source: &impl AsFd) -> bool {
+    let mut source = [readable(source)];
+    poll(&mut source, 0).is_ok() && source[0].revents != 0
+}
+
 /// Waits until something can be read from one of `sources`, or one is closed at its other end.
 pub(super) fn wait(sources: &mut [libc::pollfd]) -> io::Result<()> {
+    poll(sources, -1)
+}
+
+fn poll(sources: &mut [libc::pollfd], milliseconds: c_int) -> io::Result<()> {
     // SAFETY: the pointer and the length are those of one slice, borrowed mutably until poll returns.
-    match unsafe { libc::poll(sources.as_mut_ptr(), sources.len() as libc::nfds_t, -1) } {
+    match unsafe { libc::poll(sources.as_mut_ptr(), sources.len() as libc::nfds_t, milliseconds) } {
         0.. => Ok(()),
         _ => Err(io::Error::last_os_error()),
     }

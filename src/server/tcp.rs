@@ -36,8 +36,8 @@ const MAX_CONNECTIONS: usize = 1000;
 /// The most connections of one source at a time: an IPv4 address, or an IPv6 /64.
 const MAX_PER_SOURCE: usize = 64;
 
-/// How long a client may take to send its next whole query.
-const IDLE: Duration = Duration::from_secs(10);
+/// How long a client may take to send its next whole query: what we promise to those who ask for keepalive.
+const IDLE: Duration = nameserver::TCP_IDLE_TIMEOUT;
 
 /// How long a client may take to receive what it asked for.
 const WRITE: Duration = Duration::from_secs(10);
@@ -67,7 +67,7 @@ pub(super) async fn serve(
     let cut = CancellationToken::new();
     let server = Arc::new(Server {
         published,
-        metrics: Mutex::new(metrics),
+        metrics,
         seats: Arc::new(Seats::new(MAX_CONNECTIONS.min(sys::descriptor_limit() / 2), MAX_PER_SOURCE)),
         tasks: TaskTracker::new(),
         stop,
@@ -85,8 +85,7 @@ pub(super) async fn serve(
 
 struct Server {
     published: Arc<Published>,
-    /// Its counters have one writer at a time, and connections are on many threads.
-    metrics: Mutex<Arc<WorkerMetrics>>,
+    metrics: Arc<WorkerMetrics>,
     seats: Arc<Seats>,
     tasks: TaskTracker,
     /// From here on only what was received is answered.
@@ -113,12 +112,15 @@ impl Server {
                 }
                 Err(error) if is_of_one_connection(&error) => {}
                 Err(error) => {
-                    if !failing {
-                        warn!(%error, "no connection can be accepted; the oldest idle ones are closed");
+                    // Without a descriptor accept fails also when nobody waits.
+                    if sys::is_readable(&listener) {
+                        if !failing {
+                            warn!(%error, "no connection can be accepted; the longest idle ones are closed");
+                        }
+                        failing = true;
+                        self.seats.free_oldest();
                     }
-                    failing = true;
-                    self.seats.free_oldest();
-                    // The connection that could not be accepted still waits: without a rest we would spin.
+                    // What waits goes on waiting: without a rest we would spin.
                     time::sleep(PAUSE).await;
                 }
             }
@@ -134,11 +136,6 @@ impl Server {
         let cut = self.cut.clone();
         // How it ends concerns nobody: clients come and go.
         self.tasks.spawn(async move { cut.run_until_cancelled_owned(connection.run()).await });
-    }
-
-    fn count(&self, outcome: &Outcome, peer: IpAddr, took: Duration) {
-        let metrics = self.metrics.lock().unwrap_or_else(PoisonError::into_inner);
-        metrics.count(outcome, Transport::Tcp, peer, took);
     }
 }
 
@@ -239,7 +236,7 @@ impl Connection {
                 self.output.extend_from_slice(&response);
             }
             let done = Instant::now();
-            self.server.count(&outcome, self.peer.ip(), done - now);
+            self.server.metrics.count(&outcome, Transport::Tcp, self.peer.ip(), done - now);
             now = done;
             rest = after;
         }

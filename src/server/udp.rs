@@ -7,7 +7,6 @@
 
 use std::io::{self, PipeReader, PipeWriter};
 use std::net::UdpSocket;
-use std::os::fd::AsRawFd;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
@@ -110,9 +109,8 @@ impl Worker {
             response: Vec::with_capacity(MAX_MESSAGE),
             envelope: Envelope::new(),
         };
-        let readable = |fd| libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
-        let mut sources: Vec<_> = self.sockets.iter().map(|socket| readable(socket.as_raw_fd())).collect();
-        sources.push(readable(self.stopped.as_raw_fd()));
+        let mut sources: Vec<_> = self.sockets.iter().map(sys::readable).collect();
+        sources.push(sys::readable(&self.stopped));
 
         loop {
             if let Err(error) = sys::wait(&mut sources) {
