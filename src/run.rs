@@ -1,1 +1,145 @@
-//! Starts everything that a configuration asks for, and stops it. (skeleton)
+//! Starts everything that a configuration asks for, and stops it.
+//!
+//! A [`Server`] is one kubezone: its sockets, its zones and their sources, its
+//! numbers. Several live in one process side by side; nothing is shared
+//! between them. When to stop is not decided here.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
+use tracing::info;
+
+use crate::admin::{self, Readiness};
+use crate::config::Config;
+use crate::metrics::Metrics;
+use crate::nameserver::Served;
+use crate::published::Published;
+use crate::server::{ListenError, Listeners, ServeError};
+use crate::zone::Zones;
+
+/// A running server. Dropped, it ends at once; [`Server::stop`] lets it finish what it has begun.
+#[derive(Debug)]
+pub struct Server {
+    dns: Vec<SocketAddr>,
+    metrics: Option<SocketAddr>,
+    published: Arc<Published>,
+    readiness: Arc<Readiness>,
+    stop: CancellationToken,
+    answering: AbortOnDropHandle<()>,
+    /// What has nothing to finish: sources, probes.
+    rest: JoinSet<()>,
+}
+
+/// A server that could not be started; nothing of it is left.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// DNS cannot be answered at one of the addresses.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    /// DNS cannot be answered at all.
+    #[error(transparent)]
+    Serve(#[from] ServeError),
+    /// Probes and metrics cannot be answered.
+    #[error("could not listen on {address} for metrics")]
+    Metrics {
+        /// Where they should be.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+impl Server {
+    /// Starts what `config` asks for.
+    ///
+    /// All sockets are open when this returns, and every zone is answered
+    /// for: with SERVFAIL, until its source has been read.
+    ///
+    /// # Errors
+    ///
+    /// When a socket or a thread cannot be had. What is wrong with a source keeps its zones from being loaded, nothing else.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime.
+    pub async fn start(config: Config) -> Result<Self, StartError> {
+        let listeners = Listeners::bind(&config.dns)?;
+        let dns = listeners.addresses().to_vec();
+        let admin = match config.metrics {
+            Some(address) => Some(listen(address).await?),
+            None => None,
+        };
+        let metrics_address = admin.as_ref().map(|(_, address)| *address);
+
+        let zones = Zones::pending(config.apexes().cloned());
+        let identity = config.identity.clone().into_bytes().into();
+        let published = Arc::new(Published::new(Served { zones, identity }));
+        let metrics = Metrics::new(Arc::clone(&published));
+        let readiness = Arc::new(Readiness::new(Arc::clone(&published), config.ready_timeout));
+        let stop = CancellationToken::new();
+        let answering = listeners.serve(Arc::clone(&published), &metrics, stop.clone())?;
+
+        let mut rest = follow_sources(config, &published, &metrics);
+        if let Some((listener, _)) = admin {
+            rest.spawn(admin::serve(listener, Arc::clone(&readiness), metrics));
+        }
+        for address in &dns {
+            info!(%address, transport = "udp", "listening");
+            info!(%address, transport = "tcp", "listening");
+        }
+        if let Some(address) = metrics_address {
+            info!(%address, transport = "metrics", "listening");
+        }
+        let answering = AbortOnDropHandle::new(tokio::spawn(answering));
+        Ok(Self { dns, metrics: metrics_address, published, readiness, stop, answering, rest })
+    }
+
+    /// Where DNS is answered, UDP and TCP, in the order configured.
+    #[must_use]
+    pub fn dns(&self) -> &[SocketAddr] {
+        &self.dns
+    }
+
+    /// Where probes and metrics are answered.
+    #[must_use]
+    pub fn metrics(&self) -> Option<SocketAddr> {
+        self.metrics
+    }
+
+    /// What is being served.
+    #[must_use]
+    pub fn published(&self) -> &Arc<Published> {
+        &self.published
+    }
+
+    /// Says that clients should go elsewhere, and goes on answering those that come.
+    pub fn drain(&self) {
+        self.readiness.drain();
+    }
+
+    /// Answers what has come in, then ends.
+    pub async fn stop(mut self) {
+        self.drain();
+        self.stop.cancel();
+        // A panic in there has been printed; what matters here is that it is over.
+        let _ = (&mut self.answering).await;
+        self.rest.shutdown().await;
+    }
+}
+
+async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
+    let failed = |source| StartError::Metrics { address, source };
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let bound = listener.local_addr().map_err(failed)?;
+    Ok((listener, bound))
+}
+
+/// Starts a follower for each cluster, and one for the zones from files. (skeleton)
+fn follow_sources(_config: Config, _published: &Arc<Published>, _metrics: &Arc<Metrics>) -> JoinSet<()> {
+    JoinSet::new()
+}

@@ -1,13 +1,156 @@
-//! `kubezone serve`: the main job. (stub)
+//! `kubezone serve`: the main job.
 
-use super::Failure;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+use std::{env, io};
 
-/// Answers for the zones of a configuration, or of one cluster
-#[derive(Debug, clap::Args)]
-pub(super) struct Serve {}
+use clap::{ArgGroup, Args};
+use humantime_serde::re::humantime;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::sleep;
+use tracing::info;
+
+use super::{Failure, runtime};
+use crate::config::{self, Access, Config, NameServerFlag};
+use crate::run::Server;
+
+/// Answers DNS for zones that are made from clusters, and for zones from master files
+///
+/// What is served comes from a configuration file, or in the simplest case from the command line: one zone, made
+/// from one cluster. Flags go before the environment, which goes before the file.
+#[derive(Debug, Args)]
+#[command(
+    group = ArgGroup::new("what").required(true).args(["config", "zone"]),
+    after_help = EXAMPLES
+)]
+pub(super) struct Serve {
+    /// The configuration file
+    #[arg(long, value_name = "FILE", env = "KUBEZONE_CONFIG")]
+    config: Option<PathBuf>,
+
+    /// The zone to make from a cluster
+    #[arg(long, value_name = "NAME", env = "KUBEZONE_ZONE", requires = "nameserver")]
+    zone: Option<String>,
+    /// A name server of the zone: relative to it, or absolute with a final dot. Repeatable; several are separated by
+    /// spaces in the environment
+    #[arg(
+        long,
+        value_name = "NAME[=ADDR,ADDR]",
+        env = "KUBEZONE_NAMESERVERS",
+        value_delimiter = ' ',
+        conflicts_with = "config"
+    )]
+    nameserver: Vec<NameServerFlag>,
+    /// The kubeconfig of the cluster; in a Pod, its own cluster is the default, elsewhere kubectl's
+    #[arg(long, value_name = "FILE", env = "KUBEZONE_KUBECONFIG", conflicts_with = "config")]
+    kubeconfig: Option<PathBuf>,
+    /// The context in the kubeconfig
+    #[arg(long, value_name = "NAME", env = "KUBEZONE_CONTEXT", conflicts_with = "config")]
+    context: Option<String>,
+    /// A folder of manifests in the place of a cluster
+    #[arg(
+        long,
+        value_name = "DIR",
+        env = "KUBEZONE_MANIFESTS",
+        conflicts_with_all = ["config", "kubeconfig", "context"]
+    )]
+    manifests: Option<PathBuf>,
+
+    /// Where to answer DNS, UDP and TCP; port 0 picks one and logs it [default: [::]:53,0.0.0.0:53]
+    #[arg(long, value_name = "ADDR:PORT", env = "KUBEZONE_LISTEN_DNS", value_delimiter = ',')]
+    listen_dns: Vec<SocketAddr>,
+    /// Where to answer /livez, /readyz and /metrics [default: [::]:9153]
+    #[arg(long, value_name = "ADDR:PORT", env = "KUBEZONE_LISTEN_METRICS")]
+    listen_metrics: Option<SocketAddr>,
+    /// How long to go on answering after SIGTERM, while clients learn to go elsewhere [default: 5s]
+    #[arg(long, value_name = "DURATION", env = "KUBEZONE_GRACE_PERIOD", value_parser = humantime::parse_duration)]
+    grace_period: Option<Duration>,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  kubezone serve --config kubezone.yaml
+  kubezone serve --zone c2.k8s.ooo --nameserver kube-dns.kube-system.svc --context c2
+  kubezone serve --zone c2.k8s.ooo --nameserver ns=2001:db8::53 --manifests examples/c2 --listen-dns [::1]:5353
+
+SIGTERM or SIGINT ends it: /readyz fails at once, answers go on for the grace period; a second signal ends that, too.";
 
 impl Serve {
     pub(super) fn run(self) -> Result<(), Failure> {
-        todo!()
+        let config = self.into_config()?;
+        let runtime = runtime()?;
+        let served = runtime.block_on(serve(config));
+        // What still runs has nothing to lose.
+        runtime.shutdown_background();
+        served
+    }
+
+    fn into_config(self) -> Result<Config, Failure> {
+        let mut config = match (&self.config, &self.zone) {
+            (Some(path), _) => config::load(path)?,
+            (None, Some(zone)) => config::short_form(zone, &self.nameserver, self.access())?,
+            (None, None) => unreachable!("the group `what` is required"),
+        };
+        if !self.listen_dns.is_empty() {
+            config.dns = self.listen_dns;
+        }
+        if let Some(address) = self.listen_metrics {
+            config.metrics = Some(address);
+        }
+        if let Some(period) = self.grace_period {
+            config.grace_period = period;
+        }
+        Ok(config)
+    }
+
+    fn access(&self) -> Access {
+        if let Some(folder) = &self.manifests {
+            return Access::Manifests(folder.clone());
+        }
+        let told = self.kubeconfig.is_some() || self.context.is_some();
+        if !told && env::var_os("KUBERNETES_SERVICE_HOST").is_some() {
+            return Access::InCluster;
+        }
+        Access::Kubeconfig { path: self.kubeconfig.clone(), context: self.context.clone() }
+    }
+}
+
+async fn serve(config: Config) -> Result<(), Failure> {
+    // Before anything else: a signal that comes early is not lost, nor does it end us half-way.
+    let mut signals = Signals::new()?;
+    let grace_period = config.grace_period;
+    let server = Server::start(config).await.map_err(Failure::unable)?;
+
+    let signal = signals.next().await;
+    info!(signal, ?grace_period, "stopping");
+    server.drain();
+    tokio::select! {
+        () = sleep(grace_period) => {}
+        _ = signals.next() => return Ok(()),
+    }
+    tokio::select! {
+        () = server.stop() => info!("stopped"),
+        _ = signals.next() => {}
+    }
+    Ok(())
+}
+
+/// The signals that ask us to end.
+pub(super) struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    pub(super) fn new() -> io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    pub(super) async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
     }
 }

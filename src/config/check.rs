@@ -90,7 +90,7 @@ pub(super) fn file(file: File, folder: &Path) -> Checked<Config> {
 
 /// The configuration that the command line asks for.
 pub(super) fn short_form(zone: &str, nameservers: &[NameServerFlag], access: Access) -> Checked<Config> {
-    let name = "cluster";
+    let name = "default";
     let nameservers = nameservers.iter().map(|flag| file::NameServer {
         name: file::unplaced(&flag.name),
         addresses: flag.addresses.iter().map(|address| file::unplaced(address)).collect(),

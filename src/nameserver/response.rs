@@ -165,7 +165,7 @@ impl<'o> Response<'o> {
     }
 
     /// Copies a block; gives where it begins.
-    fn block(&mut self, block: &Block, section: Section, records: u16) -> Result<usize, Truncated> {
+    fn block(&mut self, block: Block<'_>, section: Section, records: u16) -> Result<usize, Truncated> {
         let at = self.out.len();
         if at + block.wire().len() > self.limit {
             return Err(Truncated);
@@ -176,19 +176,19 @@ impl<'o> Response<'o> {
     }
 
     /// Writes the RRset that was asked for.
-    pub(super) fn answer(&mut self, block: &Block) -> Result<usize, Truncated> {
+    pub(super) fn answer(&mut self, block: Block<'_>) -> Result<usize, Truncated> {
         self.block(block, Section::Answer, block.records())
     }
 
     /// Writes a CNAME record; its target is the name that what follows is for.
-    pub(super) fn alias(&mut self, block: &Block) -> Result<HashedName, Truncated> {
+    pub(super) fn alias(&mut self, block: Block<'_>) -> Result<HashedName, Truncated> {
         self.block(block, Section::Answer, 1)?;
         // The target is whole and ends the record.
         Ok(self.reframe(self.out.len() - rdata_len(block)))
     }
 
     /// Writes a DNAME record and the CNAME that it makes of `qname` (RFC 6672 §3.1); none if that name is too long.
-    pub(super) fn redirect(&mut self, dname: &RrSet, qname: &HashedName) -> Result<Option<HashedName>, Truncated> {
+    pub(super) fn redirect(&mut self, dname: RrSet<'_>, qname: &HashedName) -> Result<Option<HashedName>, Truncated> {
         let block = dname.block();
         self.block(block, Section::Answer, 1)?;
         let target_len = rdata_len(block);
@@ -273,7 +273,7 @@ impl<'o> Response<'o> {
     }
 
     /// Writes an RRset into ADDITIONAL if there is room for it.
-    fn optional(&mut self, block: &Block, frame: Frame) {
+    fn optional(&mut self, block: Block<'_>, frame: Frame) {
         let question = std::mem::replace(&mut self.frame, frame);
         // Not there: resolvers ask for it if they need it.
         let _: Result<usize, Truncated> = self.block(block, Section::Additional, block.records());
@@ -350,7 +350,7 @@ impl<'o> Response<'o> {
 }
 
 /// The octets of RDATA of a block that is one record.
-fn rdata_len(block: &Block) -> usize {
+fn rdata_len(block: Block<'_>) -> usize {
     let owner = if block.owner_len() == 1 { 1 } else { 2 };
     block.wire().len() - owner - FIXED_LEN
 }

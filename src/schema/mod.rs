@@ -10,12 +10,31 @@
 //! came in is not known here, nor what the zone held before.
 
 mod address;
+mod host;
+mod reason;
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
+use std::str;
 
-use hickory_proto::rr::Name;
+use hickory_proto::rr::rdata::{A, AAAA, NS, SOA, SRV, TXT};
+use hickory_proto::rr::{Name, RData, RecordType};
 
 pub use address::AddressFilter;
+pub use reason::Reason;
+
+use crate::cluster::{Cluster, Protocol, ServiceKey, ServiceType};
+use crate::zone::{Record, Serial, Subtree};
+use host::Host;
+
+/// The version of the Kubernetes DNS specification that the names follow.
+const DNS_VERSION: &str = "1.1.0";
+/// Seconds after which a secondary asks for the SOA again.
+const REFRESH: i32 = 14_400;
+/// Seconds after which a secondary that got no answer asks again.
+const RETRY: i32 = 3_600;
+/// Seconds after which a secondary that got no answer stops answering itself.
+const EXPIRE: i32 = 1_209_600;
 
 /// One zone that is filled from a cluster, as configured.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,4 +65,187 @@ pub struct NameServer {
     pub name: Name,
     /// All of its addresses as far as this zone is concerned; none: it is outside of the zone, or a Service's name.
     pub addresses: Vec<IpAddr>,
+}
+
+impl ClusterZone {
+    /// The records that are no Service's: SOA, NS, `dns-version`, and the configured addresses of
+    /// name servers that are neither a Service's name nor below one.
+    ///
+    /// Without name servers there is neither an SOA nor an NS record: a list of records, but no zone.
+    #[must_use]
+    pub fn apex(&self, serial: Serial) -> Vec<Record> {
+        let mut records = Vec::new();
+        if let Some(primary) = self.nameservers.first() {
+            let (mname, rname) = (primary.name.clone(), self.hostmaster.clone());
+            let soa = SOA::new(mname, rname, serial.0, REFRESH, RETRY, EXPIRE, self.negative_ttl);
+            records.push(Record::new(self.origin.clone(), self.nameserver_ttl, &RData::SOA(soa)));
+        }
+        for nameserver in &self.nameservers {
+            let ns = RData::NS(NS(nameserver.name.clone()));
+            records.push(Record::new(self.origin.clone(), self.nameserver_ttl, &ns));
+            if self.origin.zone_of(&nameserver.name) && self.service_of(&nameserver.name).is_none() {
+                records.extend(self.nameserver_addresses(&nameserver.name, &nameserver.addresses));
+            }
+        }
+        if let Some(owner) = below(&self.origin, "dns-version") {
+            let txt = RData::TXT(TXT::new(vec![DNS_VERSION.to_owned()]));
+            records.push(Record::new(owner, self.ttl, &txt));
+        }
+        records
+    }
+
+    /// The Services that may own something in this zone: those of the cluster,
+    /// and those that a name server is called after, whether they exist or not.
+    pub fn keys<'a>(&'a self, cluster: &'a Cluster) -> impl Iterator<Item = ServiceKey> + 'a {
+        let called_after: BTreeSet<ServiceKey> =
+            self.nameservers.iter().filter_map(|nameserver| self.service_of(&nameserver.name)).collect();
+        let absent = called_after.into_iter().filter(|key| cluster.service(key).is_none());
+        cluster.services().map(|service| service.key.clone()).chain(absent)
+    }
+
+    /// Everything at or below the name of one Service, and what there is to say about it.
+    ///
+    /// A Service that is absent, not published or has nothing to publish owns no
+    /// records, save the addresses of a name server that is called after it.
+    /// `last` are the addresses that such a name server had before, for as long
+    /// as the Service has none itself; of no meaning for all others.
+    ///
+    /// There is no subtree for a Service whose name makes no owner. Reasons come in their order.
+    #[must_use]
+    pub fn service(&self, cluster: &Cluster, key: &ServiceKey, last: &[IpAddr]) -> (Option<Subtree>, Vec<Reason>) {
+        let Some(root) = self.root(key) else {
+            return (None, vec![Reason::InvalidName]);
+        };
+        let mut reasons = Vec::new();
+        let hosts = match cluster.service(key).map(|service| (service, service.service_type)) {
+            Some((service, ServiceType::ClusterIp)) => host::of_cluster_ips(service, &self.addresses, &mut reasons),
+            Some((_, ServiceType::Headless)) => {
+                let slices: Vec<_> = cluster.slices(key).collect();
+                host::of_endpoints(slices.iter().copied(), &self.addresses, &mut reasons)
+            }
+            Some((_, ServiceType::ExternalName)) => {
+                reasons.push(Reason::ExternalName);
+                Vec::new()
+            }
+            None => Vec::new(),
+        };
+        let hosts = host::limit(hosts, self.max_records, &mut reasons);
+        let mut records = self.records_of(&root, &hosts, &mut reasons);
+        for nameserver in
+            self.nameservers.iter().filter(|nameserver| self.service_of(&nameserver.name).as_ref() == Some(key))
+        {
+            self.serve_nameserver(nameserver, &root, last, &mut records, &mut reasons);
+        }
+        reasons.sort_unstable();
+        reasons.dedup();
+        (Some(Subtree { root, records }), reasons)
+    }
+
+    /// The Service that `name` is the name of, or is below the name of.
+    #[must_use]
+    pub fn service_of(&self, name: &Name) -> Option<ServiceKey> {
+        if !self.origin.zone_of(name) {
+            return None;
+        }
+        let depth = name.iter().count() - self.origin.iter().count();
+        let labels: Vec<&[u8]> = name.iter().skip(depth.checked_sub(3)?).take(3).collect();
+        let &[service, namespace, svc] = labels.as_slice() else { return None };
+        if !svc.eq_ignore_ascii_case(b"svc") {
+            return None;
+        }
+        let label = |bytes: &[u8]| {
+            let text = str::from_utf8(bytes).ok()?.to_ascii_lowercase();
+            host::is_label(&text).then(|| text.into())
+        };
+        Some(ServiceKey { namespace: label(namespace)?, name: label(service)? })
+    }
+
+    /// The name of the Service at `key`.
+    fn root(&self, key: &ServiceKey) -> Option<Name> {
+        if !host::is_label(&key.name) || !host::is_label(&key.namespace) {
+            return None;
+        }
+        below(&below(&below(&self.origin, "svc")?, &key.namespace)?, &key.name)
+    }
+
+    /// The records of the Service called `root` that consists of `hosts`.
+    fn records_of(&self, root: &Name, hosts: &[Host], reasons: &mut Vec<Reason>) -> Vec<Record> {
+        let together: BTreeSet<IpAddr> = hosts.iter().flat_map(|host| host.addresses.iter().copied()).collect();
+        let mut records: Vec<Record> = together.into_iter().map(|ip| address(root, self.ttl, ip)).collect();
+        for host in hosts {
+            let target = match &host.label {
+                None => root.clone(),
+                Some(label) => {
+                    // The address stays reachable through the Service's name.
+                    let Some(target) = below(root, label) else {
+                        reasons.push(Reason::InvalidHostname);
+                        continue;
+                    };
+                    records.extend(host.addresses.iter().map(|ip| address(&target, self.ttl, *ip)));
+                    target
+                }
+            };
+            for ((name, protocol), number) in &host.ports {
+                let transport = match protocol {
+                    Protocol::Tcp => "_tcp",
+                    Protocol::Udp => "_udp",
+                    Protocol::Sctp => "_sctp",
+                };
+                let owner = below(root, transport).and_then(|transport| below(&transport, &format!("_{name}")));
+                let Some(owner) = owner else {
+                    reasons.push(Reason::InvalidPortName);
+                    continue;
+                };
+                let srv = RData::SRV(SRV::new(0, 100, *number, target.clone()));
+                records.push(Record::new(owner, self.ttl, &srv));
+            }
+        }
+        records
+    }
+
+    /// Gives `nameserver`, at or below `root`, its addresses: they are the whole set at its name.
+    fn serve_nameserver(
+        &self,
+        nameserver: &NameServer,
+        root: &Name,
+        last: &[IpAddr],
+        records: &mut Vec<Record>,
+        reasons: &mut Vec<Reason>,
+    ) {
+        let is_address = |record: &Record| {
+            record.owner == nameserver.name && matches!(record.rtype, RecordType::A | RecordType::AAAA)
+        };
+        if !nameserver.addresses.is_empty() {
+            records.retain(|record| !is_address(record));
+            records.extend(self.nameserver_addresses(&nameserver.name, &nameserver.addresses));
+            return;
+        }
+        if !records.iter().any(is_address) {
+            reasons.push(Reason::NameServerWithoutAddress);
+            if nameserver.name == *root {
+                records.extend(self.nameserver_addresses(root, last));
+            }
+        }
+        for record in records.iter_mut().filter(|record| is_address(record)) {
+            record.ttl = self.nameserver_ttl;
+        }
+    }
+
+    fn nameserver_addresses(&self, name: &Name, addresses: &[IpAddr]) -> impl Iterator<Item = Record> {
+        let addresses: BTreeSet<IpAddr> = addresses.iter().copied().collect();
+        addresses.into_iter().map(|ip| address(name, self.nameserver_ttl, ip))
+    }
+}
+
+/// `label` and then `parent`; none when that is too long to be a name.
+fn below(parent: &Name, label: &str) -> Option<Name> {
+    parent.prepend_label(label.as_bytes()).ok()
+}
+
+fn address(owner: &Name, ttl: u32, address: IpAddr) -> Record {
+    let rdata = match address {
+        IpAddr::V6(address) => RData::AAAA(AAAA(address)),
+        IpAddr::V4(address) => RData::A(A(address)),
+    };
+    Record::new(owner.clone(), ttl, &rdata)
 }

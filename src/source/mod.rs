@@ -3,8 +3,12 @@
 
 mod api;
 mod event;
+#[cfg(test)]
+mod tables;
 mod translate;
 mod watch;
+mod writer;
 
 pub use event::Event;
 pub use watch::{RESCAN, Watch};
+pub use writer::{Relist, write};

@@ -197,7 +197,7 @@ impl EndpointSlice {
             ready: endpoint.conditions.and_then(|conditions| conditions.ready).unwrap_or(true),
         };
         Some(cluster::EndpointSlice {
-            name: (*key.name).into(),
+            name: Arc::clone(&key.name),
             service: ServiceKey { namespace: Arc::clone(&key.namespace), name: (**service).into() },
             endpoints: self.endpoints.unwrap_or_default().into_iter().map(endpoint).collect(),
             ports: ports(key, self.ports),
@@ -244,4 +244,187 @@ fn addresses(key: &ObjectKey, addresses: &[String]) -> Vec<IpAddr> {
             .ok()
     };
     addresses.iter().filter(|address| !address.is_empty()).filter_map(address).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the object in `yaml` is translated to, as text.
+    fn check(kind: Kind, yaml: &str, expected: &str) {
+        let object: serde_json::Value = serde_saphyr::from_str(yaml).unwrap();
+        let said = match item(kind, "default", object) {
+            Ok(Item { object: Some(object), .. }) => text(&object),
+            Ok(Item { identity, object: None }) => format!("{}/{}: nothing", identity.key.namespace, identity.key.name),
+            Err(error) => error.to_string(),
+        };
+        let lines = |text: &str| text.trim().lines().map(|line| line.trim().to_owned()).collect::<Vec<_>>();
+        assert_eq!(lines(&said), lines(expected), "{yaml}");
+    }
+
+    fn text(object: &Object) -> String {
+        let ports = |ports: &[cluster::Port]| {
+            ports.iter().map(|port| format!("\n:{} {} {:?}", port.number, port.name, port.protocol)).collect::<String>()
+        };
+        match object {
+            Object::Service(service) => format!(
+                "{}/{} {:?} {:?}{}",
+                service.key.namespace,
+                service.key.name,
+                service.service_type,
+                service.cluster_ips,
+                ports(&service.ports)
+            ),
+            Object::EndpointSlice(slice) => {
+                let endpoint = |endpoint: &cluster::Endpoint| {
+                    let ready = if endpoint.ready { "ready" } else { "not ready" };
+                    format!("\n{:?} {} {ready}", endpoint.addresses, endpoint.hostname.as_deref().unwrap_or("-"))
+                };
+                format!(
+                    "{} of {}/{}{}{}",
+                    slice.name,
+                    slice.service.namespace,
+                    slice.service.name,
+                    slice.endpoints.iter().map(endpoint).collect::<String>(),
+                    ports(&slice.ports)
+                )
+            }
+            Object::Namespace(namespace) => format!("{} {:?}", namespace.name, namespace.labels),
+        }
+    }
+
+    #[test]
+    fn a_service_has_its_cluster_ips_in_order() {
+        check(
+            Kind::Service,
+            "
+            metadata: { name: web, namespace: shop, managedFields: [{ manager: kubectl }] }
+            spec:
+              type: LoadBalancer
+              clusterIP: 2a0a:e5c0:10:3::1
+              clusterIPs: ['2a0a:e5c0:10:3::1', 192.0.2.1]
+              ipFamilies: [IPv6, IPv4]
+              selector: { app: web }
+            ",
+            "shop/web ClusterIp [2a0a:e5c0:10:3::1, 192.0.2.1]",
+        );
+    }
+
+    #[test]
+    fn an_old_api_server_knows_only_the_singular() {
+        let service = "{ metadata: { name: web, namespace: shop }, spec: { clusterIP: '2a0a::1', clusterIPs: [] } }";
+        check(Kind::Service, service, "shop/web ClusterIp [2a0a::1]");
+        let service = "{ metadata: { name: web, namespace: shop }, spec: { clusterIP: '2a0a::1', clusterIPs: null } }";
+        check(Kind::Service, service, "shop/web ClusterIp [2a0a::1]");
+    }
+
+    #[test]
+    fn none_is_headless_with_and_without_a_selector() {
+        let service = "{ metadata: { name: db, namespace: shop }, spec: { clusterIP: None, selector: { app: db } } }";
+        check(Kind::Service, service, "shop/db Headless []");
+        let service = "{ metadata: { name: db, namespace: shop }, spec: { clusterIP: None, clusterIPs: [None] } }";
+        check(Kind::Service, service, "shop/db Headless []");
+    }
+
+    #[test]
+    fn a_service_without_an_address_yet_has_none() {
+        check(Kind::Service, "{ metadata: { name: web } }", "default/web ClusterIp []");
+        check(Kind::Service, "{ metadata: { name: web }, spec: { clusterIP: '' } }", "default/web ClusterIp []");
+        let external = "{ metadata: { name: web }, spec: { type: ExternalName, externalName: www.example.net } }";
+        check(Kind::Service, external, "default/web ExternalName []");
+    }
+
+    #[test]
+    fn what_is_no_address_or_port_is_skipped() {
+        check(
+            Kind::Service,
+            "
+            metadata: { name: web }
+            spec:
+              clusterIPs: [elsewhere, '2a0a::1']
+              ports:
+                - { name: dns, protocol: UDP, port: 53, targetPort: dns }
+                - { name: diameter, protocol: SCTP, port: 3868 }
+                - { port: 80 }
+                - { name: odd, protocol: DCCP, port: 5 }
+                - { name: large, port: 65536 }
+            ",
+            "
+            default/web ClusterIp [2a0a::1]
+            :53 dns Udp
+            :3868 diameter Sctp
+            :80  Tcp
+            ",
+        );
+    }
+
+    #[test]
+    fn a_slice_belongs_to_the_service_in_its_label() {
+        check(
+            Kind::EndpointSlice,
+            "
+            metadata: { name: db-x7z, namespace: shop, labels: { kubernetes.io/service-name: db, other: label } }
+            addressType: IPv6
+            endpoints:
+              - { addresses: ['2a0a::1'], hostname: db-0, conditions: { ready: true, serving: true } }
+              - { addresses: ['2a0a::2'], conditions: { ready: false } }
+              - { addresses: ['2a0a::3'], conditions: { ready: null } }
+              - { addresses: ['2a0a::4', here], hostname: '', nodeName: n1 }
+            ports:
+              - { name: psql, port: 5432, protocol: TCP, appProtocol: x }
+              - { name: '', port: 80 }
+              - { name: all, port: null }
+            ",
+            "
+            db-x7z of shop/db
+            [2a0a::1] db-0 ready
+            [2a0a::2] - not ready
+            [2a0a::3] - ready
+            [2a0a::4] - ready
+            :5432 psql Tcp
+            :80  Tcp
+            ",
+        );
+    }
+
+    #[test]
+    fn a_slice_without_addresses_for_a_service_says_nothing() {
+        let slice = "{ metadata: { name: a, namespace: shop }, addressType: IPv6, endpoints: [] }";
+        check(Kind::EndpointSlice, slice, "shop/a: nothing");
+        let slice = "{ metadata: { name: a, labels: { kubernetes.io/service-name: web } }, addressType: FQDN }";
+        check(Kind::EndpointSlice, slice, "default/a: nothing");
+        let slice =
+            "{ metadata: { name: a, labels: { kubernetes.io/service-name: web } }, endpoints: null, ports: null }";
+        check(Kind::EndpointSlice, slice, "a of default/web");
+    }
+
+    #[test]
+    fn a_namespace_is_its_metadata() {
+        let namespace = "{ metadata: { name: shop, labels: { team: a } }, spec: { finalizers: [kubernetes] } }";
+        check(Kind::Namespace, namespace, r#"shop {"team": "a"}"#);
+    }
+
+    #[test]
+    fn only_what_is_needed_can_fail_to_decode() {
+        check(Kind::Service, "{ metadata: { name: web }, spec: { type: {} } }", "invalid type: map, expected a string");
+        check(
+            Kind::Service,
+            "{ metadata: { name: web }, spec: { externalIPs: {} }, status: 5 }",
+            "default/web ClusterIp []",
+        );
+        check(Kind::Service, "{ metadata: { namespace: shop } }", "metadata.name is missing");
+        check(Kind::Service, "{ spec: {} }", "missing field `metadata`");
+    }
+
+    #[test]
+    fn a_version_is_a_hint_where_it_is_a_number() {
+        let version = |resource_version: &str| {
+            let object =
+                format!("{{ metadata: {{ name: web, namespace: shop, resourceVersion: '{resource_version}' }} }}");
+            let object: serde_json::Value = serde_saphyr::from_str(&object).unwrap();
+            identity(Kind::Service, object).unwrap().version()
+        };
+        assert_eq!(version("184467440737095516"), Some(184_467_440_737_095_516));
+        assert_eq!(version("opaque"), None);
+    }
 }

@@ -51,54 +51,61 @@ pub struct Frame {
 ///
 /// # Invariants
 ///
-/// - `home`: `data[..wire]` are whole resource records as they stand behind the question for the block's owner.
-/// - `pointers`: `data[wire..]` holds, two bytes each, big-endian and ascending, the offsets of all pointers in
-///   them; each aims into the frame or, no further than `LAST_INNER_TARGET`, into the block.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Block {
-    data: Box<[u8]>,
-    wire: u32,
+/// - `home`: `wire` is whole resource records as they stand behind the question for the block's owner.
+/// - `pointers`: `pointers` holds, two octets each, big-endian and ascending, the offsets of all pointers in them;
+///   each aims into the frame or, no further than `LAST_INNER_TARGET`, into the block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Block<'z> {
+    wire: &'z [u8],
+    pointers: &'z [u8],
     records: u16,
-    frame: u8,
+    owner_len: u8,
     wildcard: bool,
 }
 
-impl Block {
+impl<'z> Block<'z> {
+    /// The block that `extent` describes in `data`, encoded for a name of `owner_len` octets.
+    pub(super) fn new(data: &'z [u8], extent: Extent, owner_len: u8, wildcard: bool) -> Self {
+        let (wire, rest) = data[extent.at as usize..].split_at(extent.wire as usize);
+        let pointers = &rest[..usize::from(extent.pointers) * 2];
+        Self { wire, pointers, records: extent.records, owner_len, wildcard }
+    }
+
     /// The wire form at home.
     #[must_use]
-    pub fn wire(&self) -> &[u8] {
-        &self.data[..self.wire as usize]
+    pub fn wire(self) -> &'z [u8] {
+        self.wire
     }
 
     /// How many resource records it holds.
     #[must_use]
-    pub fn records(&self) -> u16 {
+    pub fn records(self) -> u16 {
         self.records
     }
 
     /// The length in octets of the name it was encoded for.
     #[must_use]
-    pub fn owner_len(&self) -> u16 {
-        u16::from(self.frame)
+    pub fn owner_len(self) -> u16 {
+        u16::from(self.owner_len)
     }
 
     /// Appends the block to `message`, encoded against `frame`.
     ///
     /// The frame's name is the block's owner or below it; for a block of a
     /// wildcard, the name that the wildcard stands in for.
-    pub fn write(&self, frame: Frame, message: &mut Vec<u8>) {
+    pub fn write(self, frame: Frame, message: &mut Vec<u8>) {
         let start = message.len();
-        message.extend_from_slice(self.wire());
-        let home = Frame { start: QNAME_AT, len: u16::from(self.frame) };
+        message.extend_from_slice(self.wire);
+        let home = Frame { start: QNAME_AT, len: self.owner_len() };
         if frame != home || start != usize::from(self.home_start()) {
             self.relocate(frame, start, message);
         }
     }
 
     /// Lets the pointers of the block at `start` of `message` aim where its names are there.
-    fn relocate(&self, frame: Frame, start: usize, message: &mut [u8]) {
-        let home_end = QNAME_AT + u16::from(self.frame);
-        for pointer in self.data[self.wire as usize..].chunks_exact(2) {
+    fn relocate(self, frame: Frame, start: usize, message: &mut [u8]) {
+        let home_end = QNAME_AT + self.owner_len();
+        for pointer in self.pointers.chunks_exact(2) {
             let at = start + usize::from(u16::from_be_bytes([pointer[0], pointer[1]]));
             let aim = u16::from_be_bytes([message[at], message[at + 1]]) & 0x3fff;
             let aim = if aim >= home_end {
@@ -114,29 +121,55 @@ impl Block {
     }
 
     /// Where the block begins at home.
-    fn home_start(&self) -> u16 {
-        QNAME_AT + u16::from(self.frame) + QUESTION_TAIL
-    }
-
-    /// The block with the serial of its last record, a SOA, replaced (RFC 1035 §3.3.13).
-    #[must_use]
-    pub fn with_serial(&self, serial: u32) -> Self {
-        let mut block = self.clone();
-        // SERIAL, REFRESH, RETRY, EXPIRE, MINIMUM end the RDATA, four octets each.
-        let at = block.wire as usize - 20;
-        block.data[at..at + 4].copy_from_slice(&serial.to_be_bytes());
-        block
+    fn home_start(self) -> u16 {
+        QNAME_AT + self.owner_len() + QUESTION_TAIL
     }
 
     /// The records it stands for, `owner` being the name it was encoded for.
     #[must_use]
-    pub fn decode(&self, owner: &[u8]) -> Vec<Record> {
+    pub fn decode(self, owner: &[u8]) -> Vec<Record> {
         let mut message = vec![0; usize::from(QNAME_AT)];
         message.extend_from_slice(owner);
         message.extend_from_slice(&[0; QUESTION_TAIL as usize]);
         let mut at = message.len();
-        message.extend_from_slice(self.wire());
+        message.extend_from_slice(self.wire);
         (0..self.records).map(|_| decode_record(&message, &mut at)).collect()
+    }
+}
+
+/// Where a block lies in the data of what keeps it: its wire form, and right behind it its pointers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Extent {
+    pub(super) at: u32,
+    pub(super) wire: u32,
+    /// How many pointers.
+    pub(super) pointers: u16,
+    pub(super) records: u16,
+}
+
+/// Replaces the serial of the SOA record that ends the wire form of the block at `extent` (RFC 1035 §3.3.13).
+pub(super) fn set_serial(data: &mut [u8], extent: Extent, serial: u32) {
+    // SERIAL, REFRESH, RETRY, EXPIRE, MINIMUM end the RDATA, four octets each.
+    let at = (extent.at + extent.wire) as usize - 20;
+    data[at..at + 4].copy_from_slice(&serial.to_be_bytes());
+}
+
+/// A block that stands alone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct OwnedBlock {
+    data: Box<[u8]>,
+    extent: Extent,
+    owner_len: u8,
+    wildcard: bool,
+}
+
+impl OwnedBlock {
+    pub(super) fn as_block(&self) -> Block<'_> {
+        Block::new(&self.data, self.extent, self.owner_len, self.wildcard)
+    }
+
+    pub(super) fn set_serial(&mut self, serial: u32) {
+        set_serial(&mut self.data, self.extent, serial);
     }
 }
 
@@ -234,7 +267,7 @@ pub(super) struct Encoder<'o> {
 impl<'o> Encoder<'o> {
     /// An empty block for `owner`, in lower-case wire form.
     pub(super) fn new(owner: &'o [u8]) -> Self {
-        Self { owner, wildcard: owner.starts_with(b"\x01*"), wire: Vec::new(), pointers: Vec::new(), records: 0 }
+        Self { owner, wildcard: name::is_wildcard(owner), wire: Vec::new(), pointers: Vec::new(), records: 0 }
     }
 
     /// Appends a record that the block's own name owns.
@@ -324,15 +357,23 @@ impl<'o> Encoder<'o> {
         self.records
     }
 
-    /// The block.
-    #[expect(clippy::cast_possible_truncation, reason = "bounded by `too_large`, and a name is at most 255 octets")]
-    pub(super) fn finish(self) -> Block {
-        let wire = self.wire.len() as u32;
-        let mut data = self.wire;
-        data.reserve_exact(2 * self.pointers.len());
-        for at in self.pointers {
-            data.extend_from_slice(&at.to_be_bytes());
+    /// Appends the block to `data`, and tells where.
+    #[expect(clippy::cast_possible_truncation, reason = "builders refuse what would not fit into a message")]
+    pub(super) fn append_to(self, data: &mut Vec<u8>) -> Extent {
+        let (at, wire, pointers) = (data.len() as u32, self.wire.len() as u32, self.pointers.len() as u16);
+        data.extend_from_slice(&self.wire);
+        for offset in self.pointers {
+            data.extend_from_slice(&offset.to_be_bytes());
         }
-        Block { data: data.into(), wire, records: self.records, frame: self.owner.len() as u8, wildcard: self.wildcard }
+        Extent { at, wire, pointers, records: self.records }
+    }
+
+    /// The block alone.
+    pub(super) fn finish(self) -> OwnedBlock {
+        let owner_len = u8::try_from(self.owner.len()).expect("a name is at most 255 octets");
+        let wildcard = self.wildcard;
+        let mut data = Vec::new();
+        let extent = self.append_to(&mut data);
+        OwnedBlock { data: data.into(), extent, owner_len, wildcard }
     }
 }

@@ -8,9 +8,9 @@ use std::collections::BTreeMap;
 
 use hickory_proto::rr::{Name, RecordType};
 
-use super::block::{Block, Encoder};
+use super::block::{Encoder, OwnedBlock};
 use super::name::{self, HashedName};
-use super::node::{Node, Referral, RrSet};
+use super::node::{Node, Referral};
 use super::record::names_in;
 use super::{Rdata, Record, Serial};
 
@@ -194,7 +194,7 @@ impl Owner {
     }
 
     fn is_wildcard(&self) -> bool {
-        self.wire.starts_with(b"\x01*")
+        name::is_wildcard(&self.wire)
     }
 }
 
@@ -273,7 +273,7 @@ fn add(owner: &mut Owner, record: Record, warnings: &mut Vec<Warning>) {
 pub(super) struct StartOfAuthority {
     pub(super) serial: Serial,
     /// The SOA record for AUTHORITY of negative answers.
-    pub(super) denial: Block,
+    pub(super) denial: OwnedBlock,
 }
 
 /// Reads the apex's SOA record; `owners` are those of the whole zone.
@@ -350,8 +350,7 @@ pub(super) fn assemble(
         if owner.has(RecordType::DNAME) && !owner.is_wildcard() {
             dname = Some((owner.key.clone(), owner.name()));
         }
-        let rrsets = encode(&owner)?;
-        assembly.push(root, &owner, rrsets, None);
+        assembly.push(root, &owner, None)?;
     }
     if let Some(open) = cut {
         assembly.close(open, root, warnings)?;
@@ -361,26 +360,26 @@ pub(super) fn assemble(
 
 impl Assembly {
     /// Appends the node of `owner`, and before it those that are missing between it and `root`.
-    fn push(&mut self, root: &HashedName, owner: &Owner, rrsets: Box<[RrSet]>, referral: Option<Box<Referral>>) {
-        let name = HashedName::read(&owner.wire).expect("an owner is a name");
+    fn push(&mut self, root: &HashedName, owner: &Owner, referral: Option<Box<Referral>>) -> Result<(), ZoneError> {
         while self.path.last().is_some_and(|(key, _)| !owner.key.starts_with(key)) {
             self.path.pop();
         }
-        let exists = self.path.last().map(|&(_, index)| self.nodes[index].labels());
-        let first = exists.map_or(root.labels(), |labels| labels + 1);
-        for labels in first..=name.labels() {
-            if let Some(&(_, parent)) = self.path.last() {
-                self.nodes[parent].children += 1;
-            }
-            let mut node = Node::empty(name.suffix(labels));
-            self.path.push((canonical_key(&node.owner), self.nodes.len()));
-            if labels == name.labels() {
-                (node.rrsets, node.referral) = (rrsets, referral);
-                self.nodes.push(node);
-                return;
-            }
-            self.nodes.push(node);
+        let name = HashedName::read(&owner.wire).expect("an owner is a name");
+        let above = self.path.last().map(|&(_, index)| self.nodes[index].name().labels());
+        for labels in above.map_or(root.labels(), |labels| labels + 1)..name.labels() {
+            self.append(Node::empty(name.suffix(labels)));
         }
+        self.append(Node::new(name.whole(), encode(owner)?, referral));
+        Ok(())
+    }
+
+    /// Appends a node whose parent ends the path, unless it is the root of the branch.
+    fn append(&mut self, node: Node) {
+        if let Some(&(_, parent)) = self.path.last() {
+            self.nodes[parent].children += 1;
+        }
+        self.path.push((canonical_key(node.owner()), self.nodes.len()));
+        self.nodes.push(node);
     }
 
     /// Appends the node of a cut whose hidden names are all known.
@@ -396,9 +395,7 @@ impl Assembly {
             below.insert(0, hidden);
         }
         let referral = refer(&owner, &nameservers, &below, warnings)?;
-        let rrsets = encode(&owner)?;
-        self.push(root, &owner, rrsets, Some(Box::new(referral)));
-        Ok(())
+        self.push(root, &owner, Some(Box::new(referral)))
     }
 }
 
@@ -440,7 +437,7 @@ fn refer(
     }
     let below = below.iter().map(|owner| {
         let name = HashedName::read(&owner.wire).expect("an owner is a name");
-        Ok(Node { rrsets: encode(owner)?, ..Node::empty(name.whole()) })
+        Ok(Node::new(name.whole(), encode(owner)?, None))
     });
     Ok(Referral { below: below.collect::<Result<_, _>>()?, block: block.finish(), nameservers: count })
 }
@@ -474,11 +471,11 @@ fn check(apex: &HashedName, owner: &Owner, warnings: &mut Vec<Warning>) -> Resul
 }
 
 /// Encodes a name's RRsets, ascending by type.
-fn encode(owner: &Owner) -> Result<Box<[RrSet]>, ZoneError> {
-    owner.sets.iter().map(|(&rtype, set)| encode_set(owner, rtype, set)).collect()
+fn encode(owner: &Owner) -> Result<Vec<(RecordType, u32, Encoder<'_>)>, ZoneError> {
+    owner.sets.iter().map(|(&rtype, set)| Ok((rtype, set.ttl, encode_set(owner, rtype, set)?))).collect()
 }
 
-fn encode_set(owner: &Owner, rtype: RecordType, set: &RawSet) -> Result<RrSet, ZoneError> {
+fn encode_set<'o>(owner: &'o Owner, rtype: RecordType, set: &RawSet) -> Result<Encoder<'o>, ZoneError> {
     let mut block = Encoder::new(&owner.wire);
     for rdata in &set.rdata {
         if !is_well_formed(rtype, rdata) {
@@ -489,7 +486,7 @@ fn encode_set(owner: &Owner, rtype: RecordType, set: &RawSet) -> Result<RrSet, Z
             return Err(ZoneError::RrsetTooLarge { owner: owner.name(), rtype });
         }
     }
-    Ok(RrSet { rtype, ttl: set.ttl, block: block.finish() })
+    Ok(block)
 }
 
 /// Whether the names that RDATA of this type begins with are there, and what must follow them.

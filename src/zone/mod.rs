@@ -39,6 +39,7 @@ pub use record::{Rdata, Record, target_in};
 pub use serial::Serial;
 pub use zones::{Found, State, ZoneSlot, Zones};
 
+use block::OwnedBlock;
 use node::Node;
 use shards::Shards;
 
@@ -68,7 +69,7 @@ pub struct Zone {
     /// The nodes by the hash of the whole owner name.
     nodes: Shards,
     /// The SOA record for AUTHORITY of every negative answer, with the TTL of RFC 2308 §3.
-    denial: Block,
+    denial: OwnedBlock,
     /// No owner has more labels than this.
     deepest: u8,
     /// How many records of each type there are.
@@ -79,11 +80,11 @@ pub struct Zone {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Answer<'z> {
     /// The name owns records of the type asked for.
-    Records(&'z RrSet),
+    Records(RrSet<'z>),
     /// The name is an alias: its CNAME, to be followed.
-    Alias(&'z RrSet),
+    Alias(RrSet<'z>),
     /// The name is below a DNAME: to be renamed and followed (RFC 6672).
-    Redirect(&'z RrSet),
+    Redirect(RrSet<'z>),
     /// The name exists and owns no records of that type.
     NoData,
     /// The name does not exist.
@@ -119,7 +120,7 @@ enum Place<'z> {
     /// It is below this cut.
     Cut(&'z Referral),
     /// It is below this DNAME.
-    Dname(&'z RrSet),
+    Dname(RrSet<'z>),
     /// It does not exist.
     Nowhere,
 }
@@ -203,7 +204,7 @@ impl Zone {
     ///
     /// With `glue`, those too that the zone knows only to reach the name
     /// servers of another zone (RFC 9471 §2.2, "sibling glue").
-    pub fn addresses(&self, target: &HashedName, glue: bool) -> impl Iterator<Item = &RrSet> {
+    pub fn addresses(&self, target: &HashedName, glue: bool) -> impl Iterator<Item = RrSet<'_>> {
         let node = match target.is_within(self.origin.wire()).then(|| self.place(target)) {
             Some(Place::Node(Node { referral: Some(referral), .. })) if glue => referral.hidden(target.wire()),
             Some(Place::Cut(referral)) if glue => referral.hidden(target.wire()),
@@ -227,8 +228,8 @@ impl Zone {
 
     /// The SOA record for AUTHORITY of a negative answer, its TTL the smaller of its own and MINIMUM (RFC 2308 §3).
     #[must_use]
-    pub fn denial(&self) -> &Block {
-        &self.denial
+    pub fn denial(&self) -> Block<'_> {
+        self.denial.as_block()
     }
 
     /// The zone's name.
@@ -255,7 +256,7 @@ impl Zone {
     #[must_use]
     pub fn records(&self) -> Vec<Record> {
         let mut nodes: Vec<_> = self.nodes.iter().collect();
-        nodes.sort_by_cached_key(|node| build::canonical_key(&node.owner));
+        nodes.sort_by_cached_key(|node| build::canonical_key(node.owner()));
         let mut records: Vec<_> = nodes.into_iter().flat_map(|node| node.records()).collect();
         if let Some(soa) = records.iter().position(|record| record.rtype == RecordType::SOA) {
             records[..=soa].rotate_right(1);
@@ -300,7 +301,7 @@ impl Zone {
 
     /// Puts a node in, counting its records.
     fn put(&mut self, node: Node) {
-        self.deepest = self.deepest.max(node.labels());
+        self.deepest = self.deepest.max(node.name().labels());
         count(&mut self.census, &node, usize::wrapping_add);
         self.nodes.insert(node);
     }
@@ -316,7 +317,7 @@ impl Zone {
         }
         let (was, is) = (!old.is_empty(), !nodes.is_empty());
         for node in &old {
-            let name = HashedName::read(&node.owner).expect("an owner is a name");
+            let name = node.name();
             count(&mut self.census, node, usize::wrapping_sub);
             self.nodes.remove(&name, name.labels());
         }
@@ -368,19 +369,15 @@ impl Zone {
     /// The zone with another serial in its SOA record, wherever that is.
     fn with_serial(mut self, serial: Serial) -> Self {
         self.serial = serial;
-        self.denial = self.denial.with_serial(serial.0);
-        self.nodes.update(&self.origin, self.origin.labels(), |apex| {
-            for rrset in apex.rrsets.iter_mut().filter(|rrset| rrset.rtype == RecordType::SOA) {
-                rrset.block = rrset.block.with_serial(serial.0);
-            }
-        });
+        self.denial.set_serial(serial.0);
+        self.nodes.update(&self.origin, self.origin.labels(), |apex| apex.set_serial(serial.0));
         self
     }
 
     /// Names the apex's name servers that are in this zone and have no address: nobody could ask them.
     fn warn_of_missing_addresses(&self, warnings: &mut Vec<Warning>) {
         let apex = self.nodes.get(&self.origin, self.origin.labels()).expect("`no-gaps`: the apex is a node");
-        for record in apex.rrset(RecordType::NS).into_iter().flat_map(|ns| ns.block.decode(self.origin.wire())) {
+        for record in apex.rrset(RecordType::NS).into_iter().flat_map(|ns| ns.block().decode(self.origin.wire())) {
             let Ok(target) = HashedName::read(record.rdata.wire()) else { continue };
             if !self.contains(&target) {
                 continue;
@@ -397,8 +394,9 @@ impl Zone {
 
 /// Whether two sets of nodes, each with its owners once, say the same.
 fn same(old: &[Arc<Node>], new: &[Node]) -> bool {
-    let new: HashMap<_, _> = new.iter().map(|node| (&node.owner, node)).collect();
-    old.len() == new.len() && old.iter().all(|node| new.get(&node.owner).is_some_and(|other| node.says_the_same(other)))
+    let new: HashMap<_, _> = new.iter().map(|node| (node.owner(), node)).collect();
+    old.len() == new.len()
+        && old.iter().all(|node| new.get(node.owner()).is_some_and(|other| node.says_the_same(other)))
 }
 
 /// Adds a node's records to a census, or takes them out.
@@ -410,8 +408,8 @@ fn count(census: &mut BTreeMap<RecordType, usize>, node: &Node, change: fn(usize
             census.remove(&rtype);
         }
     };
-    for rrset in &node.rrsets {
-        tally(rrset.rtype, rrset.block.records());
+    for rrset in node.rrsets() {
+        tally(rrset.rtype(), rrset.block().records());
     }
     let Some(referral) = &node.referral else { return };
     tally(RecordType::NS, referral.nameservers);

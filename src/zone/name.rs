@@ -215,6 +215,11 @@ pub(super) fn parent(wire: &[u8]) -> Option<&[u8]> {
     }
 }
 
+/// Whether the name is a wildcard: its first label is an asterisk alone (RFC 4592 §2.1.1).
+pub(super) fn is_wildcard(wire: &[u8]) -> bool {
+    wire.starts_with(b"\x01*")
+}
+
 /// Whether `wire` is `ancestor` or below it; both in lower case.
 #[must_use]
 pub(super) fn is_within(wire: &[u8], ancestor: &[u8]) -> bool {

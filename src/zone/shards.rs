@@ -62,13 +62,13 @@ impl Shards {
         let hash = encloser.wildcard_hash();
         let group = if labels < self.grain { hash } else { name.suffix(self.grain).hash };
         let (shelf, table) = place(group);
-        let is_wildcard = |node: &Arc<Node>| node.owner.strip_prefix(b"\x01*") == Some(encloser.wire);
+        let is_wildcard = |node: &Arc<Node>| node.owner().strip_prefix(b"\x01*") == Some(encloser.wire);
         self.shelves[shelf][table].find(hash, is_wildcard).map(|node| &**node)
     }
 
     /// Puts `node` in the place of the one with its owner.
     pub(super) fn insert(&mut self, node: Node) {
-        let owner = HashedName::read(&node.owner).expect("an owner is a name");
+        let owner = node.name();
         let table = self.table_mut(&owner, owner.labels());
         match table.entry(node.hash, |other| other.is_at(owner.whole()), |node| node.hash) {
             hashbrown::hash_table::Entry::Occupied(mut entry) => *entry.get_mut() = Arc::new(node),
@@ -96,7 +96,7 @@ impl Shards {
 
     /// Every node at or below `root`, in no order.
     pub(super) fn within(&self, root: &HashedName) -> Vec<Arc<Node>> {
-        let is_within = |node: &&Arc<Node>| name::is_within(&node.owner, root.wire());
+        let is_within = |node: &&Arc<Node>| name::is_within(node.owner(), root.wire());
         if root.labels() < self.grain {
             return self.iter().filter(is_within).cloned().collect();
         }

@@ -1,3 +1,46 @@
 //! What the integration tests share.
 
+// Each test binary takes its part of it.
+#![allow(dead_code)]
+
+use std::fmt::Display;
+use std::io::{self, Write as _};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+pub(crate) mod control_plane;
+pub(crate) mod http;
+pub(crate) mod kubezone;
 pub(crate) mod netns;
+pub(crate) mod process;
+
+/// How long a condition may take to come true. Generous: it says that something is broken, not that it is slow.
+pub(crate) const BOUND: Duration = Duration::from_secs(30);
+
+/// Asks `check` again and again until it gives a value, for at most [`BOUND`].
+///
+/// # Panics
+///
+/// When the bound has passed, with what `check` said last.
+pub(crate) async fn eventually<T>(what: &str, mut check: impl AsyncFnMut() -> Result<T, String>) -> T {
+    let deadline = Instant::now() + BOUND;
+    loop {
+        match check().await {
+            Ok(value) => return value,
+            Err(last) => assert!(Instant::now() < deadline, "{what}: not within {BOUND:?}; last: {last}"),
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// Tells a test that it cannot run, and why, where nobody can miss it.
+///
+/// # Panics
+///
+/// With `CI=true`: there, a test that did not run has failed.
+pub(crate) fn skip(test: &str, reason: &dyn Display) {
+    assert!(std::env::var("CI").as_deref() != Ok("true"), "{test} cannot run: {reason}");
+    // Past the test harness, which keeps what a passing test prints to itself.
+    let _ = writeln!(io::stderr(), "\nSKIPPED {test}: {reason}\n");
+}

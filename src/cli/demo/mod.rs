@@ -45,15 +45,21 @@ impl Demo {
         let mut signals = Signals::new()?;
         let world = World::start(self.port, self.admin_port).await?;
         let shown = tokio::select! {
-            shown = show(&world) => shown,
+            shown = self.tell(&world) => shown,
             _ = signals.next() => Ok(()),
         };
-        if shown.is_ok() && !self.once {
-            Page::new().text(format_args!("\nServing until Ctrl-C. Change the files in {} and see.", world.folder().display()))?;
-            signals.next().await;
-        }
         world.stop().await;
         shown
+    }
+
+    async fn tell(&self, world: &World) -> Result<(), Failure> {
+        let page = Page::new();
+        walk_through(world, &page).await?;
+        if self.once {
+            return Ok(());
+        }
+        page.text(format_args!("\nServing until Ctrl-C. Change the files in {} and see.", world.folder().display()))?;
+        std::future::pending().await
     }
 }
 
@@ -72,9 +78,7 @@ impl From<walk::WalkError> for Failure {
     }
 }
 
-/// Walks through the world and tells about it.
-async fn show(world: &World) -> Result<(), Failure> {
-    let page = Page::new();
+async fn walk_through(world: &World, page: &Page) -> Result<(), Failure> {
     page.text(format_args!("Five DNS servers on this machine, each with one zone:\n"))?;
     for place in &world.places {
         page.place(place)?;
@@ -82,7 +86,9 @@ async fn show(world: &World) -> Result<(), Failure> {
     let root = world.places.first().expect("the root is one");
     let mut walker = Walker::new(root.dns, world.places.iter().map(|place| (place.address, place.dns)).collect());
 
-    page.text(format_args!("\nFrom the root to a Service of the cluster c2: every referral's glue is the next to ask."))?;
+    page.text(format_args!(
+        "\nFrom the root to a Service of the cluster c2: every referral's glue is the next to ask."
+    ))?;
     page.steps(&walker.walk("web.shop.svc.c2.k8s.ooo.", RecordType::AAAA).await?)?;
     page.text(format_args!("\nThe way to c2 is known now. The Service's port, by its name:"))?;
     page.steps(&walker.walk("_https._tcp.web.shop.svc.c2.k8s.ooo.", RecordType::SRV).await?)?;
@@ -98,12 +104,16 @@ async fn show(world: &World) -> Result<(), Failure> {
     let c2 = steps.last().expect("a walk has steps").server;
     page.steps(&steps)?;
     world.apply_guestbook()?;
-    page.text(format_args!("\nIts manifest is put into {}/c2: it comes, and the zone's serial moves on.", world.folder().display()))?;
+    page.text(format_args!(
+        "\nIts manifest is put into {}/c2: it comes, and the zone's serial moves on.",
+        world.folder().display()
+    ))?;
     page.step(&walk::ask_until(c2, qname, RecordType::AAAA, |step| step.gist == Gist::Answer).await?)?;
     page.step(&walk::ask_until(c2, "c2.k8s.ooo.", RecordType::SOA, |_| true).await?)?;
     world.delete_guestbook()?;
     page.text(format_args!("\nThe manifest is taken away: it goes."))?;
-    page.step(&walk::ask_until(c2, qname, RecordType::AAAA, |step| step.gist == Gist::NxDomain).await?)
+    page.step(&walk::ask_until(c2, qname, RecordType::AAAA, |step| step.gist == Gist::NxDomain).await?)?;
+    Ok(())
 }
 
 /// Standard output: coloured on a terminal, plain when piped.

@@ -115,9 +115,8 @@ impl Walker {
             RData::NS(ns) => Some(&ns.0),
             _ => None,
         });
-        let glue = targets.flat_map(|target| {
-            referral.response.additionals.iter().filter(move |record| record.name == *target)
-        });
+        let glue = targets
+            .flat_map(|target| referral.response.additionals.iter().filter(move |record| record.name == *target));
         glue.filter_map(|record| record.data.ip_addr()).find_map(|address| {
             self.places.iter().find(|(place, _)| IpAddr::V6(*place) == address).map(|(_, server)| *server)
         })

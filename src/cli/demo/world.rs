@@ -7,7 +7,7 @@
 use std::fs;
 use std::io;
 use std::net::{Ipv6Addr, SocketAddr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use hickory_proto::rr::RecordType;
 use tempfile::TempDir;
@@ -86,15 +86,15 @@ impl World {
     /// Starts every server on a port of `[::1]`: consecutive from `port`, or any that are free. Probes and
     /// metrics likewise, from `admin_port`, or not at all. Every zone is loaded when this returns.
     pub(super) async fn start(port: Option<u16>, admin_port: Option<u16>) -> Result<Self, WorldError> {
-        let folder = write_files().map_err(|source| WorldError::Files {
-            folder: std::env::temp_dir().display().to_string(),
-            source,
-        })?;
+        let dns = loopback(port.unwrap_or(0))?;
+        let metrics = admin_port.map(loopback).transpose()?;
+        let folder = write_files()
+            .map_err(|source| WorldError::Files { folder: std::env::temp_dir().display().to_string(), source })?;
         let mut places = Vec::new();
-        for ((zone, file, address), nth) in SERVERS.into_iter().zip(0..) {
+        for (nth, (zone, file, address)) in SERVERS.into_iter().enumerate() {
             let mut config = config::load(&folder.path().join(file))?;
-            config.dns = vec![loopback(port.unwrap_or(0), nth)?];
-            config.metrics = admin_port.map(|port| loopback(port, nth)).transpose()?;
+            config.dns = vec![dns[nth]];
+            config.metrics = metrics.map(|metrics| metrics[nth]);
             let server = Server::start(config).await?;
             places.push(Place { zone, address, dns: server.dns()[0], metrics: server.metrics(), server });
         }
@@ -121,7 +121,7 @@ impl World {
         fs::remove_file(self.guestbook())
     }
 
-    fn guestbook(&self) -> std::path::PathBuf {
+    fn guestbook(&self) -> PathBuf {
         self.folder().join("c2/guestbook.yaml")
     }
 
@@ -133,10 +133,15 @@ impl World {
     }
 }
 
-/// The `nth` port of those that begin at `first`; when that is 0, any.
-fn loopback(first: u16, nth: u16) -> Result<SocketAddr, WorldError> {
-    let port = if first == 0 { Some(0) } else { first.checked_add(nth) };
-    Ok((Ipv6Addr::LOCALHOST, port.ok_or(WorldError::Ports { first })?).into())
+/// A port for each server, from `first` on; when that is 0, any.
+fn loopback(first: u16) -> Result<[SocketAddr; SERVERS.len()], WorldError> {
+    let step = u16::from(first != 0);
+    let mut ports = [(Ipv6Addr::LOCALHOST, first).into(); SERVERS.len()];
+    for (address, nth) in ports.iter_mut().zip(0..) {
+        let port = first.checked_add(nth * step).ok_or(WorldError::Ports { first })?;
+        SocketAddr::set_port(address, port);
+    }
+    Ok(ports)
 }
 
 fn write_files() -> io::Result<TempDir> {

@@ -1,0 +1,280 @@
+//! What a Service's addresses and SRV records are made from: hosts.
+//!
+//! A ClusterIP Service is one host, the Service's own name. A headless one has
+//! a host for each hostname of its endpoints, the Service's name being all of
+//! them together. The rest of the schema does not tell the two apart.
+
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use super::{AddressFilter, Reason};
+use crate::cluster::{EndpointSlice, Port, Protocol, Service};
+
+/// A name with addresses, and the ports that can be reached there.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Host {
+    /// The label below the Service's name; none: the Service's name itself.
+    pub(super) label: Option<String>,
+    /// Those that may be published, never empty.
+    pub(super) addresses: BTreeSet<IpAddr>,
+    /// Those with a name that makes a label.
+    pub(super) ports: BTreeSet<(SrvPrefix, u16)>,
+}
+
+/// The two labels that an SRV record has before the Service's name, `_https._tcp` (RFC 2782).
+pub(super) type SrvPrefix = (Box<str>, Protocol);
+
+/// The host of a Service with cluster IPs, or why there is none.
+pub(super) fn of_cluster_ips(service: &Service, filter: &AddressFilter, reasons: &mut Vec<Reason>) -> Vec<Host> {
+    if service.cluster_ips.is_empty() {
+        reasons.push(Reason::AddressPending);
+        return Vec::new();
+    }
+    let addresses = published(&service.cluster_ips, filter);
+    if addresses.is_empty() {
+        withhold(service.cluster_ips.iter().copied(), reasons);
+        return Vec::new();
+    }
+    vec![Host { label: None, addresses, ports: named(&service.ports, reasons) }]
+}
+
+/// The hosts of a headless Service, or why there are none.
+///
+/// Endpoints with one hostname are one host, in whichever slices they are.
+pub(super) fn of_endpoints<'a>(
+    slices: impl Iterator<Item = &'a EndpointSlice> + Clone,
+    filter: &AddressFilter,
+    reasons: &mut Vec<Reason>,
+) -> Vec<Host> {
+    let mut hosts: BTreeMap<String, Host> = BTreeMap::new();
+    for slice in slices.clone() {
+        let ports = named(&slice.ports, reasons);
+        for endpoint in slice.endpoints.iter().filter(|endpoint| endpoint.ready) {
+            let hostname = endpoint.hostname.as_deref().filter(|hostname| {
+                let valid = is_label(hostname);
+                if !valid {
+                    reasons.push(Reason::InvalidHostname);
+                }
+                valid
+            });
+            for address in published(&endpoint.addresses, filter) {
+                let label = hostname.map_or_else(|| dashed(address), str::to_owned);
+                let host = match hosts.entry(label) {
+                    Entry::Occupied(entry) => entry.into_mut(),
+                    Entry::Vacant(entry) => {
+                        let label = Some(entry.key().clone());
+                        entry.insert(Host { label, ..Host::default() })
+                    }
+                };
+                host.addresses.insert(address);
+                host.ports.extend(ports.iter().cloned());
+            }
+        }
+    }
+    if hosts.is_empty() {
+        let endpoints = slices.flat_map(|slice| &slice.endpoints).filter(|endpoint| endpoint.ready);
+        withhold(endpoints.flat_map(|endpoint| endpoint.addresses.iter().copied()), reasons);
+    }
+    hosts.into_values().collect()
+}
+
+/// Leaves out what would make an RRset larger than `limit`, the same hosts in A, AAAA and SRV.
+///
+/// They stay in the order of their labels, but are taken in turns, one with an IPv6 address and one with
+/// IPv4 only: a family must not lose all of its addresses because the other one has filled the SRV records.
+pub(super) fn limit(hosts: Vec<Host>, limit: usize, reasons: &mut Vec<Reason>) -> Vec<Host> {
+    let (v6, v4): (Vec<Host>, Vec<Host>) =
+        hosts.into_iter().partition(|host| host.addresses.iter().any(IpAddr::is_ipv6));
+    let mut turns: Vec<(usize, Host)> = v6.into_iter().enumerate().chain(v4.into_iter().enumerate()).collect();
+    turns.sort_by_key(|(turn, _)| *turn); // stable: IPv6 goes first
+
+    let mut room = Room { limit, addresses: BTreeSet::new(), targets: BTreeMap::new() };
+    let mut taken = Vec::with_capacity(turns.len());
+    for (_, mut host) in turns {
+        let whole = room.shorten(&mut host);
+        let fits = room.take(&host);
+        if !(whole && fits) {
+            reasons.push(Reason::TooManyRecords);
+        }
+        if fits {
+            taken.push(host);
+        }
+    }
+    taken.sort_by(|one, other| one.label.cmp(&other.label));
+    taken
+}
+
+/// What the RRsets at and below a Service's name hold so far.
+struct Room {
+    limit: usize,
+    /// At the Service's name.
+    addresses: BTreeSet<IpAddr>,
+    /// The number of SRV records.
+    targets: BTreeMap<SrvPrefix, usize>,
+}
+
+impl Room {
+    /// Keeps the first of a host's addresses and ports, as many as RRsets of its own may hold; true if it kept all.
+    fn shorten(&self, host: &mut Host) -> bool {
+        let before = (host.addresses.len(), host.ports.len());
+        let (mut v6, mut v4) = (0, 0);
+        host.addresses.retain(|address| {
+            let count = if address.is_ipv6() { &mut v6 } else { &mut v4 };
+            *count += 1;
+            *count <= self.limit
+        });
+        let mut numbers: BTreeMap<SrvPrefix, usize> = BTreeMap::new();
+        host.ports.retain(|(prefix, _)| {
+            let count = numbers.entry(prefix.clone()).or_default();
+            *count += 1;
+            *count <= self.limit
+        });
+        before == (host.addresses.len(), host.ports.len())
+    }
+
+    /// Takes the host in, if all of it fits.
+    fn take(&mut self, host: &Host) -> bool {
+        let addresses: BTreeSet<IpAddr> = self.addresses.union(&host.addresses).copied().collect();
+        let v6 = addresses.iter().filter(|address| address.is_ipv6()).count();
+        let mut targets = self.targets.clone();
+        for (prefix, _) in &host.ports {
+            *targets.entry(prefix.clone()).or_default() += 1;
+        }
+        let largest = targets.values().copied().max().unwrap_or(0).max(v6).max(addresses.len() - v6);
+        if largest > self.limit {
+            return false;
+        }
+        self.addresses = addresses;
+        self.targets = targets;
+        true
+    }
+}
+
+fn published(addresses: &[IpAddr], filter: &AddressFilter) -> BTreeSet<IpAddr> {
+    addresses.iter().copied().filter(|address| filter.passes(*address)).collect()
+}
+
+/// Says why none of `addresses` is published.
+fn withhold(mut addresses: impl Iterator<Item = IpAddr>, reasons: &mut Vec<Reason>) {
+    let Some(first) = addresses.next() else {
+        reasons.push(Reason::NoReadyEndpoints);
+        return;
+    };
+    if !first.is_ipv6() && !addresses.any(|address| address.is_ipv6()) {
+        reasons.push(Reason::Ipv4Only);
+    }
+    reasons.push(Reason::AddressNotPublic);
+}
+
+/// The ports that own SRV records: those with a name.
+fn named(ports: &[Port], reasons: &mut Vec<Reason>) -> BTreeSet<(SrvPrefix, u16)> {
+    let mut named = BTreeSet::new();
+    for port in ports.iter().filter(|port| !port.name.is_empty()) {
+        // With `_` before it, the name has to fit into a label of 63 bytes.
+        if is_label(&port.name) && port.name.len() < 63 {
+            named.insert(((port.name.clone(), port.protocol), port.number));
+        } else {
+            reasons.push(Reason::InvalidPortName);
+        }
+    }
+    named
+}
+
+/// Whether `text` is a label as Kubernetes accepts it: letters in lower case, digits and `-`,
+/// the latter neither first nor last, 1 to 63 of them (RFC 1123 §2.1).
+pub(super) fn is_label(text: &str) -> bool {
+    (1..=63).contains(&text.len())
+        && text.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'))
+        && !text.starts_with('-')
+        && !text.ends_with('-')
+}
+
+/// The label of an endpoint without a hostname: its address in RFC 5952 text
+/// with `-` for `:` and `.`, and a `0` where it would begin or end with `-`.
+fn dashed(address: IpAddr) -> String {
+    let mut label = address.to_string().replace([':', '.'], "-");
+    if label.starts_with('-') {
+        label.insert(0, '0');
+    }
+    if label.ends_with('-') {
+        label.push('0');
+    }
+    label
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_makes_a_label() {
+        let check = |address: &str, label: &str| assert_eq!(dashed(address.parse().unwrap()), label);
+
+        check("2a0a:e5c0:10:2::11", "2a0a-e5c0-10-2--11");
+        check("2A0A:E5C0:0010:0002:0:0:0:0011", "2a0a-e5c0-10-2--11");
+        check("::1", "0--1");
+        check("2a0a::", "2a0a--0");
+        check("::", "0--0");
+        check("::ffff:192.0.2.1", "0--ffff-192-0-2-1");
+        check("147.78.194.9", "147-78-194-9");
+        check("2a0a:0:0:1:0:0:0:1", "2a0a-0-0-1--1");
+    }
+
+    #[test]
+    fn a_label_is_what_kubernetes_accepts() {
+        for label in ["a", "0", "a-b", "1st", &"x".repeat(63)] {
+            assert!(is_label(label), "{label}");
+        }
+        for other in ["", "-a", "a-", "A", "a.b", "a_b", "*", "é", " ", &"x".repeat(64)] {
+            assert!(!is_label(other), "{other}");
+        }
+    }
+
+    /// Hosts numbered `numbers`, with an address each and the port `_a._tcp`.
+    fn hosts(prefix: &str, numbers: std::ops::Range<u16>) -> Vec<Host> {
+        let host = |number: u16| Host {
+            label: Some(format!("{prefix}{number:04}")),
+            addresses: BTreeSet::from([format!("{prefix}{number}").parse().unwrap()]),
+            ports: BTreeSet::from([(("a".into(), Protocol::Tcp), 1)]),
+        };
+        numbers.map(host).collect()
+    }
+
+    #[test]
+    fn as_many_hosts_as_the_limit_are_all_taken() {
+        let mut reasons = Vec::new();
+
+        assert_eq!(limit(hosts("2a0a::", 0..100), 100, &mut reasons).len(), 100);
+        assert_eq!(reasons, []);
+    }
+
+    #[test]
+    fn the_first_hosts_are_taken() {
+        let mut reasons = Vec::new();
+
+        assert_eq!(limit(hosts("2a0a::", 0..103), 100, &mut reasons), hosts("2a0a::", 0..100));
+        assert_eq!(reasons, [Reason::TooManyRecords; 3]);
+    }
+
+    #[test]
+    fn one_family_leaves_room_for_the_other() {
+        let mut both = hosts("2a0a::", 0..200);
+        both.extend(hosts("147.78.194.", 0..200));
+
+        let taken = limit(both, 100, &mut Vec::new());
+        let v6 = taken.iter().filter(|host| host.addresses.iter().any(IpAddr::is_ipv6)).count();
+        assert_eq!((v6, taken.len() - v6), (50, 50));
+    }
+
+    #[test]
+    fn a_host_with_too_many_addresses_keeps_the_first() {
+        let mut host = hosts("2a0a::", 0..1).remove(0);
+        host.addresses = (0..300).map(|number| format!("2a0a::{number:x}").parse().unwrap()).collect();
+        let mut reasons = Vec::new();
+
+        let taken = limit(vec![host], 100, &mut reasons);
+        assert_eq!(taken[0].addresses.len(), 100);
+        assert_eq!(reasons, [Reason::TooManyRecords]);
+    }
+}

@@ -1,0 +1,63 @@
+//! Why a Service owns no records, or not all that it might.
+
+use std::fmt;
+
+/// Why a Service owns no records, or not all that one might expect.
+///
+/// All that hold are listed, in this order; the first is *the* reason. Reasons
+/// are for operators: no answer to a stranger tells them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Reason {
+    /// The Service's or the namespace's name is no label that Kubernetes would accept (RFC 1123 §2.1, in lower case),
+    /// or the full name is longer than 255 bytes.
+    InvalidName,
+    /// The Service is of the type ExternalName, which owns no records yet.
+    ExternalName,
+    /// A headless Service has no endpoint that is ready.
+    NoReadyEndpoints,
+    /// The Service waits for an address.
+    AddressPending,
+    /// There is no IPv6 address, and no IPv4 address that may be published.
+    Ipv4Only,
+    /// There are addresses, but none that may be published.
+    AddressNotPublic,
+    /// Beside records: an RRset would be larger than allowed; some endpoints are left out.
+    TooManyRecords,
+    /// Beside records: a port has a name that makes no label (RFC 6335 §5.1 and `_`, 63 bytes at most); it owns no SRV.
+    InvalidPortName,
+    /// Beside records: an endpoint's hostname makes no label; its address names it.
+    InvalidHostname,
+    /// Beside records: a name server that takes its Service's addresses finds none there; the last ones stay.
+    NameServerWithoutAddress,
+}
+
+impl Reason {
+    /// The reason's name, the same wherever operators meet it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::InvalidName => "InvalidName",
+            Self::ExternalName => "ExternalName",
+            Self::NoReadyEndpoints => "NoReadyEndpoints",
+            Self::AddressPending => "AddressPending",
+            Self::Ipv4Only => "IPv4Only",
+            Self::AddressNotPublic => "AddressNotPublic",
+            Self::TooManyRecords => "TooManyRecords",
+            Self::InvalidPortName => "InvalidPortName",
+            Self::InvalidHostname => "InvalidHostname",
+            Self::NameServerWithoutAddress => "NameServerWithoutAddress",
+        }
+    }
+
+    /// Whether the Service owns no records for this reason; the others stand beside records.
+    #[must_use]
+    pub fn withholds(self) -> bool {
+        self < Self::TooManyRecords
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}

@@ -1,0 +1,145 @@
+//! Schema tables: manifests and the zone that they make.
+//!
+//! tests/data/schema/NAME.yaml is what one could `kubectl apply`, NAME.zone is a
+//! master file. A line `;: namespace/name Reason` there is what there is to say
+//! about a Service; nothing else is said.
+
+use std::fs;
+use std::net::IpAddr;
+
+use hickory_proto::rr::Name;
+
+use super::translate;
+use crate::cluster::{Cluster, Kind};
+use crate::schema::{AddressFilter, ClusterZone, NameServer, Reason};
+use crate::zone::{Record, Serial, Zone, master};
+
+/// A zone with the defaults, and a name server that is out of it.
+fn zone() -> ClusterZone {
+    ClusterZone {
+        origin: name("c2.k8s.ooo."),
+        nameservers: vec![nameserver("ns.example.", &[])],
+        hostmaster: name("hostmaster.c2.k8s.ooo."),
+        ttl: 30,
+        negative_ttl: 30,
+        nameserver_ttl: 3600,
+        max_records: 100,
+        addresses: AddressFilter::default(),
+    }
+}
+
+fn name(text: &str) -> Name {
+    Name::from_ascii(text).unwrap()
+}
+
+fn nameserver(text: &str, addresses: &[&str]) -> NameServer {
+    NameServer { name: name(text), addresses: addresses.iter().map(|text| text.parse().unwrap()).collect() }
+}
+
+fn cluster(manifests: &str) -> Cluster {
+    let mut cluster = Cluster::default();
+    for document in serde_saphyr::from_multiple::<serde_json::Value>(manifests).unwrap() {
+        let kind = match document["kind"].as_str().unwrap() {
+            "Service" => Kind::Service,
+            "EndpointSlice" => Kind::EndpointSlice,
+            other => panic!("no table has a {other}"),
+        };
+        let item = translate::item(kind, "default", &document).unwrap();
+        cluster.apply(item.object.expect("an object that records can come from"));
+    }
+    cluster
+}
+
+/// The zone of `records`, checked and in its order, as lines of text.
+fn lines(records: Vec<Record>) -> Vec<String> {
+    let (zone, warnings) = Zone::build(&name("c2.k8s.ooo."), records).unwrap();
+    assert_eq!(warnings, []);
+    zone.records().iter().map(Record::to_string).collect()
+}
+
+fn check(table: &str, zone: &ClusterZone) {
+    let read = |extension: &str| fs::read_to_string(format!("tests/data/schema/{table}.{extension}")).unwrap();
+    let cluster = cluster(&read("yaml"));
+    let mut records = zone.apex(Serial(1));
+    let mut reasons = Vec::new();
+    for key in zone.keys(&cluster) {
+        let (subtree, said) = zone.service(&cluster, &key, &[]);
+        reasons.extend(said.iter().map(|reason| format!("{}/{} {reason}", key.namespace, key.name)));
+        records.extend(subtree.into_iter().flat_map(|subtree| subtree.records));
+    }
+    let expected = read("zone");
+    let mut said: Vec<&str> = expected.lines().filter_map(|line| line.strip_prefix(";: ")).collect();
+    said.sort_by_key(|line| line.split(' ').next().map(str::to_owned)); // stable: the order of reasons counts
+    assert_eq!(reasons, said, "{table}");
+    let expected = master::parse(expected.as_bytes(), &zone.origin, None).unwrap();
+    assert_eq!(lines(records), lines(expected), "{table}");
+}
+
+#[test]
+fn every_table_that_needs_no_configuration() {
+    let tables = [
+        "clusterip",
+        "dual-stack",
+        "headless",
+        "headless-no-hostname",
+        "hostname-shared",
+        "named-ports",
+        "not-ready",
+        "odd-names",
+        "private",
+    ];
+    for table in tables {
+        check(table, &zone());
+    }
+}
+
+#[test]
+fn a_name_server_that_is_a_service_takes_its_addresses() {
+    let nameservers = vec![nameserver("kube-dns.kube-system.svc.c2.k8s.ooo.", &[])];
+    check("nameserver-as-service", &ClusterZone { nameservers, ..zone() });
+}
+
+#[test]
+fn configured_addresses_are_the_whole_set() {
+    let nameservers = vec![nameserver("kube-dns.kube-system.svc.c2.k8s.ooo.", &["10.0.0.53", "2a0a:e5c0:13:e2::a"])];
+    check("nameserver-configured", &ClusterZone { nameservers, ..zone() });
+}
+
+#[test]
+fn configured_addresses_need_no_service() {
+    let nameservers = vec![
+        nameserver("kube-dns.kube-system.svc.c2.k8s.ooo.", &["2a0a:e5c0:13:e2::a"]),
+        nameserver("ns1.c2.k8s.ooo.", &["2a0a:e5c0:13:e2::b"]),
+        nameserver("ns-0.kube-dns.kube-system.svc.c2.k8s.ooo.", &["2a0a:e5c0:13:e2::c"]),
+    ];
+    check("nameserver-absent", &ClusterZone { nameservers, ..zone() });
+}
+
+#[test]
+fn an_rrset_has_a_limit() {
+    check("too-many-endpoints", &ClusterZone { max_records: 3, ..zone() });
+}
+
+#[test]
+fn a_name_server_keeps_its_last_addresses_while_its_service_has_none() {
+    let nameservers = vec![nameserver("kube-dns.kube-system.svc.c2.k8s.ooo.", &[])];
+    let zone = ClusterZone { nameservers, ..zone() };
+    let last: IpAddr = "2a0a:e5c0:10:3::a".parse().unwrap();
+
+    let key = zone.keys(&Cluster::default()).next().unwrap();
+    let (subtree, reasons) = zone.service(&Cluster::default(), &key, &[last]);
+    let records: Vec<String> = subtree.unwrap().records.iter().map(Record::to_string).collect();
+    assert_eq!(records, ["kube-dns.kube-system.svc.c2.k8s.ooo. 3600 IN AAAA 2a0a:e5c0:10:3::a"]);
+    assert_eq!(reasons, [Reason::NameServerWithoutAddress]);
+}
+
+#[test]
+fn a_zone_whose_name_is_too_long_for_its_services_has_none() {
+    let label = "x".repeat(63);
+    let zone = ClusterZone { origin: name(&format!("{label}.{label}.{label}.{}.", "y".repeat(50))), ..zone() };
+    let cluster = cluster(&fs::read_to_string("tests/data/schema/clusterip.yaml").unwrap());
+
+    for key in zone.keys(&cluster) {
+        assert_eq!(zone.service(&cluster, &key, &[]), (None, vec![Reason::InvalidName]));
+    }
+}

@@ -1,0 +1,415 @@
+//! The only writer of one cluster's zones.
+//!
+//! Events come from the cluster's followers through one channel, in the order
+//! they were learned; versions of all zones of the cluster go out, in one swap.
+//! Before every kind has been listed in full nothing is published: half a
+//! cluster must not deny the other half.
+//!
+//! A lone change is published at once. What follows closely is settled: it is
+//! gathered until it is quiet for a moment, and never longer than a bound.
+//!
+//! What becomes of an object is not decided here: `cluster` says which Services
+//! it touched, `schema` which records they own, `zone` whether that is a change.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use std::{future, iter, mem, panic};
+
+use hickory_proto::rr::RecordType;
+use tokio::sync::{Notify, mpsc};
+use tokio::task;
+use tokio::time::{Instant, sleep_until, timeout_at};
+use tracing::{debug, error, info, warn};
+
+use super::Event;
+use crate::cluster::{Cluster, Kind, ServiceKey};
+use crate::metrics::{ClusterError, ClusterMetrics};
+use crate::published::Published;
+use crate::schema::{ClusterZone, Reason};
+use crate::zone::{Serial, State, Subtree, Zone};
+
+/// A change that comes no sooner than this after a version is published at once;
+/// after this long without a further one, those that were gathered are.
+const QUIET: Duration = Duration::from_millis(5);
+/// The longest that a change waits for others.
+const BOUND: Duration = Duration::from_millis(50);
+/// How long after a list that was not believed another one is asked for:
+/// what made an API server forget has mostly passed by then.
+const DOUBT: Duration = Duration::from_secs(10);
+/// Events taken from the channel in one go.
+const MANY: usize = 1024;
+/// From so many Services on, the work is done on a thread that may block: it
+/// takes longer than a task of the runtime should.
+const LARGE: usize = 64;
+
+/// Asks the followers of one cluster to list a kind again.
+#[derive(Debug, Clone, Default)]
+pub struct Relist {
+    services: Arc<Notify>,
+    slices: Arc<Notify>,
+    namespaces: Arc<Notify>,
+}
+
+impl Relist {
+    /// What the follower of `kind` waits for; if it is busy when asked, it finds that later.
+    #[must_use]
+    pub fn of(&self, kind: Kind) -> &Arc<Notify> {
+        match kind {
+            Kind::Service => &self.services,
+            Kind::EndpointSlice => &self.slices,
+            Kind::Namespace => &self.namespaces,
+        }
+    }
+}
+
+/// Writes the zones of one cluster from `events`, until the last of its followers is gone.
+///
+/// There must be no other writer of `zones`. What has been published stays when this ends.
+pub async fn write(
+    zones: Vec<ClusterZone>,
+    mut events: mpsc::Receiver<Event>,
+    relist: Relist,
+    published: Arc<Published>,
+    metrics: ClusterMetrics,
+) {
+    let mut writer = Writer::new(zones, published, metrics);
+    let mut batch = Vec::new();
+    let mut published_at: Option<Instant> = None;
+    loop {
+        let received = tokio::select! {
+            received = events.recv_many(&mut batch, MANY) => received,
+            () = writer.doubts.ripe() => {
+                writer.doubts.ask(&relist);
+                continue;
+            }
+        };
+        if received == 0 {
+            return;
+        }
+        let arrived = Instant::now();
+        writer.apply(batch.drain(..));
+        if !writer.has_news() {
+            continue;
+        }
+        if published_at.is_some_and(|at| arrived < at + QUIET) {
+            let bound = arrived + BOUND;
+            loop {
+                let now = Instant::now();
+                // A channel that is never empty would never let the time-out have its turn.
+                if now >= bound {
+                    break;
+                }
+                match timeout_at(bound.min(now + QUIET), events.recv_many(&mut batch, MANY)).await {
+                    Ok(received) if received > 0 => writer.apply(batch.drain(..)),
+                    _ => break,
+                }
+            }
+        }
+        writer = match writer.publish_aside(arrived).await {
+            Some(writer) => writer,
+            None => return,
+        };
+        published_at = Some(Instant::now());
+    }
+}
+
+/// What one cluster says, and what is published of it.
+struct Writer {
+    cluster: Cluster,
+    zones: Vec<WrittenZone>,
+    /// Nothing has been published yet.
+    is_first: bool,
+    /// The Services that may own other records than those published.
+    touched: BTreeSet<ServiceKey>,
+    /// The newest resourceVersion seen in objects, deletions and lists. Not that of bookmarks:
+    /// their time is each API server's own, and replicas of this server would not agree on serials.
+    newest: Option<u64>,
+    doubts: Doubts,
+    published: Arc<Published>,
+    metrics: ClusterMetrics,
+}
+
+/// A zone as configured and as published.
+struct WrittenZone {
+    config: ClusterZone,
+    /// None before the cluster is synced.
+    zone: Option<Arc<Zone>>,
+    /// The last addresses of name servers that take those of the Service they are called after.
+    last: HashMap<ServiceKey, Vec<IpAddr>>,
+    verdicts: Verdicts,
+}
+
+impl Writer {
+    fn new(zones: Vec<ClusterZone>, published: Arc<Published>, metrics: ClusterMetrics) -> Self {
+        let zones = zones.into_iter().map(WrittenZone::new).collect();
+        Self {
+            cluster: Cluster::default(),
+            zones,
+            is_first: true,
+            touched: BTreeSet::new(),
+            newest: None,
+            doubts: Doubts::default(),
+            published,
+            metrics,
+        }
+    }
+
+    fn apply(&mut self, events: impl Iterator<Item = Event>) {
+        for event in events {
+            self.apply_one(event);
+        }
+        self.metrics.event();
+    }
+
+    fn apply_one(&mut self, event: Event) {
+        match event {
+            Event::Listing(kind) => self.cluster.listing(kind, self.doubts.is_asked(kind)),
+            Event::Apply { object, version } => {
+                self.touched.extend(self.cluster.apply(object));
+                self.newest = self.newest.max(version);
+            }
+            Event::Skipped(key) => self.cluster.mark(&key),
+            Event::Delete { key, version } => {
+                self.touched.extend(self.cluster.delete(&key));
+                self.newest = self.newest.max(version);
+            }
+            Event::Listed { kind, version } => {
+                let swept = self.cluster.listed(kind);
+                self.touched.extend(swept.touched);
+                self.newest = self.newest.max(version);
+                if swept.held > 0 {
+                    warn!(
+                        ?kind,
+                        held = swept.held,
+                        "a complete list lacks most objects: kept until a second one says so"
+                    );
+                    self.metrics.error(ClusterError::HeldList);
+                }
+                self.doubts.listed(kind, swept.held > 0);
+            }
+            Event::Bookmark { .. } => {}
+        }
+    }
+
+    /// Whether there is anything to publish.
+    fn has_news(&self) -> bool {
+        self.cluster.synced() && (self.is_first || !self.touched.is_empty())
+    }
+
+    /// Publishes, away from the runtime's threads if it is much; none when the runtime is shutting down.
+    async fn publish_aside(mut self, arrived: Instant) -> Option<Self> {
+        if !self.is_first && self.touched.len() < LARGE {
+            self.publish(arrived);
+            return Some(self);
+        }
+        let work = task::spawn_blocking(move || {
+            self.publish(arrived);
+            self
+        });
+        match work.await {
+            Ok(writer) => Some(writer),
+            Err(error) if error.is_panic() => panic::resume_unwind(error.into_panic()),
+            Err(_) => None,
+        }
+    }
+
+    /// Makes a version of each zone that the Services touched have changed, and swaps all of them in.
+    fn publish(&mut self, arrived: Instant) {
+        let started = Instant::now();
+        let touched = mem::take(&mut self.touched);
+        let hint = self.newest.map(serial_of);
+        let mut versions = Vec::new();
+        for written in &mut self.zones {
+            if let Some(zone) = written.next(&self.cluster, &touched, hint) {
+                debug!(zone = %zone.apex(), serial = %zone.serial(), touched = touched.len(), "zone published");
+                versions.push((zone.apex().clone(), State::Loaded(zone)));
+            }
+        }
+        self.is_first = false;
+        self.metrics.set_synced(true);
+        // A cluster mostly has one zone; of several, the first tells how its Services fare.
+        if let Some(first) = self.zones.first() {
+            self.metrics.set_services(&first.verdicts.counts(self.cluster.service_count()));
+        }
+        if !versions.is_empty() {
+            self.published.replace(versions);
+            self.metrics.published(started.elapsed());
+            self.metrics.programmed(arrived.elapsed());
+        }
+    }
+}
+
+impl WrittenZone {
+    fn new(config: ClusterZone) -> Self {
+        Self { config, zone: None, last: HashMap::new(), verdicts: Verdicts::default() }
+    }
+
+    /// The version that follows, if it would be another than the one before.
+    fn next(&mut self, cluster: &Cluster, touched: &BTreeSet<ServiceKey>, hint: Option<Serial>) -> Option<Arc<Zone>> {
+        let next = match self.zone.clone() {
+            None => self.build(cluster, hint),
+            Some(zone) => {
+                let subtrees = touched.iter().filter_map(|key| self.subtree(cluster, key));
+                let derived = zone.derive(subtrees, zone.serial().next(hint));
+                for (root, error) in derived.refused {
+                    error!(zone = %zone.apex(), %root, %error, "what is at and below the name stays as it was");
+                }
+                derived.zone
+            }
+        };
+        let next = Arc::new(next?);
+        self.zone = Some(next.clone());
+        Some(next)
+    }
+
+    fn build(&mut self, cluster: &Cluster, hint: Option<Serial>) -> Option<Zone> {
+        let started = Instant::now();
+        let serial = hint.unwrap_or(Serial(1));
+        let mut records = self.config.apex(serial);
+        let keys: Vec<ServiceKey> = self.config.keys(cluster).collect();
+        for key in keys {
+            records.extend(self.subtree(cluster, &key).into_iter().flat_map(|subtree| subtree.records));
+        }
+        let count = records.len();
+        match Zone::build(&self.config.origin, records) {
+            Ok((zone, warnings)) => {
+                for warning in warnings {
+                    warn!(zone = %zone.apex(), "{warning}");
+                }
+                info!(zone = %zone.apex(), %serial, records = count, took = ?started.elapsed(), "zone built");
+                Some(zone)
+            }
+            Err(error) => {
+                error!(zone = %self.config.origin, %error, "zone not built");
+                None
+            }
+        }
+    }
+
+    /// What the Service at `key` owns now; none if its name can own nothing.
+    fn subtree(&mut self, cluster: &Cluster, key: &ServiceKey) -> Option<Subtree> {
+        let last = self.last.get(key).map_or(&[][..], Vec::as_slice);
+        let (subtree, reasons) = self.config.service(cluster, key, last);
+        for reason in &reasons {
+            debug!(zone = %self.config.origin, namespace = %key.namespace, service = %key.name, %reason, "service");
+        }
+        if reasons.contains(&Reason::NameServerWithoutAddress) {
+            warn!(
+                zone = %self.config.origin, namespace = %key.namespace, service = %key.name,
+                "the Service that a name server is called after has no address: the last ones stay"
+            );
+        }
+        let withheld = reasons.first().copied().filter(|reason| reason.withholds());
+        self.verdicts.set(key, withheld.filter(|_| cluster.service(key).is_some()));
+        let subtree = subtree?;
+        if self.config.nameservers.iter().any(|nameserver| nameserver.name == subtree.root) {
+            self.last.insert(key.clone(), addresses_of(&subtree));
+        }
+        Some(subtree)
+    }
+}
+
+/// The lists of a cluster that were not believed, by kind.
+#[derive(Debug, Default)]
+struct Doubts(BTreeMap<Kind, Doubt>);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Doubt {
+    /// Another list is asked for then.
+    Waiting(Instant),
+    /// It has been asked for: the one that begins next decides.
+    Asked,
+}
+
+impl Doubts {
+    fn is_asked(&self, kind: Kind) -> bool {
+        self.0.get(&kind) == Some(&Doubt::Asked)
+    }
+
+    /// A list of `kind` is complete; `held`: it is in doubt.
+    fn listed(&mut self, kind: Kind, held: bool) {
+        match self.0.get(&kind) {
+            _ if !held => {
+                self.0.remove(&kind);
+            }
+            Some(Doubt::Waiting(_)) => {}
+            _ => {
+                self.0.insert(kind, Doubt::Waiting(Instant::now() + DOUBT));
+            }
+        }
+    }
+
+    /// Waits until a list has to be asked for; for ever if none is in doubt.
+    async fn ripe(&self) {
+        let waiting = self.0.values().filter_map(|doubt| match doubt {
+            Doubt::Waiting(until) => Some(*until),
+            Doubt::Asked => None,
+        });
+        match waiting.min() {
+            Some(until) => sleep_until(until).await,
+            None => future::pending().await,
+        }
+    }
+
+    fn ask(&mut self, relist: &Relist) {
+        let now = Instant::now();
+        for (kind, doubt) in &mut self.0 {
+            if matches!(doubt, Doubt::Waiting(until) if *until <= now) {
+                *doubt = Doubt::Asked;
+                relist.of(*kind).notify_one();
+            }
+        }
+    }
+}
+
+/// Why Services own no records, and how many of them for each reason.
+#[derive(Debug, Default)]
+struct Verdicts {
+    withheld: HashMap<ServiceKey, Reason>,
+    /// A reason that no Service has any more stays, as zero.
+    counts: BTreeMap<Reason, usize>,
+}
+
+impl Verdicts {
+    fn set(&mut self, key: &ServiceKey, withheld: Option<Reason>) {
+        let before = match withheld {
+            Some(reason) => {
+                *self.counts.entry(reason).or_default() += 1;
+                self.withheld.insert(key.clone(), reason)
+            }
+            None => self.withheld.remove(key),
+        };
+        if let Some(count) = before.and_then(|reason| self.counts.get_mut(&reason)) {
+            *count -= 1;
+        }
+    }
+
+    /// How many of `services` are published (no name), and how many are not, by the reason's name.
+    fn counts(&self, services: usize) -> Vec<(&'static str, usize)> {
+        let withheld = self.counts.iter().map(|(reason, count)| (reason.name(), *count));
+        iter::once(("", services - self.withheld.len())).chain(withheld).collect()
+    }
+}
+
+/// The low 32 bits of a resourceVersion: a serial has no more, and goes around (RFC 1982).
+#[expect(clippy::cast_possible_truncation, reason = "the low bits are what is asked for")]
+fn serial_of(version: u64) -> Serial {
+    Serial(version as u32)
+}
+
+/// The addresses at the subtree's root.
+fn addresses_of(subtree: &Subtree) -> Vec<IpAddr> {
+    let at_root = subtree.records.iter().filter(|record| record.owner == subtree.root);
+    at_root
+        .filter_map(|record| {
+            let wire = record.rdata.wire();
+            match record.rtype {
+                RecordType::A => <[u8; 4]>::try_from(wire).ok().map(IpAddr::from),
+                RecordType::AAAA => <[u8; 16]>::try_from(wire).ok().map(IpAddr::from),
+                _ => None,
+            }
+        })
+        .collect()
+}

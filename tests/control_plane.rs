@@ -1,0 +1,339 @@
+//! kubezone with a real control plane: what the API says is what the DNS says, soon, and nothing that happens to the API
+//! takes it away.
+//!
+//! The zone is read as anybody would read it, over sockets. Addresses and EndpointSlices are those that the API server and
+//! its controllers make; nothing here writes them. kubezone has no rights but to list and watch the three kinds it follows.
+
+mod support;
+
+use std::time::{Duration, Instant};
+
+use futures::{StreamExt as _, stream};
+use k8s_openapi::api::core::v1::Service;
+use k8s_openapi::api::rbac::v1::ClusterRoleBinding;
+use kube::api::{Api, DeleteParams, ListParams, WatchParams};
+use kube::core::WatchEvent;
+use serde_json::{Value, json};
+
+use support::control_plane::{self, Scene, address, ports};
+use support::eventually;
+use support::kubezone::Kubezone;
+
+/// The zone of almost every test.
+const ZONE: &str = "c2.k8s.ooo";
+/// What is said of a name that does not exist.
+const ABSENT: &str = "NXDOMAIN c2.k8s.ooo.";
+
+#[tokio::test]
+async fn a_service_is_answered_from_its_creation_to_its_deletion() {
+    let Some(plane) = control_plane::shared("a_service_is_answered").await else { return };
+    let scene = plane.namespace("life").await;
+    let kubezone = Kubezone::serve(ZONE, &plane.kubeconfig()).await.ready().await;
+    kubezone.answers("web.life.svc AAAA", ABSENT).await;
+
+    let web = scene.create_service("web", https()).await;
+    kubezone.answers("web.life.svc AAAA", &address(&web)).await;
+    kubezone.answers("web.life.svc A", "NODATA c2.k8s.ooo.").await;
+    kubezone.answers("_https._tcp.web.life.svc SRV", "0 100 443 web.life.svc.c2.k8s.ooo.").await;
+    kubezone.answers("life.svc AAAA", "NODATA c2.k8s.ooo.").await;
+
+    let created = kubezone.serial().await;
+    scene.change_service("web", json!({ "ports": ports(&[("http", 8080)]) })).await;
+    kubezone.answers("_http._tcp.web.life.svc SRV", "0 100 8080 web.life.svc.c2.k8s.ooo.").await;
+    kubezone.answers("_https._tcp.web.life.svc SRV", ABSENT).await;
+    kubezone.answers("web.life.svc AAAA", &address(&web)).await;
+
+    let changed = kubezone.serial().await;
+    scene.delete_service("web").await;
+    kubezone.answers("web.life.svc AAAA", ABSENT).await;
+    kubezone.answers("_http._tcp.web.life.svc SRV", ABSENT).await;
+    kubezone.answers("life.svc AAAA", ABSENT).await;
+
+    let deleted = kubezone.serial().await;
+    assert!(created < changed && changed < deleted, "serials rise: {created}, {changed}, {deleted}");
+}
+
+#[tokio::test]
+async fn a_deleted_namespace_takes_its_services_along() {
+    let Some(plane) = control_plane::shared("a_deleted_namespace").await else { return };
+    let (doomed, kept) = (plane.namespace("doomed").await, plane.namespace("kept").await);
+    let kubezone = Kubezone::serve(ZONE, &plane.kubeconfig()).await.ready().await;
+    let first = doomed.create_service("a", https()).await;
+    let second = doomed.create_service("b", https()).await;
+    let neighbour = kept.create_service("a", https()).await;
+    kubezone.answers("a.doomed.svc AAAA", &address(&first)).await;
+    kubezone.answers("b.doomed.svc AAAA", &address(&second)).await;
+
+    doomed.delete().await;
+
+    kubezone.answers("a.doomed.svc AAAA", ABSENT).await;
+    kubezone.answers("b.doomed.svc AAAA", ABSENT).await;
+    kubezone.answers("doomed.svc AAAA", ABSENT).await;
+    kubezone.answers("a.kept.svc AAAA", &address(&neighbour)).await;
+}
+
+/// The time from the API's reply to the first right answer; printed, as it depends on the machine and on what else runs.
+#[tokio::test]
+async fn services_are_answered_as_soon_as_the_api_has_them() {
+    const SERVICES: usize = 200;
+    let Some(plane) = control_plane::shared("services_are_answered_soon").await else { return };
+    let scene = plane.namespace("soon").await;
+    let kubezone = Kubezone::serve(ZONE, &plane.kubeconfig()).await.ready().await;
+
+    let mut times = Vec::with_capacity(SERVICES);
+    for number in 0..SERVICES {
+        let name = format!("web-{number}");
+        let question = format!("{name}.soon.svc AAAA");
+        let service = scene.create_service(&name, https()).await;
+        let replied = Instant::now();
+        let expected = address(&service);
+        // Nothing waits between two questions here: that would be measured, too.
+        loop {
+            let said = kubezone.ask(&question).await;
+            let took = replied.elapsed();
+            if said == expected {
+                times.push(took);
+                break;
+            }
+            assert_eq!(said, ABSENT, "{question}, after {took:?}");
+            assert!(took < support::BOUND, "{question} is not answered");
+        }
+    }
+
+    times.sort_unstable();
+    let at = |percent: usize| times[(SERVICES * percent).div_ceil(100) - 1];
+    let (median, p99, worst) = (at(50), at(99), at(100));
+    eprintln!("API reply to first right answer, {SERVICES} Services: median {median:?}, p99 {p99:?}, worst {worst:?}");
+}
+
+#[tokio::test]
+async fn a_burst_of_services_makes_few_versions() {
+    const SERVICES: usize = 500;
+    let Some(plane) = control_plane::shared("a_burst_of_services").await else { return };
+    let scene = plane.namespace("burst").await;
+    let kubezone = Kubezone::serve(ZONE, &plane.kubeconfig()).await.ready().await;
+    let versions = async || kubezone.metric("kubezone_publish_duration_seconds_count", "").await;
+    let before = versions().await;
+
+    let began = Instant::now();
+    let services: Vec<Service> = stream::iter(0..SERVICES)
+        .map(|number| scene.create_service(format!("web-{number}"), https()))
+        .buffer_unordered(50)
+        .collect()
+        .await;
+    let created = began.elapsed();
+    for service in &services {
+        let name = service.metadata.name.as_deref().expect("a name");
+        kubezone.answers(&format!("{name}.burst.svc AAAA"), &address(service)).await;
+    }
+
+    let versions = versions().await - before;
+    eprintln!("{SERVICES} Services created in {created:?}: {versions} versions of the zone");
+    assert!(versions >= 1.0 && versions < SERVICES as f64 / 2.0, "{versions} versions");
+}
+
+#[tokio::test]
+async fn a_headless_service_is_its_ready_endpoints() {
+    let Some(plane) = control_plane::shared("a_headless_service").await else { return };
+    let scene = plane.namespace("headless").await;
+    let kubezone = Kubezone::serve(ZONE, &plane.kubeconfig()).await.ready().await;
+    let (first, second) = ("2a0a:e5c0:10:2::10", "2a0a:e5c0:10:2::11");
+
+    let labels = json!({ "app": "db" });
+    let named =
+        json!([{ "name": "postgres", "port": 5432 }, { "name": "metrics", "port": 9187, "targetPort": "scrape" }]);
+    let spec = json!({ "clusterIP": "None", "selector": labels.clone(), "ports": named });
+    scene.create_service("db", spec).await;
+    // A port by name is whatever number each Pod gives to it: only the EndpointSlices know.
+    for (pod, number) in [("db-0", 9187), ("db-1", 9188)] {
+        let ports = json!([{ "name": "scrape", "containerPort": number }]);
+        scene.create_pod(pod, "db", labels.clone(), ports).await;
+    }
+    kubezone.answers("db.headless.svc AAAA", ABSENT).await;
+
+    scene.set_pod("db-0", first, true).await;
+    kubezone.answers("db.headless.svc AAAA", first).await;
+    kubezone.answers("db-0.db.headless.svc AAAA", first).await;
+    let postgres = "0 100 5432 db-0.db.headless.svc.c2.k8s.ooo.";
+    kubezone.answers("_postgres._tcp.db.headless.svc SRV", postgres).await;
+    kubezone.answers("_metrics._tcp.db.headless.svc SRV", "0 100 9187 db-0.db.headless.svc.c2.k8s.ooo.").await;
+    kubezone.answers("db-1.db.headless.svc AAAA", ABSENT).await;
+
+    scene.set_pod("db-1", second, true).await;
+    kubezone.answers("db.headless.svc AAAA", &format!("{first}, {second}")).await;
+    kubezone.answers("db-1.db.headless.svc AAAA", second).await;
+    let metrics = "0 100 9187 db-0.db.headless.svc.c2.k8s.ooo., 0 100 9188 db-1.db.headless.svc.c2.k8s.ooo.";
+    kubezone.answers("_metrics._tcp.db.headless.svc SRV", metrics).await;
+
+    scene.set_pod("db-0", first, false).await;
+    kubezone.answers("db.headless.svc AAAA", second).await;
+    kubezone.answers("db-0.db.headless.svc AAAA", ABSENT).await;
+    let postgres = "0 100 5432 db-1.db.headless.svc.c2.k8s.ooo.";
+    kubezone.answers("_postgres._tcp.db.headless.svc SRV", postgres).await;
+
+    scene.change_service("db", json!({ "publishNotReadyAddresses": true })).await;
+    kubezone.answers("db.headless.svc AAAA", &format!("{first}, {second}")).await;
+    scene.change_service("db", json!({ "publishNotReadyAddresses": false })).await;
+    kubezone.answers("db.headless.svc AAAA", second).await;
+
+    scene.delete_pod("db-1").await;
+    kubezone.answers("db.headless.svc AAAA", ABSENT).await;
+    scene.delete_pod("db-0").await;
+}
+
+/// The API allows 63 octets for each of a Service's name, its namespace's and its port's. A zone's name can be so long that
+/// they do not fit below it, and an underscore more does not fit into a label.
+#[tokio::test]
+async fn a_service_that_makes_no_valid_name_hurts_nobody() {
+    let Some(plane) = control_plane::shared("a_service_that_makes_no_valid_name").await else { return };
+    let long = "l".repeat(63);
+    let scene = plane.namespace(&"n".repeat(63)).await;
+    let namespace = &scene.namespace;
+    let zone = format!("{long}.{long}.k8s.ooo");
+    let kubezone = Kubezone::serve(&zone, &plane.kubeconfig()).await.ready().await;
+
+    scene.create_service(&long, https()).await;
+    let web = scene.create_service("a", json!({ "ports": ports(&[(&long, 80), ("s", 443)]) })).await;
+
+    kubezone.answers(&format!("a.{namespace}.svc AAAA"), &address(&web)).await;
+    kubezone.answers(&format!("_s._tcp.a.{namespace}.svc SRV"), &format!("0 100 443 a.{namespace}.svc.{zone}.")).await;
+}
+
+#[tokio::test]
+async fn an_api_server_that_is_away_takes_nothing_with_it() {
+    let Some(mut plane) = control_plane::own("an_api_server_that_is_away").await else { return };
+    let scene = plane.namespace("shop").await;
+    let web = address(&scene.create_service("web", https()).await);
+    let kubeconfig = plane.kubeconfig();
+    let kubezone = Kubezone::serve(ZONE, &kubeconfig).await.ready().await;
+    kubezone.answers("web.shop.svc AAAA", &web).await;
+    let serial = kubezone.serial().await;
+
+    let outage = async {
+        plane.stop_api_server();
+        noticed(&kubezone, "connection").await;
+        // One that starts now knows nothing, and says so: an NXDOMAIN would be a lie.
+        let newcomer = Kubezone::serve(ZONE, &kubeconfig).await;
+        noticed(&newcomer, "connection").await;
+        newcomer.answers("web.shop.svc AAAA", "SERVFAIL").await;
+        assert!(newcomer.http("/readyz").await.starts_with("HTTP/1.1 503"));
+        assert!(newcomer.http("/livez").await.starts_with("HTTP/1.1 200"));
+        assert!(kubezone.http("/readyz").await.starts_with("HTTP/1.1 200"));
+        plane.start_api_server().await;
+        let newcomer = newcomer.ready().await;
+        newcomer.answers("web.shop.svc AAAA", &web).await;
+        newcomer
+    };
+    let newcomer = unshaken(&kubezone, &web, outage).await;
+    assert_eq!(kubezone.serial().await, serial, "nothing has changed");
+
+    let late = address(&scene.create_service("late", https()).await);
+    for kubezone in [&kubezone, &newcomer] {
+        kubezone.answers("late.shop.svc AAAA", &late).await;
+        kubezone.answers("web.shop.svc AAAA", &web).await;
+    }
+    assert!(kubezone.serial().await > serial);
+}
+
+#[tokio::test]
+async fn rights_that_are_taken_away_take_no_record_away() {
+    let Some(mut plane) = control_plane::own("rights_that_are_taken_away").await else { return };
+    let scene = plane.namespace("shop").await;
+    let web = address(&scene.create_service("web", https()).await);
+    let kubezone = Kubezone::serve(ZONE, &plane.kubeconfig()).await.ready().await;
+    kubezone.answers("web.shop.svc AAAA", &web).await;
+
+    let revocation = async {
+        let bindings = Api::<ClusterRoleBinding>::all(plane.client().await);
+        let binding = bindings.get("kubezone").await.expect("the binding");
+        bindings.delete("kubezone", &DeleteParams::default()).await.expect("deleted");
+        // Watches that were allowed go on: only new ones are refused.
+        plane.stop_api_server();
+        plane.start_api_server().await;
+        noticed(&kubezone, "forbidden").await;
+        control_plane::restore(&bindings, binding).await;
+    };
+    unshaken(&kubezone, &web, revocation).await;
+
+    let late = address(&scene.create_service("late", https()).await);
+    kubezone.answers("late.shop.svc AAAA", &late).await;
+}
+
+#[tokio::test]
+async fn a_watch_that_is_too_old_is_followed_by_a_list() {
+    let Some(mut plane) = control_plane::own("a_watch_that_is_too_old").await else { return };
+    let scene = plane.namespace("shop").await;
+    let web = address(&scene.create_service("web", https()).await);
+    let gone = address(&scene.create_service("gone", https()).await);
+    let kubezone = Kubezone::serve(ZONE, &plane.kubeconfig()).await.ready().await;
+    kubezone.answers("web.shop.svc AAAA", &web).await;
+    kubezone.answers("gone.shop.svc AAAA", &gone).await;
+
+    kubezone.freeze(true);
+    let old = scene.api::<Service>().list(&ListParams::default()).await.expect("a list").metadata.resource_version;
+    scene.delete_service("gone").await;
+    let new = address(&scene.create_service("new", https()).await);
+    plane.compact().await;
+    // The API server remembers a while by itself; one that has just started does not.
+    plane.stop_api_server();
+    plane.start_api_server().await;
+    assert_expired(&scene, &old.expect("a resourceVersion")).await;
+    kubezone.freeze(false);
+
+    kubezone.answers("new.shop.svc AAAA", &new).await;
+    kubezone.answers("gone.shop.svc AAAA", ABSENT).await;
+    kubezone.answers("web.shop.svc AAAA", &web).await;
+    noticed(&kubezone, "expired").await;
+}
+
+/// The spec of a Service that most are like.
+fn https() -> Value {
+    json!({ "ports": ports(&[("https", 443)]) })
+}
+
+/// Waits until a kubezone has counted an error of this kind.
+async fn noticed(kubezone: &Kubezone, reason: &str) {
+    let label = format!("reason=\"{reason}\"");
+    eventually(&format!("an error is counted: {reason}"), async || {
+        match kubezone.metric("kubezone_cluster_errors_total", &label).await {
+            0.0 => Err(kubezone.http("/metrics").await),
+            _ => Ok(()),
+        }
+    })
+    .await;
+}
+
+/// Asks for `web.shop.svc` and for a name that does not exist while `trouble` lasts, and wants the same answers all along.
+async fn unshaken<T>(kubezone: &Kubezone, web: &str, trouble: impl Future<Output = T>) -> T {
+    let mut asked = 0;
+    let shaken = async {
+        loop {
+            let said = kubezone.ask("web.shop.svc AAAA").await;
+            assert_eq!(said, web, "answer {asked}");
+            assert_eq!(kubezone.ask("none.shop.svc AAAA").await, ABSENT, "answer {asked}");
+            asked += 1;
+            // Other work on this thread gets its turn.
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    let outcome = tokio::select! {
+        () = shaken => unreachable!("it asks for ever"),
+        outcome = trouble => outcome,
+    };
+    assert!(asked > 0, "nothing was asked meanwhile");
+    outcome
+}
+
+/// Sees to it that the API really refuses to watch from `version`: without that, nothing has been tested.
+async fn assert_expired(scene: &Scene, version: &str) {
+    let services = scene.api::<Service>();
+    let refused = match services.watch(&WatchParams::default(), version).await {
+        Err(kube::Error::Api(status)) => Some(status.code),
+        Err(other) => panic!("{other}"),
+        Ok(events) => match events.boxed().next().await {
+            Some(Ok(WatchEvent::Error(status))) => Some(status.code),
+            _ => None,
+        },
+    };
+    assert_eq!(refused, Some(410), "the watch from {version}");
+}

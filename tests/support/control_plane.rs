@@ -1,0 +1,368 @@
+//! A real control plane: etcd, kube-apiserver and kube-controller-manager, on [::1], IPv6 only, RBAC on.
+//!
+//! There are no nodes. A Node object without a kubelet is as good as one for the controllers: Pods that are bound to it, and
+//! whose status a test writes through the status subresource, make real EndpointSlices.
+//!
+//! `tests/controlplane/build` builds the three programs; those in `KUBEBUILDER_ASSETS` are used instead where it is set.
+
+use std::env;
+use std::fs;
+use std::io;
+use std::net::{Ipv6Addr, SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use axum::http::Request;
+use k8s_openapi::api::core::v1::{Namespace, Node, Pod, Service};
+use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding};
+use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams};
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::{Client, Config};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use tokio::sync::OnceCell;
+
+use super::http::http;
+use super::process::{Folder, Process};
+use super::{eventually, skip};
+
+/// Where Services get their addresses: public ones, so that kubezone publishes them.
+pub(crate) const SERVICE_RANGE: &str = "2a0a:e5c0:10:3::/108";
+/// The node that Pods are bound to.
+const NODE: &str = "node";
+/// The build script's default, below the user's cache folder.
+const BUILT: &str = "kubezone/controlplane-v1.36.3";
+/// May do everything: the tests and the controller manager.
+const ADMIN: &str = "admin";
+/// May do what kubezone needs, and nothing else.
+const READER: &str = "kubezone";
+
+/// A control plane. What it started ends with it.
+#[derive(Debug)]
+pub(crate) struct ControlPlane {
+    programs: PathBuf,
+    etcd_address: SocketAddr,
+    api_address: SocketAddr,
+    api_server: Option<Process>,
+    _controller_manager: Process,
+    _etcd: Process,
+    folder: Folder,
+}
+
+/// The one that tests share, each in namespaces of its own; `None` where there is nothing to run, which then has been said.
+pub(crate) async fn shared(test: &str) -> Option<&'static ControlPlane> {
+    static SHARED: OnceCell<ControlPlane> = OnceCell::const_new();
+    let programs = programs(test)?;
+    Some(SHARED.get_or_init(|| ControlPlane::start(programs)).await)
+}
+
+/// One of the test's own, to be killed and compacted; `None` as above.
+pub(crate) async fn own(test: &str) -> Option<ControlPlane> {
+    Some(ControlPlane::start(programs(test)?).await)
+}
+
+/// The folder with the three programs.
+fn programs(test: &str) -> Option<PathBuf> {
+    let programs = env::var_os("KUBEBUILDER_ASSETS").map(PathBuf::from).or_else(|| {
+        let home = || env::var_os("HOME").map(|home| Path::new(&home).join(".cache"));
+        Some(env::var_os("XDG_CACHE_HOME").map(PathBuf::from).or_else(home)?.join(BUILT))
+    })?;
+    for program in ["etcd", "kube-apiserver", "kube-controller-manager"] {
+        let path = programs.join(program);
+        if !path.exists() {
+            skip(test, &format!("{} is missing; tests/controlplane/build builds it", path.display()));
+            return None;
+        }
+    }
+    Some(programs)
+}
+
+impl ControlPlane {
+    async fn start(programs: PathBuf) -> Self {
+        // kube's TLS wants to know whose cryptography it uses; a second test finds it chosen.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let folder = Folder::new().expect("a temporary folder");
+        let [etcd_address, peer_address, api_address] = free_addresses().expect("free ports on [::1]");
+        credentials(&folder).expect("credentials written");
+        let etcd = start_etcd(&programs, &folder, etcd_address, peer_address).expect("etcd started");
+        let api_server = start_api_server(&programs, &folder, etcd_address, api_address).expect("API server started");
+        // The API server makes its certificate before it listens.
+        let certificate = folder.join("certificates/apiserver.crt");
+        eventually("the API server's certificate", async || fs::metadata(&certificate).map_err(|e| e.to_string()))
+            .await;
+        for user in [ADMIN, READER] {
+            let text = kubeconfig(user, api_address, &certificate);
+            folder.write(&format!("{user}.kubeconfig"), &text).expect("kubeconfig written");
+        }
+        let controller_manager = start_controller_manager(&programs, &folder).expect("controller manager started");
+        let mut plane = Self {
+            programs,
+            etcd_address,
+            api_address,
+            api_server: Some(api_server),
+            _controller_manager: controller_manager,
+            _etcd: etcd,
+            folder,
+        };
+        plane.ready().await;
+        plane.furnish().await;
+        plane
+    }
+
+    /// Waits until the API server says that it is ready.
+    async fn ready(&mut self) {
+        let client = self.client().await;
+        let api_server = self.api_server.as_mut().expect("running");
+        eventually("the API server's /readyz", async || {
+            assert!(!api_server.has_ended(), "the API server has ended:\n{}", api_server.said());
+            let request = Request::get("/readyz").body(Vec::new()).expect("a request");
+            client.request_text(request).await.map_err(|error| error.to_string())
+        })
+        .await;
+    }
+
+    /// What every test takes for granted: a node, and the rights of a kubezone.
+    async fn furnish(&self) {
+        let client = self.client().await;
+        create::<Node>(&Api::all(client.clone()), json!({ "metadata": { "name": NODE } })).await;
+        let role = json!({
+            "metadata": { "name": READER },
+            "rules": [
+                { "apiGroups": [""], "resources": ["services", "namespaces"], "verbs": ["list", "watch"] },
+                { "apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"], "verbs": ["list", "watch"] },
+            ],
+        });
+        create::<ClusterRole>(&Api::all(client.clone()), role).await;
+        let binding = json!({
+            "metadata": { "name": READER },
+            "roleRef": { "apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": READER },
+            "subjects": [{ "apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": READER }],
+        });
+        create::<ClusterRoleBinding>(&Api::all(client), binding).await;
+    }
+
+    /// The kubeconfig of a user who may list and watch Services, EndpointSlices and Namespaces, and nothing else.
+    pub(crate) fn kubeconfig(&self) -> PathBuf {
+        self.folder.join(&format!("{READER}.kubeconfig"))
+    }
+
+    /// A client that may do everything. Of the runtime that asks for it: each test has its own.
+    pub(crate) async fn client(&self) -> Client {
+        let kubeconfig = Kubeconfig::read_from(self.folder.join(&format!("{ADMIN}.kubeconfig"))).expect("a kubeconfig");
+        let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await;
+        Client::try_from(config.expect("a configuration")).expect("a client")
+    }
+
+    /// A new namespace called `name`, and all that a test does in it.
+    pub(crate) async fn namespace(&self, name: &str) -> Scene {
+        let client = self.client().await;
+        create::<Namespace>(&Api::all(client.clone()), json!({ "metadata": { "name": name } })).await;
+        Scene { client, namespace: name.to_owned() }
+    }
+
+    /// Kills the API server.
+    pub(crate) fn stop_api_server(&mut self) {
+        self.api_server = None;
+    }
+
+    /// Starts it again, at the same address, and waits until it is ready.
+    pub(crate) async fn start_api_server(&mut self) {
+        let started = start_api_server(&self.programs, &self.folder, self.etcd_address, self.api_address);
+        self.api_server = Some(started.expect("API server started"));
+        self.ready().await;
+    }
+
+    /// Makes etcd forget all versions before the present one.
+    pub(crate) async fn compact(&self) {
+        // Of any list, the resourceVersion is etcd's revision.
+        let namespaces = Api::<Namespace>::all(self.client().await).list(&ListParams::default()).await.expect("a list");
+        let revision = namespaces.metadata.resource_version.expect("a resourceVersion");
+        let body = json!({ "revision": revision, "physical": true }).to_string();
+        let answer = http(self.etcd_address, "POST", "/v3/kv/compaction", &body).await.expect("etcd answers");
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    }
+}
+
+/// A namespace, and what happens in it.
+#[derive(Clone)]
+pub(crate) struct Scene {
+    pub(crate) client: Client,
+    pub(crate) namespace: String,
+}
+
+impl Scene {
+    /// The namespace's objects of one kind.
+    pub(crate) fn api<K>(&self) -> Api<K>
+    where
+        K: kube::Resource<Scope = k8s_openapi::NamespaceResourceScope, DynamicType = ()>,
+    {
+        Api::namespaced(self.client.clone(), &self.namespace)
+    }
+
+    /// Creates a Service, and gives it as the API says it is.
+    pub(crate) async fn create_service(&self, name: impl Into<String>, spec: Value) -> Service {
+        let name = name.into();
+        create(&self.api(), json!({ "metadata": { "name": name }, "spec": spec })).await
+    }
+
+    /// Changes a Service's spec by a merge patch.
+    pub(crate) async fn change_service(&self, name: &str, spec: Value) -> Service {
+        let patch = Patch::Merge(json!({ "spec": spec }));
+        self.api::<Service>().patch(name, &PatchParams::default(), &patch).await.expect("patched")
+    }
+
+    /// Deletes a Service.
+    pub(crate) async fn delete_service(&self, name: &str) {
+        self.api::<Service>().delete(name, &DeleteParams::default()).await.expect("deleted");
+    }
+
+    /// Creates a Pod that runs on the node, with its own name as hostname below `subdomain`, not ready yet.
+    pub(crate) async fn create_pod(&self, name: &str, subdomain: &str, labels: Value, ports: Value) {
+        let pod = json!({
+            "metadata": { "name": name, "labels": labels },
+            "spec": {
+                "nodeName": NODE,
+                "hostname": name,
+                "subdomain": subdomain,
+                "containers": [{ "name": "main", "image": "none.invalid/none", "ports": ports }],
+            },
+        });
+        create::<Pod>(&self.api(), pod).await;
+    }
+
+    /// Says what a kubelet would: the Pod has this address and is ready, or not.
+    pub(crate) async fn set_pod(&self, name: &str, address: &str, ready: bool) {
+        let status = json!({ "status": {
+            "phase": "Running",
+            "podIP": address,
+            "podIPs": [{ "ip": address }],
+            "conditions": [{ "type": "Ready", "status": if ready { "True" } else { "False" } }],
+        }});
+        let patched = self.api::<Pod>().patch_status(name, &PatchParams::default(), &Patch::Merge(status)).await;
+        patched.expect("status patched");
+    }
+
+    /// Deletes a Pod at once: there is no kubelet that would let it go.
+    pub(crate) async fn delete_pod(&self, name: &str) {
+        let force = DeleteParams { grace_period_seconds: Some(0), ..DeleteParams::default() };
+        self.api::<Pod>().delete(name, &force).await.expect("deleted");
+    }
+
+    /// Deletes the namespace; the controller manager then deletes what is in it.
+    pub(crate) async fn delete(self) {
+        let namespaces = Api::<Namespace>::all(self.client);
+        namespaces.delete(&self.namespace, &DeleteParams::default()).await.expect("deleted");
+    }
+}
+
+/// A spec with the ports called so, each with the number.
+pub(crate) fn ports(ports: &[(&str, u16)]) -> Value {
+    let ports = ports.iter().map(|(name, port)| json!({ "name": name, "port": port, "protocol": "TCP" }));
+    Value::Array(ports.collect())
+}
+
+/// The cluster IP that the API gave to a Service.
+pub(crate) fn address(service: &Service) -> String {
+    service.spec.as_ref().and_then(|spec| spec.cluster_ip.clone()).expect("a cluster IP")
+}
+
+/// Creates an object again that was there before.
+pub(crate) async fn restore<K>(api: &Api<K>, mut object: K)
+where
+    K: kube::Resource + Clone + std::fmt::Debug + DeserializeOwned + serde::Serialize,
+{
+    object.meta_mut().resource_version = None;
+    api.create(&PostParams::default(), &object).await.expect("created");
+}
+
+/// Creates an object that is written as one would for `kubectl`.
+async fn create<K>(api: &Api<K>, object: Value) -> K
+where
+    K: Clone + std::fmt::Debug + DeserializeOwned + serde::Serialize,
+{
+    let object = serde_json::from_value(object).expect("an object of this kind");
+    api.create(&PostParams::default(), &object).await.expect("created")
+}
+
+/// Addresses on loopback whose ports nobody else uses now.
+fn free_addresses<const N: usize>() -> io::Result<[SocketAddr; N]> {
+    // All are held until all are known, or the kernel would give one twice.
+    let listeners: Vec<_> = (0..N).map(|_| TcpListener::bind((Ipv6Addr::LOCALHOST, 0))).collect::<io::Result<_>>()?;
+    let addresses: Vec<_> = listeners.iter().map(TcpListener::local_addr).collect::<io::Result<_>>()?;
+    Ok(addresses.try_into().expect("as many as asked for"))
+}
+
+/// Who may come in, and the key of the service accounts.
+fn credentials(folder: &Folder) -> io::Result<()> {
+    let tokens = format!("{0}-token,{0},{0},system:masters\n{1}-token,{1},{1}\n", ADMIN, READER);
+    folder.write("tokens.csv", &tokens)?;
+    // No service account is used here, but the API server does not start without.
+    let made = Command::new("openssl")
+        .args(["ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out"])
+        .arg(folder.join("service-accounts.key"))
+        .output()?;
+    assert!(made.status.success(), "openssl: {}", String::from_utf8_lossy(&made.stderr));
+    Ok(())
+}
+
+fn kubeconfig(user: &str, api_address: SocketAddr, certificate: &Path) -> String {
+    json!({
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{ "name": "test", "cluster": {
+            "server": format!("https://{api_address}"),
+            "certificate-authority": certificate,
+        }}],
+        "users": [{ "name": user, "user": { "token": format!("{user}-token") } }],
+        "contexts": [{ "name": user, "context": { "cluster": "test", "user": user } }],
+        "current-context": user,
+    })
+    .to_string()
+}
+
+fn start_etcd(programs: &Path, folder: &Folder, client: SocketAddr, peer: SocketAddr) -> io::Result<Process> {
+    let args = [
+        format!("--data-dir={}", folder.join("etcd").display()),
+        format!("--listen-client-urls=http://{client}"),
+        format!("--advertise-client-urls=http://{client}"),
+        format!("--listen-peer-urls=http://{peer}"),
+        format!("--initial-advertise-peer-urls=http://{peer}"),
+        format!("--initial-cluster=default=http://{peer}"),
+        // What a test leaves behind need not survive a power cut.
+        "--unsafe-no-fsync".to_owned(),
+    ];
+    Process::start(&programs.join("etcd"), &args, folder.join("etcd.log"))
+}
+
+fn start_api_server(programs: &Path, folder: &Folder, etcd: SocketAddr, own: SocketAddr) -> io::Result<Process> {
+    let key = folder.join("service-accounts.key").display().to_string();
+    let args = [
+        format!("--etcd-servers=http://{etcd}"),
+        format!("--bind-address={}", own.ip()),
+        format!("--secure-port={}", own.port()),
+        format!("--cert-dir={}", folder.join("certificates").display()),
+        // An address of the Service's family; loopback is refused. Nobody connects to it.
+        "--advertise-address=2a0a:e5c0:10:1::1".to_owned(),
+        "--endpoint-reconciler-type=none".to_owned(),
+        format!("--service-cluster-ip-range={SERVICE_RANGE}"),
+        "--authorization-mode=RBAC".to_owned(),
+        format!("--token-auth-file={}", folder.join("tokens.csv").display()),
+        "--service-account-issuer=https://kubernetes.default.svc".to_owned(),
+        format!("--service-account-key-file={key}"),
+        format!("--service-account-signing-key-file={key}"),
+        // Pods need no credentials here.
+        "--disable-admission-plugins=ServiceAccount".to_owned(),
+    ];
+    Process::start(&programs.join("kube-apiserver"), &args, folder.join("kube-apiserver.log"))
+}
+
+fn start_controller_manager(programs: &Path, folder: &Folder) -> io::Result<Process> {
+    let args = [
+        format!("--kubeconfig={}", folder.join(&format!("{ADMIN}.kubeconfig")).display()),
+        "--controllers=endpointslice-controller,namespace-controller,serviceaccount-controller".to_owned(),
+        "--leader-elect=false".to_owned(),
+        // Its own health port is of no use here, and a fixed one would collide.
+        "--secure-port=0".to_owned(),
+    ];
+    Process::start(&programs.join("kube-controller-manager"), &args, folder.join("kube-controller-manager.log"))
+}
