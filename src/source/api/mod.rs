@@ -56,7 +56,7 @@ pub(super) struct Pace {
     slack: Duration,
     /// The wait after the first of several failures; also from one watch to the next, at least.
     shortest: Duration,
-    /// The wait between failures, at most, without its jitter.
+    /// The wait between failures, at most; jitter adds as much again, or less.
     longest: Duration,
 }
 
@@ -66,7 +66,7 @@ impl Default for Pace {
             watch: Duration::from_secs(45),
             slack: Duration::from_secs(5),
             shortest: Duration::from_millis(500),
-            longest: Duration::from_secs(30),
+            longest: Duration::from_secs(15),
         }
     }
 }
