@@ -143,7 +143,7 @@ async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartE
 }
 
 /// Starts a follower for each cluster, and one for the zones from files.
-fn follow_sources(config: Config, published: &Arc<Published>, metrics: &Metrics) -> JoinSet<()> {
+fn follow_sources(config: Config, published: &Arc<Published>, metrics: &Arc<Metrics>) -> JoinSet<()> {
     let mut sources = JoinSet::new();
     for cluster in config.clusters {
         let name = cluster.name.clone();
@@ -159,6 +159,9 @@ fn follow_sources(config: Config, published: &Arc<Published>, metrics: &Metrics)
                 );
             }
         });
+    }
+    if !config.files.is_empty() {
+        sources.spawn(source::files::follow(config.files, Arc::clone(published), Arc::clone(metrics)));
     }
     sources
 }
