@@ -59,7 +59,7 @@ zones:
             addresses(&process.said()).ok_or_else(|| process.said())
         })
         .await;
-        Self { process, zone: Name::from_ascii(zone).expect("a name"), dns, metrics, _folder: folder }
+        Self { process, zone: Name::from_ascii(format!("{zone}.")).expect("a name"), dns, metrics, _folder: folder }
     }
 
     /// Waits until its cluster has been read and the zone is served.
