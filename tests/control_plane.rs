@@ -280,8 +280,13 @@ async fn a_watch_that_is_too_old_is_followed_by_a_list() {
     kubezone.answers("web.shop.svc AAAA", &web).await;
     kubezone.answers("gone.shop.svc AAAA", &gone).await;
 
-    kubezone.freeze(true);
     let old = scene.api::<Service>().list(&ListParams::default()).await.expect("a list").metadata.resource_version;
+
+    // Its connections are gone before anything changes: events that wait in a socket would tell it without a list.
+    plane.stop_api_server();
+    noticed(&kubezone, "connection").await;
+    kubezone.freeze(true);
+    plane.start_api_server().await;
     scene.delete_service("gone").await;
     let new = address(&scene.create_service("new", https()).await);
     plane.compact().await;
