@@ -6,13 +6,15 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
+use futures::FutureExt;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
-use tracing::info;
+use tracing::{error, info};
 
 use crate::admin::{self, Readiness};
 use crate::config::Config;
@@ -20,6 +22,7 @@ use crate::metrics::Metrics;
 use crate::nameserver::Served;
 use crate::published::Published;
 use crate::server::{ListenError, Listeners, ServeError};
+use crate::source;
 use crate::zone::Zones;
 
 /// A running server. Dropped, it ends at once; [`Server::stop`] lets it finish what it has begun.
@@ -139,7 +142,23 @@ async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartE
     Ok((listener, bound))
 }
 
-/// Starts a follower for each cluster, and one for the zones from files. (skeleton)
-fn follow_sources(_config: Config, _published: &Arc<Published>, _metrics: &Arc<Metrics>) -> JoinSet<()> {
-    JoinSet::new()
+/// Starts a follower for each cluster, and one for the zones from files.
+fn follow_sources(config: Config, published: &Arc<Published>, metrics: &Metrics) -> JoinSet<()> {
+    let mut sources = JoinSet::new();
+    for cluster in config.clusters {
+        let name = cluster.name.clone();
+        let numbers = metrics.cluster(&name);
+        let following = source::follow(cluster, Arc::clone(published), numbers.clone());
+        sources.spawn(async move {
+            if AssertUnwindSafe(following).catch_unwind().await.is_err() {
+                // The zones of others are none the worse for it, and its own are as good as they were.
+                numbers.set_synced(false);
+                error!(
+                    cluster = name,
+                    "the cluster is no longer followed: a bug in kubezone; its zones stay as they are"
+                );
+            }
+        });
+    }
+    sources
 }

@@ -23,9 +23,9 @@ use crate::config::ConfigError;
 struct Cli {
     /// What is logged to standard error: a level, or a filter such as `info,kubezone::source=debug`
     ///
-    /// Lines are JSON where standard error is no terminal.
-    #[arg(long, global = true, value_name = "FILTER", env = "RUST_LOG", default_value = "info")]
-    log: EnvFilter,
+    /// Lines are JSON where standard error is no terminal. [default: info; demo: warn]
+    #[arg(long, global = true, value_name = "FILTER", env = "RUST_LOG")]
+    log: Option<EnvFilter>,
     #[command(subcommand)]
     command: Command,
 }
@@ -44,6 +44,16 @@ enum Command {
         /// The shell
         shell: clap_complete::Shell,
     },
+}
+
+impl Command {
+    fn default_log(&self) -> &'static str {
+        match self {
+            // Five servers would talk over what is shown.
+            Self::Demo(_) => "warn",
+            _ => "info",
+        }
+    }
 }
 
 /// Why a command did not do what it was asked: the cause, and the exit status.
@@ -97,7 +107,7 @@ impl From<io::Error> for Failure {
 #[must_use]
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    log_to_stderr(cli.log);
+    log_to_stderr(cli.log.unwrap_or_else(|| EnvFilter::new(cli.command.default_log())));
     let result = match cli.command {
         Command::Serve(serve) => serve.run(),
         Command::Demo(demo) => demo.run(),

@@ -38,6 +38,8 @@ pub(super) fn shape(error: &Error) -> Fault {
         }
         Error::SerdeMissingField { field, .. } => Problem::Missing { key: field },
         Error::DuplicateMappingKey { key: Some(key), .. } => Problem::Duplicate { what: "key", name: key.clone() },
+        Error::Unexpected { expected: "sequence start", .. } => Problem::Shape("a list is expected here".to_owned()),
+        Error::Unexpected { expected: "mapping start", .. } => Problem::Shape("keys are expected here".to_owned()),
         other => Problem::Shape(DefaultMessageFormatter.format_message(other).into_owned()),
     };
     problem.at(at)

@@ -21,6 +21,7 @@ use prometheus::{
 };
 
 pub use self::worker::WorkerMetrics;
+use crate::nameserver::Served;
 use crate::published::Published;
 use crate::zone::State;
 
@@ -205,6 +206,13 @@ impl ClusterError {
             Self::HeldList => "held_list",
             Self::Manifest => "manifest",
         }
+    }
+}
+
+impl Default for ClusterMetrics {
+    /// Numbers of a cluster without a name, which nobody scrapes.
+    fn default() -> Self {
+        Metrics::new(Arc::new(Published::new(Served::default()))).cluster("")
     }
 }
 
@@ -410,4 +418,149 @@ impl Collector for AtScrape {
 #[expect(clippy::cast_precision_loss, reason = "it is the format's own")]
 fn as_float(count: u64) -> f64 {
     count as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::IpAddr;
+
+    use hickory_proto::rr::{Name, RecordType};
+
+    use super::*;
+    use crate::nameserver::{Outcome, Reply, Transport};
+    use crate::zone::{ZoneSlot, Zones};
+
+    fn metrics(apexes: &[&str]) -> Arc<Metrics> {
+        let apexes = apexes.iter().map(|apex| Name::from_ascii(apex).expect("a name"));
+        Metrics::new(Arc::new(Published::new(Served { zones: Zones::pending(apexes), ..Served::default() })))
+    }
+
+    /// The samples of `family` are `expected`, line by line.
+    fn check(metrics: &Metrics, family: &str, expected: &[&str]) {
+        let text = metrics.text();
+        let samples: Vec<_> = text.lines().filter(|line| line.starts_with(family)).collect();
+        assert_eq!(samples, expected);
+    }
+
+    fn reply(zone: Option<u16>, qtype: Option<RecordType>, rcode: u16) -> Outcome {
+        Outcome::Reply(Reply { zone: zone.map(ZoneSlot), qtype, rcode, keepalive: false })
+    }
+
+    #[test]
+    fn requests_are_counted_by_zone_transport_family_and_type() {
+        let metrics = metrics(&["k8s.ooo.", "c2.k8s.ooo."]);
+        let (ipv6, ipv4): (IpAddr, IpAddr) = ([0, 0, 0, 0, 0, 0, 0, 1].into(), [127, 0, 0, 1].into());
+        let workers = [metrics.worker(), metrics.worker()];
+        for worker in &workers {
+            worker.count(&reply(Some(1), Some(RecordType::AAAA), 0), Transport::Udp, ipv6, Duration::from_micros(1));
+        }
+        let count = |outcome: &Outcome, transport, peer| workers[0].count(outcome, transport, peer, Duration::ZERO);
+        count(&reply(Some(0), Some(RecordType::DS), 3), Transport::Tcp, ipv4);
+        count(&reply(Some(0), Some(RecordType::Unknown(65534)), 3), Transport::Udp, ipv4);
+        count(&reply(None, Some(RecordType::A), 5), Transport::Udp, ipv6);
+        count(&reply(None, None, 1), Transport::Udp, ipv6);
+        count(&reply(None, None, 3841), Transport::Udp, ipv6);
+        count(&Outcome::Drop, Transport::Udp, ipv6);
+
+        check(
+            &metrics,
+            "kubezone_dns_requests_total{",
+            &[
+                r#"kubezone_dns_requests_total{zone="",proto="udp",family="ipv6",type="A"} 1"#,
+                r#"kubezone_dns_requests_total{zone="",proto="udp",family="ipv6",type="other"} 3"#,
+                r#"kubezone_dns_requests_total{zone="c2.k8s.ooo.",proto="udp",family="ipv6",type="AAAA"} 2"#,
+                r#"kubezone_dns_requests_total{zone="k8s.ooo.",proto="tcp",family="ipv4",type="DS"} 1"#,
+                r#"kubezone_dns_requests_total{zone="k8s.ooo.",proto="udp",family="ipv4",type="other"} 1"#,
+            ],
+        );
+        check(
+            &metrics,
+            "kubezone_dns_responses_total{",
+            &[
+                r#"kubezone_dns_responses_total{zone="",rcode="FORMERR"} 1"#,
+                r#"kubezone_dns_responses_total{zone="",rcode="REFUSED"} 1"#,
+                r#"kubezone_dns_responses_total{zone="",rcode="other"} 1"#,
+                r#"kubezone_dns_responses_total{zone="c2.k8s.ooo.",rcode="NOERROR"} 2"#,
+                r#"kubezone_dns_responses_total{zone="k8s.ooo.",rcode="NXDOMAIN"} 2"#,
+            ],
+        );
+        check(
+            &metrics,
+            "kubezone_dns_request_duration_seconds_count",
+            &["kubezone_dns_request_duration_seconds_count 7"],
+        );
+        check(
+            &metrics,
+            r#"kubezone_dns_request_duration_seconds_bucket{le="0.0000005"}"#,
+            &[r#"kubezone_dns_request_duration_seconds_bucket{le="0.0000005"} 5"#],
+        );
+        check(
+            &metrics,
+            r#"kubezone_dns_request_duration_seconds_bucket{le="0.000001"}"#,
+            &[r#"kubezone_dns_request_duration_seconds_bucket{le="0.000001"} 7"#],
+        );
+        check(
+            &metrics,
+            "kubezone_dns_request_duration_seconds_sum",
+            &["kubezone_dns_request_duration_seconds_sum 0.000002"],
+        );
+    }
+
+    #[test]
+    fn every_zone_has_counters_of_its_own() {
+        let apexes: Vec<_> = (0..100).map(|zone| format!("z{zone}.")).collect();
+        let metrics = metrics(&apexes.iter().map(String::as_str).collect::<Vec<_>>());
+        let worker = metrics.worker();
+        let peer = [127, 0, 0, 1].into();
+        for slot in 0..100 {
+            for _ in 0..=slot {
+                worker.count(&reply(Some(slot), None, 0), Transport::Udp, peer, Duration::ZERO);
+            }
+        }
+        // The last slot that there can be has its place, too.
+        worker.count(&reply(Some(u16::MAX), None, 0), Transport::Udp, peer, Duration::ZERO);
+        let text = metrics.text();
+        for slot in 0..100 {
+            let line = format!("kubezone_dns_responses_total{{zone=\"z{slot}.\",rcode=\"NOERROR\"}} {}\n", slot + 1);
+            assert!(text.contains(&line), "{line}{text}");
+        }
+    }
+
+    #[test]
+    fn a_cluster_is_told_of_from_its_start() {
+        let metrics = metrics(&[]);
+        let c2 = metrics.cluster("c2");
+        check(&metrics, "kubezone_cluster_synced", &[r#"kubezone_cluster_synced{cluster="c2"} 0"#]);
+        c2.set_synced(true);
+        check(&metrics, "kubezone_cluster_synced", &[r#"kubezone_cluster_synced{cluster="c2"} 1"#]);
+        c2.error(ClusterError::HeldList);
+        check(
+            &metrics,
+            "kubezone_cluster_errors_total",
+            &[r#"kubezone_cluster_errors_total{cluster="c2",reason="held_list"} 1"#],
+        );
+        c2.programmed(Duration::from_millis(1));
+        check(
+            &metrics,
+            "kubezone_dns_programming_duration_seconds_sum",
+            &[r#"kubezone_dns_programming_duration_seconds_sum{cluster="c2"} 0.001"#],
+        );
+    }
+
+    #[test]
+    fn a_reason_that_no_service_has_any_more_falls_to_zero() {
+        let metrics = metrics(&[]);
+        let c2 = metrics.cluster("c2");
+        c2.set_services(&[("", 3), ("AddressNotPublic", 2)]);
+        c2.set_services(&[("", 4), ("NoReadyEndpoints", 1)]);
+        check(
+            &metrics,
+            "kubezone_services{",
+            &[
+                r#"kubezone_services{cluster="c2",published="false",reason="AddressNotPublic"} 0"#,
+                r#"kubezone_services{cluster="c2",published="false",reason="NoReadyEndpoints"} 1"#,
+                r#"kubezone_services{cluster="c2",published="true",reason=""} 4"#,
+            ],
+        );
+    }
 }

@@ -9,6 +9,7 @@
 
 mod api;
 mod event;
+pub mod files;
 pub mod manifests;
 #[cfg(test)]
 mod tables;

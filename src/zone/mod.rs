@@ -23,6 +23,7 @@ mod record;
 mod serial;
 mod shards;
 mod text;
+mod types;
 mod zones;
 
 use std::collections::{BTreeMap, HashMap};
@@ -37,6 +38,7 @@ pub use name::{HashedName, MAX_NAME, MalformedName, Suffix};
 pub use node::{Referral, RrSet};
 pub use record::{Rdata, Record, target_in};
 pub use serial::Serial;
+pub use text::{dump, name_to_text};
 pub use zones::{Found, State, ZoneSlot, Zones};
 
 use block::OwnedBlock;

@@ -1,0 +1,230 @@
+//! A master file's lines as words: comments, quotes and parentheses are dealt
+//! with here (RFC 1035 §5.1); escapes stay as they are, because `\.` and `.`,
+//! `\@` and `@` mean different things to those who read the words.
+
+use super::{MasterError, Position, Problem};
+
+/// A run of characters without blanks, or a quoted string.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Word<'a> {
+    /// What stands there, escapes and all; without the quotes around a quoted string.
+    pub(super) text: &'a [u8],
+    pub(super) quotes: Quotes,
+    pub(super) position: Position,
+}
+
+/// Where a word has quotes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Quotes {
+    /// Nowhere.
+    None,
+    /// Around it: blanks and specials are text.
+    Around,
+    /// Around what follows a `=` in it, and part of `text`: `alpn="h2,h3"` (RFC 9460 §2.1).
+    Value,
+}
+
+/// An entry: a line with something on it, or several that parentheses make one.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Line<'a> {
+    /// It begins with a blank: the owner is the last one stated.
+    pub(super) blank: bool,
+    /// At least one.
+    pub(super) words: Vec<Word<'a>>,
+    /// Where it ends.
+    pub(super) end: Position,
+}
+
+#[derive(Debug)]
+pub(super) struct Lexer<'a> {
+    text: &'a [u8],
+    /// The next octet.
+    at: usize,
+    /// `position` is that of this octet, which is not after `at`.
+    counted: usize,
+    position: Position,
+}
+
+impl<'a> Lexer<'a> {
+    pub(super) fn new(text: &'a [u8]) -> Self {
+        // Some editors begin a file with a byte order mark.
+        let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
+        Self { text, at: 0, counted: 0, position: Position { line: 1, column: 1 } }
+    }
+
+    /// The next line with something on it; none at the end of the file.
+    pub(super) fn line(&mut self) -> Result<Option<Line<'a>>, MasterError> {
+        let mut words = Vec::new();
+        let mut blank = self.at_blank();
+        let mut open = Vec::new();
+        loop {
+            match self.text.get(self.at) {
+                Some(b' ' | b'\t' | b'\r') => self.at += 1,
+                Some(b';') => self.skip_until(|byte| byte == b'\n'),
+                Some(b'\n') if !open.is_empty() => self.at += 1,
+                Some(b'\n') if words.is_empty() => {
+                    self.at += 1;
+                    blank = self.at_blank();
+                }
+                Some(b'(') => {
+                    open.push(self.position());
+                    self.at += 1;
+                }
+                Some(b')') => {
+                    open.pop().ok_or_else(|| Problem::UnopenedParenthesis.at(self.position()))?;
+                    self.at += 1;
+                }
+                Some(b'"') => words.push(self.quoted()?),
+                Some(b'\n') | None => break,
+                Some(_) => words.push(self.word()?),
+            }
+        }
+        if let Some(position) = open.pop() {
+            return Err(Problem::UnclosedParenthesis.at(position));
+        }
+        let end = self.position();
+        Ok((!words.is_empty()).then_some(Line { blank, words, end }))
+    }
+
+    fn at_blank(&self) -> bool {
+        matches!(self.text.get(self.at), Some(b' ' | b'\t'))
+    }
+
+    fn quoted(&mut self) -> Result<Word<'a>, MasterError> {
+        let position = self.position();
+        let start = self.at + 1;
+        self.skip_quotes(position)?;
+        Ok(Word { text: &self.text[start..self.at - 1], quotes: Quotes::Around, position })
+    }
+
+    fn word(&mut self) -> Result<Word<'a>, MasterError> {
+        let position = self.position();
+        let start = self.at;
+        self.skip_until(|byte| b" \t\r\n;()\"".contains(&byte));
+        let mut quotes = Quotes::None;
+        if self.text.get(self.at) == Some(&b'"') {
+            if self.text[self.at - 1] != b'=' {
+                return Err(Problem::MisplacedQuote.at(self.position()));
+            }
+            quotes = Quotes::Value;
+            self.skip_quotes(self.position)?;
+        }
+        Ok(Word { text: &self.text[start..self.at], quotes, position })
+    }
+
+    /// Skips a quoted string and its quotes; `position` is that of the word, for the error.
+    fn skip_quotes(&mut self, position: Position) -> Result<(), MasterError> {
+        self.at += 1;
+        self.skip_until(|byte| matches!(byte, b'"' | b'\n'));
+        if self.text.get(self.at) != Some(&b'"') {
+            return Err(Problem::UnclosedQuote.at(position));
+        }
+        self.at += 1;
+        Ok(())
+    }
+
+    /// Skips to the first octet that is one to stop at and not escaped, or to the end.
+    fn skip_until(&mut self, stop: impl Fn(u8) -> bool) {
+        while let Some(&byte) = self.text.get(self.at) {
+            if stop(byte) {
+                return;
+            }
+            // An escaped line end stays one: the word before it is then found to end in a lone `\`.
+            let escape = byte == b'\\' && !matches!(self.text.get(self.at + 1), None | Some(b'\r' | b'\n'));
+            self.at += if escape { 2 } else { 1 };
+        }
+    }
+
+    /// The position of the next octet.
+    fn position(&mut self) -> Position {
+        for &byte in &self.text[self.counted..self.at] {
+            if byte == b'\n' {
+                self.position = Position { line: self.position.line + 1, column: 1 };
+            } else if byte & 0xc0 != 0x80 {
+                // Octets that continue a UTF-8 character are part of the one before.
+                self.position.column += 1;
+            }
+        }
+        self.counted = self.at;
+        self.position
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One line a line: `_` for a blank before it, words between bars, quoted ones in quotes, each with its position.
+    fn check(text: &str, expected: &str) {
+        let mut lexer = Lexer::new(text.as_bytes());
+        let mut lines = Vec::new();
+        loop {
+            match lexer.line() {
+                Ok(Some(line)) => {
+                    let words = line.words.iter().map(|word| {
+                        let quote = if word.quotes == Quotes::Around { "\"" } else { "" };
+                        let text = String::from_utf8_lossy(word.text);
+                        format!("{}:{} {quote}{text}{quote}", word.position.line, word.position.column)
+                    });
+                    let blank = if line.blank { "_ " } else { "" };
+                    lines.push(format!("{blank}{}", words.collect::<Vec<_>>().join(" | ")));
+                }
+                Ok(None) => break,
+                Err(error) => {
+                    lines.push(error.to_string());
+                    break;
+                }
+            }
+        }
+        assert_eq!(lines.join("\n"), expected, "{text:?}");
+    }
+
+    #[test]
+    fn words_are_separated_by_blanks_and_lines_by_line_ends() {
+        check("", "");
+        check("a b\tc\nd", "1:1 a | 1:3 b | 1:5 c\n2:1 d");
+        check("a\r\n b\r\n", "1:1 a\n_ 2:2 b");
+        check("\n \n\t\n  ; nothing\r\n\r\na", "6:1 a");
+        check("\u{feff}a", "1:1 a");
+    }
+
+    #[test]
+    fn columns_count_characters() {
+        check("\u{e9}\u{20ac} b", "1:1 \u{e9}\u{20ac} | 1:4 b");
+    }
+
+    #[test]
+    fn comments_end_with_the_line() {
+        check("a ; b ( \" \nc;d", "1:1 a\n2:1 c");
+        check(r"a\;b ;c", r"1:1 a\;b");
+    }
+
+    #[test]
+    fn parentheses_join_lines() {
+        check("a ( b ; one\n  c\n) d\ne", "1:1 a | 1:5 b | 2:3 c | 3:3 d\n4:1 e");
+        check("a(b)c", "1:1 a | 1:3 b | 1:5 c");
+        check("a ((b\n)\n) c", "1:1 a | 1:5 b | 3:3 c");
+        check(r"a\( b\)", r"1:1 a\( | 1:5 b\)");
+        check("a ( b\n", "line 1, column 3: this parenthesis is never closed: add `)` where the entry ends");
+        check("a\nb )", "1:1 a\nline 2, column 3: this parenthesis closes none: remove it, or write `\\)`");
+    }
+
+    #[test]
+    fn quotes_keep_blanks_and_specials() {
+        check(r#"a "b ; ( c" "" d"#, r#"1:1 a | 1:3 "b ; ( c" | 1:13 "" | 1:16 d"#);
+        check(r#""a""b"c"#, r#"1:1 "a" | 1:4 "b" | 1:7 c"#);
+        check(r#"a "b\"c\\""#, r#"1:1 a | 1:3 "b\"c\\""#);
+        check(r#"a alpn="h2, h3" b"#, r#"1:1 a | 1:3 alpn="h2, h3" | 1:17 b"#);
+        check("a \"b\nc\"", "line 1, column 3: this quoted string is not closed on its line: add `\"`");
+        check(
+            "a b\"c\"",
+            "line 1, column 4: a quote in the middle of a word: put the whole string in quotes, or write `\\\"`",
+        );
+    }
+
+    #[test]
+    fn a_backslash_escapes_no_line_end() {
+        check("a\\\r\nb", "1:1 a\\\n2:1 b");
+        check("a\\", "1:1 a\\");
+    }
+}
