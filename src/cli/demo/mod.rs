@@ -135,6 +135,7 @@ impl Page {
             Self { bold: "", faint: "", normal: "" }
         }
     }
+
     fn text(&self, text: fmt::Arguments<'_>) -> io::Result<()> {
         writeln!(io::stdout(), "{text}")
     }
