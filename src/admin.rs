@@ -91,3 +91,82 @@ fn router(readiness: Arc<Readiness>, metrics: Arc<Metrics>) -> Router {
         .merge(Router::new().route("/readyz", get(readyz)).with_state(readiness))
         .merge(Router::new().route("/metrics", get(numbers)).with_state(metrics))
 }
+
+#[cfg(test)]
+mod tests {
+    use hickory_proto::rr::Name;
+    use tokio::time::advance;
+
+    use super::*;
+    use crate::nameserver::Served;
+    use crate::zone::{Record, Zone, Zones};
+
+    const TIMEOUT: Duration = Duration::from_secs(60);
+
+    fn apex(text: &str) -> Name {
+        Name::from_ascii(text).expect("a name")
+    }
+
+    /// A server of `apexes`, none of them loaded.
+    fn server(apexes: &[&str]) -> (Arc<Published>, Readiness) {
+        let zones = Zones::pending(apexes.iter().map(|text| apex(text)));
+        let published = Arc::new(Published::new(Served { zones, ..Served::default() }));
+        (Arc::clone(&published), Readiness::new(published, TIMEOUT))
+    }
+
+    fn load(published: &Published, text: &str) {
+        use hickory_proto::rr::RData;
+        use hickory_proto::rr::rdata::{NS, SOA};
+
+        let apex = apex(text);
+        let soa = RData::SOA(SOA::new(apex.clone(), apex.clone(), 1, 14400, 3600, 1_209_600, 30));
+        let ns = RData::NS(NS(Name::from_ascii("ns.example.").expect("a name")));
+        let records = [soa, ns].map(|rdata| Record::new(apex.clone(), 3600, &rdata));
+        let (zone, _) = Zone::build(&apex, records.to_vec()).expect("a zone");
+        published.replace([(apex, State::Loaded(Arc::new(zone)))]);
+    }
+
+    fn check(readiness: &Readiness, ready: bool, text: &str) {
+        assert_eq!(readiness.check(), (ready, format!("{text}\n")));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn ready_is_when_every_zone_is_loaded() {
+        let (published, readiness) = server(&["k8s.ooo.", "c2.k8s.ooo."]);
+        check(&readiness, false, "not ready; zones not loaded: k8s.ooo. c2.k8s.ooo.");
+        load(&published, "c2.k8s.ooo.");
+        check(&readiness, false, "not ready; zones not loaded: k8s.ooo.");
+        load(&published, "k8s.ooo.");
+        check(&readiness, true, "ready");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn zones_that_do_not_load_hold_up_the_others_for_a_time() {
+        let (published, readiness) = server(&["k8s.ooo.", "c2.k8s.ooo."]);
+        load(&published, "k8s.ooo.");
+        advance(TIMEOUT - Duration::from_millis(1)).await;
+        check(&readiness, false, "not ready; zones not loaded: c2.k8s.ooo.");
+        advance(Duration::from_millis(1)).await;
+        check(&readiness, true, "ready; zones not loaded: c2.k8s.ooo.");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nothing_loaded_is_never_ready() {
+        let (published, readiness) = server(&["k8s.ooo.", "c2.k8s.ooo."]);
+        advance(TIMEOUT * 10).await;
+        check(&readiness, false, "not ready; zones not loaded: k8s.ooo. c2.k8s.ooo.");
+        load(&published, "c2.k8s.ooo.");
+        check(&readiness, true, "ready; zones not loaded: k8s.ooo.");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn ready_is_not_taken_back_until_the_end() {
+        let (published, readiness) = server(&["k8s.ooo."]);
+        load(&published, "k8s.ooo.");
+        check(&readiness, true, "ready");
+        published.replace([(apex("c3.k8s.ooo."), State::Pending)]);
+        check(&readiness, true, "ready; zones not loaded: c3.k8s.ooo.");
+        readiness.drain();
+        check(&readiness, false, "stopping");
+    }
+}

@@ -11,23 +11,28 @@ mod support;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::{Duration, Instant};
-use std::{fs, io, thread};
+use std::{fs, io};
 
-use support::netns::{Host, Internet, Process, skip};
-use tempfile::TempDir;
+use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, Patch, PatchParams};
+use kube::{Client, ResourceExt as _};
+use support::control_plane::{self, ControlPlane};
+use support::netns::{Host, Internet};
+use support::process::{Folder, Process};
+use support::{eventually, skip};
 
-/// Zones and configurations, with the addresses of the hosts in them.
+/// Zones, configurations and manifests, with the addresses of the hosts in them.
 const DATA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/internet");
-/// Who serves which zone.
-const NAME_SERVERS: [(&str, &str); 4] = [
-    ("2a0a:e5c0:53:1::53", "."),
-    ("2a0a:e5c0:53:2::53", "ooo."),
-    ("2a0a:e5c0:53:3::53", "k8s.ooo."),
-    ("2a0a:e5c0:13:e2::a", "c2.k8s.ooo."),
-];
-/// What a server gets to come up, and a change to arrive.
-const SOON: Duration = Duration::from_secs(20);
+/// The parent's zone, as it is shipped.
+const PARENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/zones/k8s.ooo.zone");
+const ROOT: &str = "2a0a:e5c0:53:1::53";
+const OOO: &str = "2a0a:e5c0:53:2::53";
+/// Those of the zone that is shipped.
+const K8S: [&str; 2] = ["2001:db8:1::53", "2001:db8:2::53"];
+/// The founding example's, and the glue's.
+const C2: &str = "2a0a:e5c0:13:e2::a";
+const UNBOUND: &str = "2a0a:e5c0:53:a::53";
+const KRESD: &str = "2a0a:e5c0:53:b::53";
+const CLIENT: &str = "2a0a:e5c0:53:c::1";
 
 /// Questions about names below `c2.k8s.ooo`, and what a resolver has to say to them. See [`World::ask`] for the notation.
 const QUESTIONS: &[(&str, &str)] = &[
@@ -73,51 +78,80 @@ const QUESTIONS: &[(&str, &str)] = &[
 ];
 
 #[test]
-fn one_process_is_parent_and_child() {
-    let Some(world) = World::new("one_process_is_parent_and_child") else { return };
-    names_resolve_from_a_cold_cache_in_either_order(&world);
-    a_large_answer_arrives_over_tcp(&world);
-    changes_are_seen_when_their_ttl_has_passed(&world);
+fn a_cluster_behind_its_api_and_its_parent_elsewhere() {
+    const TEST: &str = "a_cluster_behind_its_api_and_its_parent_elsewhere";
+    let Some(internet) = internet(TEST) else { return };
+    let k8s = internet.host("k8s", &K8S).expect("a host");
+    let c2 = internet.host("c2", &[C2]).expect("a host");
+
+    // The control plane listens on loopback: that of the host where the cluster's name server is.
+    c2.enter(|| {
+        block_on(async {
+            let Some(plane) = control_plane::own(TEST).await else { return };
+            let world = World::start(internet, &[(&k8s, "k8s.yaml"), (&c2, "c2.yaml")], Some(&plane)).await;
+            every_scenario(&world).await;
+        });
+    });
 }
 
-fn names_resolve_from_a_cold_cache_in_either_order(world: &World) {
+#[test]
+fn parent_and_child_in_one_process_fed_by_manifests() {
+    let Some(internet) = internet("parent_and_child_in_one_process_fed_by_manifests") else { return };
+    let both = internet.host("k8s", &[K8S[0], K8S[1], C2]).expect("a host");
+
+    block_on(async {
+        let world = World::start(internet, &[(&both, "both.yaml")], None).await;
+        every_scenario(&world).await;
+    });
+}
+
+async fn every_scenario(world: &World) {
+    names_resolve_from_a_cold_cache_in_either_order(world).await;
+    a_large_answer_arrives_over_tcp(world).await;
+    changes_are_seen_when_their_ttl_has_passed(world).await;
+}
+
+async fn names_resolve_from_a_cold_cache_in_either_order(world: &World) {
     for kind in Recursor::ALL {
-        world.check(&world.resolver(kind), QUESTIONS.iter());
+        let resolver = world.resolver(kind).await;
+        QUESTIONS.iter().for_each(|(question, expected)| world.check(&resolver, question, expected));
         // What was denied or found first must not hide what comes after it.
-        world.check(&world.resolver(kind), QUESTIONS.iter().rev());
+        drop(resolver);
+        let resolver = world.resolver(kind).await;
+        QUESTIONS.iter().rev().for_each(|(question, expected)| world.check(&resolver, question, expected));
     }
 }
 
-fn a_large_answer_arrives_over_tcp(world: &World) {
+async fn a_large_answer_arrives_over_tcp(world: &World) {
     let mut everybody: Vec<_> = (1..=60).map(|host| format!("2a0a:e5c0:10:4::{host:x}")).collect();
     everybody.sort();
     for kind in Recursor::ALL {
-        world.check(&world.resolver(kind), [&("crowd.shop.svc AAAA", everybody.join(", ").as_str())].into_iter());
+        world.check(&world.resolver(kind).await, "crowd.shop.svc AAAA", &everybody.join(", "));
     }
 }
 
-fn changes_are_seen_when_their_ttl_has_passed(world: &World) {
-    const ADDRESS: &str = "moving.shop.svc AAAA";
+async fn changes_are_seen_when_their_ttl_has_passed(world: &World) {
     const ABSENT: &str = "NXDOMAIN c2.k8s.ooo.";
-    let resolvers = Recursor::ALL.map(|kind| world.resolver(kind));
-    let seen = |before: &str, after: &str| {
+    let resolvers = [world.resolver(Recursor::Unbound).await, world.resolver(Recursor::KnotResolver).await];
+    let seen = async |before: &str, after: &str| {
         for resolver in &resolvers {
-            eventually(&format!("{:?} sees {after}", resolver.kind), || {
-                let answer = world.ask(resolver, ADDRESS)?;
+            eventually(&format!("{:?} sees {after}", resolver.kind), async || {
+                let answer = world.ask(resolver, "moving.shop.svc AAAA")?;
                 // Until then what was known before is right, and nothing else.
                 assert!([before, after].contains(&answer.as_str()), "{answer}");
                 if answer == after { Ok(()) } else { Err(answer) }
-            });
+            })
+            .await;
         }
     };
 
-    seen(ABSENT, ABSENT);
-    world.apply("moving", &headless_service("moving", "2a0a:e5c0:10:2::21"));
-    seen(ABSENT, "2a0a:e5c0:10:2::21");
-    world.apply("moving", &headless_service("moving", "2a0a:e5c0:10:2::22"));
-    seen("2a0a:e5c0:10:2::21", "2a0a:e5c0:10:2::22");
-    world.delete("moving");
-    seen("2a0a:e5c0:10:2::22", ABSENT);
+    seen(ABSENT, ABSENT).await;
+    world.cluster.apply("moving", &headless_service("moving", "2a0a:e5c0:10:2::21")).await;
+    seen(ABSENT, "2a0a:e5c0:10:2::21").await;
+    world.cluster.apply("moving", &headless_service("moving", "2a0a:e5c0:10:2::22")).await;
+    seen("2a0a:e5c0:10:2::21", "2a0a:e5c0:10:2::22").await;
+    world.cluster.delete("moving").await;
+    seen("2a0a:e5c0:10:2::22", ABSENT).await;
 }
 
 /// A Service with one endpoint, as manifests.
@@ -139,6 +173,22 @@ endpoints:
     )
 }
 
+/// An Internet and the programs for it; `None` where this machine cannot have them, which then has been said.
+fn internet(test: &str) -> Option<Internet> {
+    for program in ["nsd", "unbound", "kresd", "dig"] {
+        if Command::new(program).arg("-h").output().is_err() {
+            skip(test, &format!("{program} is missing (Debian: nsd, unbound, knot-resolver, bind9-dnsutils)"));
+            return None;
+        }
+    }
+    Internet::new().map_err(|error| skip(test, &format!("no network namespaces: {error}"))).ok()
+}
+
+fn block_on<T>(work: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(work)
+}
+
 /// Resolvers, each with a configuration in tests/data/internet.
 #[derive(Debug, Clone, Copy)]
 enum Recursor {
@@ -155,88 +205,82 @@ struct Resolver {
     kind: Recursor,
     address: &'static str,
     _process: Process,
-    /// Knot Resolver keeps its cache in its folder: a new folder is a cold cache.
-    _dir: TempDir,
+    _folder: Folder,
 }
 
 /// The private Internet with everything that runs on it, ended when dropped.
 struct World {
+    // Dropped first, while there still is a log to read.
     _servers: Vec<Process>,
+    folder: Folder,
+    cluster: Cluster,
     client: Host,
     unbound: Host,
     kresd: Host,
-    _others: Vec<Host>,
+    _hosts: [Host; 2],
     _internet: Internet,
-    dir: TempDir,
 }
 
 impl World {
-    /// Everything up to the name servers, each of which answers. `None` where this machine cannot have it.
-    fn new(test: &str) -> Option<Self> {
-        for program in ["nsd", "unbound", "kresd", "dig"] {
-            if Command::new(program).arg("-h").output().is_err() {
-                skip(
-                    test,
-                    &format!("{program} is not installed (Debian: nsd, unbound, knot-resolver, bind9-dnsutils)"),
-                );
-                return None;
-            }
-        }
-        let internet = match Internet::new() {
-            Ok(internet) => internet,
-            Err(error) => {
-                skip(test, &format!("no network namespaces: {error}"));
-                return None;
-            }
-        };
-        Some(Self::start(internet).expect("the private Internet"))
-    }
+    /// Everything up to the name servers, each of which answers: NSD for the root and `ooo`, and on each host of
+    /// `kubezones` a kubezone with the configuration of that name.
+    async fn start(internet: Internet, kubezones: &[(&Host, &str)], plane: Option<&ControlPlane>) -> Self {
+        let folder = Folder::new().expect("a temporary folder");
+        let dir = folder.join("");
+        copy_folder(Path::new(DATA), &dir).expect("copied");
+        fs::copy(PARENT, folder.join("k8s.ooo.zone")).expect("copied");
+        let cluster = Cluster::new(&dir, plane).await;
 
-    fn start(internet: Internet) -> io::Result<Self> {
-        let dir = TempDir::new()?;
-        copy_tree(Path::new(DATA), dir.path())?;
-        let root = internet.host("root", &["2a0a:e5c0:53:1::53"])?;
-        let ooo = internet.host("ooo", &["2a0a:e5c0:53:2::53"])?;
-        let k8s = internet.host("k8s", &["2a0a:e5c0:53:3::53", "2a0a:e5c0:13:e2::a"])?;
-        let servers = vec![
-            root.spawn("nsd", &["-d", "-c", "nsd-root.conf"], dir.path())?,
-            ooo.spawn("nsd", &["-d", "-c", "nsd-ooo.conf"], dir.path())?,
-            k8s.spawn(env!("CARGO_BIN_EXE_kubezone"), &["serve", "--config", "both.yaml"], dir.path())?,
-        ];
+        let host = |name, address| internet.host(name, &[address]).expect("a host");
+        let hosts = [host("root", ROOT), host("ooo", OOO)];
+        let nsds =
+            [(&hosts[0], "nsd", ["-d", "-c", "nsd-root.conf"]), (&hosts[1], "nsd", ["-d", "-c", "nsd-ooo.conf"])];
+        let kubezones = kubezones
+            .iter()
+            .map(|&(host, config)| (host, env!("CARGO_BIN_EXE_kubezone"), ["serve", "--config", config]));
+        let servers = nsds.into_iter().chain(kubezones);
+        let servers = servers.map(|(host, program, args)| host.start(program, &args, &dir).expect("started")).collect();
         let world = Self {
             _servers: servers,
-            client: internet.host("client", &["2a0a:e5c0:53:c::1"])?,
-            unbound: internet.host("unbound", &["2a0a:e5c0:53:a::53"])?,
-            kresd: internet.host("kresd", &["2a0a:e5c0:53:b::53"])?,
-            _others: vec![root, ooo, k8s],
+            folder,
+            cluster,
+            client: host("client", CLIENT),
+            unbound: host("unbound", UNBOUND),
+            kresd: host("kresd", KRESD),
+            _hosts: hosts,
             _internet: internet,
-            dir,
         };
-        for (server, apex) in NAME_SERVERS {
-            eventually(&format!("{apex} is served"), || {
-                let answer = dig(&world.client, server, apex, "SOA")?;
-                if answer.contains("SERIAL") { Ok(()) } else { Err(answer) }
-            });
+        for (server, apex) in
+            [(ROOT, "."), (OOO, "ooo."), (K8S[0], "k8s.ooo."), (K8S[1], "k8s.ooo."), (C2, "c2.k8s.ooo.")]
+        {
+            world.serves(server, apex).await;
         }
-        Ok(world)
+        world
     }
 
     /// A resolver with an empty cache.
-    fn resolver(&self, kind: Recursor) -> Resolver {
-        let dir = TempDir::new().expect("a folder");
-        let (host, address, program, config, args) = match kind {
-            Recursor::Unbound => (&self.unbound, "2a0a:e5c0:53:a::53", "unbound", "unbound.conf", ["-d", "-c"]),
-            Recursor::KnotResolver => (&self.kresd, "2a0a:e5c0:53:b::53", "kresd", "kresd.conf", ["-n", "-c"]),
+    async fn resolver(&self, kind: Recursor) -> Resolver {
+        let (host, address, program, args) = match kind {
+            Recursor::Unbound => (&self.unbound, UNBOUND, "unbound", ["-d", "-c", "unbound.conf"]),
+            Recursor::KnotResolver => (&self.kresd, KRESD, "kresd", ["-n", "-c", "kresd.conf"]),
         };
-        for file in [config, "root.hints"] {
-            fs::copy(self.dir.path().join(file), dir.path().join(file)).expect("copied");
+        // Knot Resolver keeps its cache in its folder.
+        let folder = Folder::new().expect("a temporary folder");
+        for file in [args[2], "root.hints"] {
+            fs::copy(self.folder.join(file), folder.join(file)).expect("copied");
         }
-        let process = host.spawn(program, &[args[0], args[1], config], dir.path()).expect("started");
-        eventually(&format!("{kind:?} finds ooo"), || {
-            let answer = dig(&self.client, address, "ooo.", "SOA")?;
+        let process = host.start(program, &args, &folder.join("")).expect("started");
+        self.serves(address, "ooo.").await;
+        Resolver { kind, address, _process: process, _folder: folder }
+    }
+
+    /// Waits until a server answers for a zone.
+    async fn serves(&self, server: &str, apex: &str) {
+        eventually(&format!("{server} answers for {apex}"), async || {
+            let answer = dig(&self.client, server, apex, "SOA")?;
             if answer.contains("SERIAL") { Ok(()) } else { Err(answer) }
-        });
-        Resolver { kind, address, _process: process, _dir: dir }
+        })
+        .await;
     }
 
     /// Asks a resolver `NAME TYPE`, the name relative to `c2.k8s.ooo`; see [`dig`] for what comes back.
@@ -246,26 +290,70 @@ impl World {
         dig(&self.client, resolver.address, &owner, rtype)
     }
 
-    /// Writes the manifest `NAME.yaml`, in one step.
-    fn apply(&self, name: &str, yaml: &str) {
-        let unfinished = self.dir.path().join("unfinished");
-        fs::write(&unfinished, yaml).expect("written");
-        fs::rename(unfinished, self.manifest(name)).expect("renamed");
+    fn check(&self, resolver: &Resolver, question: &str, expected: &str) {
+        let answer = self.ask(resolver, question);
+        assert_eq!(answer.as_deref(), Ok(expected), "{question}, asked of {:?}", resolver.kind);
+    }
+}
+
+/// What the cluster holds: a folder of manifests, which are applied through the API where there is one.
+struct Cluster {
+    manifests: PathBuf,
+    api: Option<Client>,
+}
+
+impl Cluster {
+    async fn new(dir: &Path, plane: Option<&ControlPlane>) -> Self {
+        let manifests = dir.join("c2");
+        let Some(plane) = plane else { return Self { manifests, api: None } };
+        fs::copy(plane.kubeconfig(), dir.join("c2.kubeconfig")).expect("copied");
+        let cluster = Self { manifests, api: Some(plane.client().await) };
+        for name in ["kube-system", "shop"] {
+            let yaml = fs::read_to_string(cluster.manifest(name)).expect("a manifest");
+            cluster.apply(name, &yaml).await;
+        }
+        cluster
     }
 
-    fn delete(&self, name: &str) {
+    /// Applies the manifest `NAME.yaml`.
+    async fn apply(&self, name: &str, yaml: &str) {
+        // In one step, as nobody may see half of it.
+        let unfinished = self.manifests.with_file_name("unfinished");
+        fs::write(&unfinished, yaml).expect("written");
+        fs::rename(unfinished, self.manifest(name)).expect("renamed");
+        for (api, object) in self.objects(yaml) {
+            let applied = PatchParams::apply("resolvers").force();
+            api.patch(&object.name_any(), &applied, &Patch::Apply(&object)).await.expect("applied");
+        }
+    }
+
+    /// Deletes what the manifest `NAME.yaml` says.
+    async fn delete(&self, name: &str) {
+        let yaml = fs::read_to_string(self.manifest(name)).expect("a manifest");
         fs::remove_file(self.manifest(name)).expect("removed");
+        for (api, object) in self.objects(&yaml) {
+            api.delete(&object.name_any(), &DeleteParams::default()).await.expect("deleted");
+        }
     }
 
     fn manifest(&self, name: &str) -> PathBuf {
-        self.dir.path().join("c2").join(format!("{name}.yaml"))
+        self.manifests.join(format!("{name}.yaml"))
     }
 
-    fn check<'a>(&self, resolver: &Resolver, questions: impl Iterator<Item = &'a (&'a str, &'a str)>) {
-        for (question, expected) in questions {
-            let answer = self.ask(resolver, question);
-            assert_eq!(answer.as_deref(), Ok(*expected), "{question}, asked of {:?}", resolver.kind);
-        }
+    /// The objects of a manifest, each with its place in the API; none without an API.
+    fn objects(&self, yaml: &str) -> Vec<(Api<DynamicObject>, DynamicObject)> {
+        let Some(client) = &self.api else { return Vec::new() };
+        let objects: Vec<DynamicObject> = serde_saphyr::from_multiple(yaml).expect("objects");
+        let place = |object: DynamicObject| {
+            let kind = object.types.as_ref().and_then(|types| types.try_into().ok()).expect("a kind");
+            let resource = ApiResource::from_gvk(&kind);
+            let api = match object.namespace() {
+                Some(namespace) => Api::namespaced_with(client.clone(), &namespace, &resource),
+                None => Api::all_with(client.clone(), &resource),
+            };
+            (api, object)
+        };
+        objects.into_iter().map(place).collect()
     }
 }
 
@@ -286,15 +374,15 @@ fn dig(client: &Host, server: &str, owner: &str, rtype: &str) -> Result<String, 
     let mut answers = Vec::new();
     let mut denier = "";
     for line in text.lines().filter(|line| !line.starts_with(';')) {
-        let fields: Vec<_> = line.split_whitespace().collect();
-        let [name, _ttl, _class, of, rdata @ ..] = fields.as_slice() else { continue };
-        match *of {
-            "SOA" if *of == rtype && rdata.len() == 7 => {
-                answers.push([&rdata[..2], &["SERIAL"], &rdata[3..]].concat().join(" "))
-            }
-            _ if *of == rtype && name.eq_ignore_ascii_case(owner) => answers.push(rdata.join(" ")),
-            "SOA" => denier = name,
+        let mut fields: Vec<_> = line.split_whitespace().collect();
+        // Owner, TTL, class and type come before the RDATA; an SOA record's serial is its third field.
+        match fields.as_mut_slice() {
+            [name, _, _, "SOA", ..] if rtype != "SOA" => denier = name,
+            [_, _, _, "SOA", _, _, serial, ..] => *serial = "SERIAL",
             _ => {}
+        }
+        if fields.len() > 4 && fields[3] == rtype && fields[0].eq_ignore_ascii_case(owner) {
+            answers.push(fields[4..].join(" "));
         }
     }
     answers.sort();
@@ -305,25 +393,16 @@ fn dig(client: &Host, server: &str, owner: &str, rtype: &str) -> Result<String, 
     })
 }
 
-/// Asks until it is so.
-fn eventually(what: &str, mut is_so: impl FnMut() -> Result<(), String>) {
-    let deadline = Instant::now() + SOON;
-    while let Err(why) = is_so() {
-        assert!(Instant::now() < deadline, "{what}: not within {SOON:?}: {why}");
-        thread::sleep(Duration::from_millis(50));
-    }
-}
-
-fn copy_tree(from: &Path, to: &Path) -> io::Result<()> {
+fn copy_folder(from: &Path, to: &Path) -> io::Result<()> {
     fs::create_dir_all(to)?;
     for entry in fs::read_dir(from)? {
         let entry = entry?;
         let target = to.join(entry.file_name());
         if entry.file_type()?.is_dir() {
-            copy_tree(&entry.path(), &target)?
+            copy_folder(&entry.path(), &target)?;
         } else {
-            fs::copy(entry.path(), target).map(drop)?
-        };
+            fs::copy(entry.path(), target)?;
+        }
     }
     Ok(())
 }

@@ -23,9 +23,9 @@ use crate::config::ConfigError;
 struct Cli {
     /// What is logged to standard error: a level, or a filter such as `info,kubezone::source=debug`
     ///
-    /// Lines are JSON where standard error is no terminal.
-    #[arg(long, global = true, value_name = "FILTER", env = "RUST_LOG", default_value = "info")]
-    log: EnvFilter,
+    /// Lines are JSON where standard error is no terminal. [default: info; demo: warn]
+    #[arg(long, global = true, value_name = "FILTER", env = "RUST_LOG")]
+    log: Option<EnvFilter>,
     #[command(subcommand)]
     command: Command,
 }
@@ -35,7 +35,7 @@ Exit status: 0 well; 1 findings; 2 usage or configuration; 3 could not look, or 
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    Serve(serve::Serve),
+    Serve(Box<serve::Serve>),
     Demo(demo::Demo),
     Zone(zone::Zone),
     /// Prints a script that teaches a shell to complete kubezone's commands and options
@@ -44,6 +44,16 @@ enum Command {
         /// The shell
         shell: clap_complete::Shell,
     },
+}
+
+impl Command {
+    fn default_log(&self) -> &'static str {
+        match self {
+            // Five servers would talk over what is shown.
+            Self::Demo(_) => "warn",
+            _ => "info",
+        }
+    }
 }
 
 /// Why a command did not do what it was asked: the cause, and the exit status.
@@ -97,7 +107,7 @@ impl From<io::Error> for Failure {
 #[must_use]
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    log_to_stderr(cli.log);
+    log_to_stderr(cli.log.unwrap_or_else(|| EnvFilter::new(cli.command.default_log())));
     let result = match cli.command {
         Command::Serve(serve) => serve.run(),
         Command::Demo(demo) => demo.run(),
@@ -109,7 +119,7 @@ pub fn main() -> ExitCode {
         Err(failure) if failure.is_broken_pipe() => ExitCode::SUCCESS,
         Err(failure) => {
             // When nobody listens on standard error either, the status has to do.
-            let _ = writeln!(io::stderr(), "kubezone: {}", chain(failure.cause()));
+            let _ = writeln!(io::stderr(), "{}", chain(failure.cause()));
             failure.status()
         }
     }
@@ -125,7 +135,7 @@ fn log_to_stderr(filter: EnvFilter) {
     }
 }
 
-/// An error and the causes underneath, outermost first: `a: b: c`.
+/// An error and the causes underneath, outermost first: `a: b: c`, on one line whatever text they quote.
 fn chain(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
@@ -133,7 +143,7 @@ fn chain(error: &(dyn Error + 'static)) -> String {
         text += &format!(": {cause}");
         source = cause.source();
     }
-    text
+    text.replace(char::is_control, " ")
 }
 
 fn completions(shell: clap_complete::Shell) -> Result<(), Failure> {

@@ -14,7 +14,7 @@
 mod object;
 mod store;
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 pub use object::{
@@ -29,8 +29,8 @@ pub struct Cluster {
     /// By namespace and name of the EndpointSlice.
     slices: Store<(Arc<str>, Arc<str>), EndpointSlice>,
     namespaces: Store<Arc<str>, Namespace>,
-    /// The names of each Service's EndpointSlices.
-    slices_of: HashMap<ServiceKey, BTreeSet<Arc<str>>>,
+    /// The names of each Service's EndpointSlices, in order; mostly one.
+    slices_of: HashMap<ServiceKey, Vec<Arc<str>>>,
     /// One allocation for each namespace's name, shared by all keys.
     namespace_names: HashSet<Arc<str>>,
 }
@@ -189,13 +189,17 @@ impl Cluster {
     }
 
     fn join(&mut self, service: &ServiceKey, slice: Arc<str>) {
-        self.slices_of.entry(service.clone()).or_default().insert(slice);
+        let names = self.slices_of.entry(service.clone()).or_default();
+        if let Err(place) = names.binary_search(&slice) {
+            names.reserve_exact(1);
+            names.insert(place, slice);
+        }
     }
 
     /// Forgets that `slice` was its Service's; returns that Service.
     fn part(&mut self, slice: EndpointSlice) -> ServiceKey {
         if let Some(names) = self.slices_of.get_mut(&slice.service) {
-            names.remove(&slice.name);
+            names.retain(|name| *name != slice.name);
             if names.is_empty() {
                 self.slices_of.remove(&slice.service);
             }

@@ -126,8 +126,8 @@ pub fn parse(text: &str, path: &Path) -> Result<Config, ConfigError> {
     let checked = file::parse(text).map_err(|error| check::shape(&error)).and_then(|file| check::file(file, folder));
     checked.map_err(|fault| ConfigError::Invalid {
         path: path.to_owned(),
-        line: fault.at.line(),
-        column: fault.at.column(),
+        line: fault.at.line().max(1),
+        column: fault.at.column().max(1),
         problem: fault.problem,
     })
 }
@@ -176,7 +176,7 @@ pub enum ConfigError {
     Invalid {
         /// The file.
         path: PathBuf,
-        /// The line, from 1; 0 where the problem has no place.
+        /// The line, from 1; where it is the file as a whole, its first.
         line: u64,
         /// The column in characters, from 1.
         column: u64,
@@ -312,3 +312,6 @@ fn forgotten_dot(written: &str) -> impl fmt::Display {
     }
     String::new()
 }
+
+#[cfg(test)]
+mod tests;

@@ -249,3 +249,40 @@ fn address(owner: &Name, ttl: u32, address: IpAddr) -> Record {
     };
     Record::new(owner.clone(), ttl, &rdata)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_at_or_below_that_of_a_service() {
+        let zone = ClusterZone {
+            origin: Name::from_ascii("c2.k8s.ooo.").unwrap(),
+            nameservers: Vec::new(),
+            hostmaster: Name::root(),
+            ttl: 30,
+            negative_ttl: 30,
+            nameserver_ttl: 3600,
+            max_records: 100,
+            addresses: AddressFilter::default(),
+        };
+        let check = |name: &str, expected: Option<&str>| {
+            let key = zone.service_of(&Name::from_ascii(name).unwrap());
+            let text = key.map(|key| format!("{}/{}", key.namespace, key.name));
+            assert_eq!(text.as_deref(), expected, "{name}");
+        };
+
+        check("web.shop.svc.c2.k8s.ooo.", Some("shop/web"));
+        check("WEB.Shop.SVC.C2.k8s.ooo.", Some("shop/web"));
+        check("_http._tcp.web.shop.svc.c2.k8s.ooo.", Some("shop/web"));
+        check("svc.svc.svc.c2.k8s.ooo.", Some("svc/svc"));
+        check("shop.svc.c2.k8s.ooo.", None);
+        check("svc.c2.k8s.ooo.", None);
+        check("c2.k8s.ooo.", None);
+        check("ooo.", None);
+        check("web.shop.pod.c2.k8s.ooo.", None);
+        check("web.shop.svc.c3.k8s.ooo.", None);
+        check("*.shop.svc.c2.k8s.ooo.", None);
+        check("a_b.shop.svc.c2.k8s.ooo.", None);
+    }
+}

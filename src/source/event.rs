@@ -48,3 +48,29 @@ pub enum Event {
         version: Option<u64>,
     },
 }
+
+#[cfg(test)]
+impl Event {
+    /// A line for the tests: what is told, of which object, and `@` its version.
+    pub(super) fn text(&self) -> String {
+        let at = |version: &Option<u64>| version.map_or(String::new(), |version| format!(" @{version}"));
+        match self {
+            Self::Listing(kind) => format!("listing {kind:?}"),
+            Self::Listed { kind, version } => format!("listed {kind:?}{}", at(version)),
+            Self::Bookmark { kind, version } => format!("bookmark {kind:?}{}", at(version)),
+            Self::Skipped(key) => format!("skipped {}/{}", key.namespace, key.name),
+            Self::Delete { key, version } => format!("delete {}/{}{}", key.namespace, key.name, at(version)),
+            Self::Apply { object: Object::Service(service), version } => {
+                let addresses: Vec<_> = service.cluster_ips.iter().map(ToString::to_string).collect();
+                let key = &service.key;
+                format!("apply {}/{} [{}]{}", key.namespace, key.name, addresses.join(" "), at(version))
+            }
+            Self::Apply { object: Object::EndpointSlice(slice), version } => {
+                format!("apply slice {}{}", slice.name, at(version))
+            }
+            Self::Apply { object: Object::Namespace(namespace), version } => {
+                format!("apply namespace {}{}", namespace.name, at(version))
+            }
+        }
+    }
+}

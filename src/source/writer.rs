@@ -46,7 +46,7 @@ const LARGE: usize = 64;
 
 /// Asks the followers of one cluster to list a kind again.
 #[derive(Debug, Clone, Default)]
-pub struct Relist {
+pub(super) struct Relist {
     services: Arc<Notify>,
     slices: Arc<Notify>,
     namespaces: Arc<Notify>,
@@ -54,8 +54,7 @@ pub struct Relist {
 
 impl Relist {
     /// What the follower of `kind` waits for; if it is busy when asked, it finds that later.
-    #[must_use]
-    pub fn of(&self, kind: Kind) -> &Arc<Notify> {
+    pub(super) fn of(&self, kind: Kind) -> &Arc<Notify> {
         match kind {
             Kind::Service => &self.services,
             Kind::EndpointSlice => &self.slices,
@@ -67,7 +66,7 @@ impl Relist {
 /// Writes the zones of one cluster from `events`, until the last of its followers is gone.
 ///
 /// There must be no other writer of `zones`. What has been published stays when this ends.
-pub async fn write(
+pub(super) async fn write(
     zones: Vec<ClusterZone>,
     mut events: mpsc::Receiver<Event>,
     relist: Relist,
@@ -94,24 +93,29 @@ pub async fn write(
             continue;
         }
         if published_at.is_some_and(|at| arrived < at + QUIET) {
-            let bound = arrived + BOUND;
-            loop {
-                let now = Instant::now();
-                // A channel that is never empty would never let the time-out have its turn.
-                if now >= bound {
-                    break;
-                }
-                match timeout_at(bound.min(now + QUIET), events.recv_many(&mut batch, MANY)).await {
-                    Ok(received) if received > 0 => writer.apply(batch.drain(..)),
-                    _ => break,
-                }
-            }
+            settle(&mut writer, &mut events, arrived + BOUND).await;
         }
         writer = match writer.publish_aside(arrived).await {
             Some(writer) => writer,
             None => return,
         };
         published_at = Some(Instant::now());
+    }
+}
+
+/// Gathers events until it is quiet, or until `bound`.
+async fn settle(writer: &mut Writer, events: &mut mpsc::Receiver<Event>, bound: Instant) {
+    let mut batch = Vec::new();
+    loop {
+        let now = Instant::now();
+        // A channel that is never empty would never let the time-out have its turn.
+        if now >= bound {
+            return;
+        }
+        match timeout_at(bound.min(now + QUIET), events.recv_many(&mut batch, MANY)).await {
+            Ok(received) if received > 0 => writer.apply(batch.drain(..)),
+            _ => return,
+        }
     }
 }
 
@@ -368,7 +372,6 @@ impl Doubts {
 #[derive(Debug, Default)]
 struct Verdicts {
     withheld: HashMap<ServiceKey, Reason>,
-    /// A reason that no Service has any more stays, as zero.
     counts: BTreeMap<Reason, usize>,
 }
 
@@ -388,7 +391,8 @@ impl Verdicts {
 
     /// How many of `services` are published (no name), and how many are not, by the reason's name.
     fn counts(&self, services: usize) -> Vec<(&'static str, usize)> {
-        let withheld = self.counts.iter().map(|(reason, count)| (reason.name(), *count));
+        let withheld = self.counts.iter().filter(|(_, count)| **count > 0);
+        let withheld = withheld.map(|(reason, count)| (reason.name(), *count));
         iter::once(("", services - self.withheld.len())).chain(withheld).collect()
     }
 }
@@ -413,3 +417,6 @@ fn addresses_of(subtree: &Subtree) -> Vec<IpAddr> {
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,8 +2,8 @@
 // etcd. `./build` builds them. Kubernetes keeps some of its modules in its own repository and replaces them by
 // folders, which only works there; the releases of the same modules take their place.
 //
-// To move on to another release: change the versions here, those of `replace` and `version` in ./build, and
-// `go mod tidy`.
+// To move on to another release: change the versions here (also behind `replace`), `version` in ./build and `BUILT` in
+// ../support/control_plane.rs, and run `go mod tidy`.
 module kubezone/tests/controlplane
 
 go 1.26.0

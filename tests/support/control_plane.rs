@@ -294,7 +294,7 @@ fn free_addresses<const N: usize>() -> io::Result<[SocketAddr; N]> {
 
 /// Who may come in, and the key of the service accounts.
 fn credentials(folder: &Folder) -> io::Result<()> {
-    let tokens = format!("{0}-token,{0},{0},system:masters\n{1}-token,{1},{1}\n", ADMIN, READER);
+    let tokens = format!("{ADMIN}-token,{ADMIN},{ADMIN},system:masters\n{READER}-token,{READER},{READER}\n");
     folder.write("tokens.csv", &tokens)?;
     // No service account is used here, but the API server does not start without.
     let made = Command::new("openssl")

@@ -13,7 +13,9 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use super::*;
-use crate::cluster::Object;
+use crate::metrics::Metrics;
+use crate::nameserver::Served;
+use crate::published::Published;
 
 /// Within it, what is waited for happens.
 const BOUND: Duration = Duration::from_secs(30);
@@ -168,6 +170,7 @@ struct Following {
     folder: TempDir,
     events: mpsc::Receiver<Event>,
     relist: Arc<Notify>,
+    metrics: Arc<Metrics>,
     task: JoinHandle<()>,
 }
 
@@ -194,22 +197,46 @@ impl Following {
         let access = Access::Kubeconfig { path: Some(folder.path().join("kubeconfig")), context: Some("c2".into()) };
         let (sender, events) = mpsc::channel(100);
         let relist = Arc::new(Notify::new());
-        let follower =
-            Follower::new("c2".into(), kind, access, sender, Arc::clone(&relist), ClusterMetrics::default(), pace);
-        Self { folder, events, relist, task: tokio::spawn(follower.run()) }
+        let metrics = Metrics::new(Arc::new(Published::new(Served::default())));
+        let told = metrics.cluster("c2");
+        let follower = Follower::new("c2".into(), kind, access, sender, Arc::clone(&relist), told, pace);
+        Self { folder, events, relist, metrics, task: tokio::spawn(follower.run()) }
     }
 
     /// The follower tells this next: one line an event.
     async fn tells(&mut self, expected: &str) {
         for expected in expected.lines().map(str::trim).filter(|line| !line.is_empty()) {
             let event = timeout(BOUND, self.events.recv()).await.unwrap_or_else(|_| panic!("never told: {expected}"));
-            assert_eq!(text(&event.unwrap()), expected);
+            assert_eq!(event.unwrap().text(), expected);
         }
     }
 
-    /// The follower has told nothing else.
-    fn is_done(&mut self) {
-        assert_eq!(self.events.try_recv().ok().as_ref().map(text), None);
+    /// The follower has told nothing else, and counted these errors.
+    fn is_done(&mut self, errors: &str) {
+        assert_eq!(self.events.try_recv().ok().as_ref().map(Event::text), None);
+        assert_eq!(self.errors(), errors);
+    }
+
+    /// The errors counted: `reason number`, in the order of their names.
+    fn errors(&self) -> String {
+        let text = self.metrics.text();
+        let counted =
+            text.lines().filter_map(|line| line.strip_prefix("kubezone_cluster_errors_total{")?.split_once("} "));
+        let error = |(labels, count): (&str, &str)| {
+            let reason = labels.split_once("reason=\"").unwrap().1.split('"').next().unwrap();
+            (count != "0").then(|| format!("{reason} {count}"))
+        };
+        counted.filter_map(error).collect::<Vec<_>>().join(", ")
+    }
+
+    /// Waits until an error of this kind was counted.
+    async fn counts(&self, reason: &str) {
+        let counted = async {
+            while !self.errors().contains(reason) {
+                tokio::task::yield_now().await;
+            }
+        };
+        timeout(BOUND, counted).await.unwrap_or_else(|_| panic!("never counted: {reason}; but {}", self.errors()));
     }
 }
 
@@ -231,26 +258,6 @@ fn write_kubeconfig(folder: &Path, address: SocketAddr) {
     std::fs::rename(folder.join("new"), folder.join("kubeconfig")).unwrap();
 }
 
-fn text(event: &Event) -> String {
-    let at = |version: &Option<u64>| version.map_or(String::new(), |version| format!(" @{version}"));
-    match event {
-        Event::Listing(kind) => format!("listing {kind:?}"),
-        Event::Listed { kind, version } => format!("listed {kind:?}{}", at(version)),
-        Event::Bookmark { kind, version } => format!("bookmark {kind:?}{}", at(version)),
-        Event::Skipped(key) => format!("skipped {}/{}", key.namespace, key.name),
-        Event::Delete { key, version } => format!("delete {}/{}{}", key.namespace, key.name, at(version)),
-        Event::Apply { object, version } => match object {
-            Object::Service(service) => {
-                let addresses: Vec<_> = service.cluster_ips.iter().map(ToString::to_string).collect();
-                let key = &service.key;
-                format!("apply {}/{} {}{}", key.namespace, key.name, addresses.join(" "), at(version))
-            }
-            Object::EndpointSlice(slice) => format!("apply slice {}{}", slice.name, at(version)),
-            Object::Namespace(namespace) => format!("apply namespace {}{}", namespace.name, at(version)),
-        },
-    }
-}
-
 #[tokio::test]
 async fn a_list_and_a_watch_tell_what_happens() {
     let mut api = Api::start().await;
@@ -260,17 +267,19 @@ async fn a_list_and_a_watch_tell_what_happens() {
     assert_eq!(asked.parameter("resourceVersion"), None, "the newest, not what some cache has");
     asked.page("20", &[service("web", "2a0a:e5c0:10:3::1", "11"), service("db", "None", "12")]);
     following
-        .tells("listing Service \n apply shop/web 2a0a:e5c0:10:3::1 @11 \n apply shop/db  @12 \n listed Service @20")
+        .tells(
+            "listing Service \n apply shop/web [2a0a:e5c0:10:3::1] @11 \n apply shop/db [] @12 \n listed Service @20",
+        )
         .await;
 
     let watch = api.watch("20").await.stream();
     watch.says("ADDED", &service("new", "2a0a:e5c0:10:3::2", "21"));
-    following.tells("apply shop/new 2a0a:e5c0:10:3::2 @21").await;
+    following.tells("apply shop/new [2a0a:e5c0:10:3::2] @21").await;
     watch.says("MODIFIED", &service("new", "2a0a:e5c0:10:3::3", "22"));
-    following.tells("apply shop/new 2a0a:e5c0:10:3::3 @22").await;
+    following.tells("apply shop/new [2a0a:e5c0:10:3::3] @22").await;
     watch.says("DELETED", &service("new", "2a0a:e5c0:10:3::3", "23"));
     following.tells("delete shop/new @23").await;
-    following.is_done();
+    following.is_done("");
 }
 
 #[tokio::test]
@@ -301,10 +310,10 @@ async fn a_list_goes_on_over_its_pages() {
     assert_eq!(asked.parameter("continue"), Some("more"));
     asked.page("20", &[service("b", "2a0a::2", "12")]);
     following
-        .tells("listing Service \n apply shop/a 2a0a::1 @11 \n apply shop/b 2a0a::2 @12 \n listed Service @20")
+        .tells("listing Service \n apply shop/a [2a0a::1] @11 \n apply shop/b [2a0a::2] @12 \n listed Service @20")
         .await;
     api.watch("20").await;
-    following.is_done();
+    following.is_done("");
 }
 
 #[tokio::test]
@@ -316,10 +325,10 @@ async fn a_page_that_is_gone_begins_the_list_anew() {
     let asked = api.list().await;
     assert_eq!(asked.parameter("continue"), None);
     asked.page("30", &[service("a", "2a0a::1", "11")]);
-    following.tells("listing Service \n apply shop/a 2a0a::1 @11").await;
-    following.tells("listing Service \n apply shop/a 2a0a::1 @11 \n listed Service @30").await;
+    following.tells("listing Service \n apply shop/a [2a0a::1] @11").await;
+    following.tells("listing Service \n apply shop/a [2a0a::1] @11 \n listed Service @30").await;
     api.watch("30").await;
-    following.is_done();
+    following.is_done("expired 1");
 }
 
 #[tokio::test]
@@ -330,7 +339,7 @@ async fn the_next_watch_goes_on_where_the_last_ended() {
     let watch = api.watch("20").await.stream();
     watch.says("ADDED", &service("web", "2a0a::1", "21"));
     drop(watch);
-    following.tells("listing Service \n listed Service @20 \n apply shop/web 2a0a::1 @21").await;
+    following.tells("listing Service \n listed Service @20 \n apply shop/web [2a0a::1] @21").await;
     let watch = api.watch("21").await.stream();
     watch.bookmark("25");
     following.tells("bookmark Service @25").await;
@@ -340,29 +349,29 @@ async fn the_next_watch_goes_on_where_the_last_ended() {
     watch.0.send(Ok(r#"{"type":"DELETED","obj"#.into())).unwrap();
     drop(watch);
     api.watch("25").await;
-    following.is_done();
+    following.is_done("connection 1");
 }
 
 #[tokio::test]
 async fn a_lost_position_is_listed_again() {
-    for lost in [400, 410, 422] {
+    for (lost, counted) in [(400, "status 1"), (410, "expired 1"), (422, "status 1")] {
         let mut api = Api::start().await;
         let mut following = Following::services(api.address);
         api.list().await.page("20", &[service("a", "2a0a::1", "11"), service("b", "2a0a::2", "12")]);
         api.watch("20").await.status(lost);
         api.list().await.page("30", &[service("b", "2a0a::2", "12")]);
         api.watch("30").await;
-        following.tells("listing Service \n apply shop/a 2a0a::1 @11 \n apply shop/b 2a0a::2 @12").await;
+        following.tells("listing Service \n apply shop/a [2a0a::1] @11 \n apply shop/b [2a0a::2] @12").await;
         following
-            .tells("listed Service @20 \n listing Service \n apply shop/b 2a0a::2 @12 \n listed Service @30")
+            .tells("listed Service @20 \n listing Service \n apply shop/b [2a0a::2] @12 \n listed Service @30")
             .await;
-        following.is_done();
+        following.is_done(counted);
     }
 }
 
 #[tokio::test]
 async fn an_error_within_a_watch_is_listed_past() {
-    for code in [410, 500] {
+    for (code, counted) in [(410, "expired 1"), (500, "status 1")] {
         let mut api = Api::start().await;
         let mut following = Following::services(api.address);
         api.list().await.page("20", &[]);
@@ -371,7 +380,7 @@ async fn an_error_within_a_watch_is_listed_past() {
         api.list().await.page("30", &[]);
         api.watch("30").await;
         following.tells("listing Service \n listed Service @20 \n listing Service \n listed Service @30").await;
-        following.is_done();
+        following.is_done(counted);
     }
 }
 
@@ -381,19 +390,19 @@ async fn an_undecodable_object_hurts_nobody() {
     let mut following = Following::services(api.address);
     let nameless = r#"{"metadata":[]}"#.to_owned();
     api.list().await.page("20", &[broken("bad", "11"), nameless.clone(), service("good", "2a0a::1", "12")]);
-    following.tells("listing Service \n skipped shop/bad \n apply shop/good 2a0a::1 @12 \n listed Service @20").await;
+    following.tells("listing Service \n skipped shop/bad \n apply shop/good [2a0a::1] @12 \n listed Service @20").await;
 
     let watch = api.watch("20").await.stream();
     watch.says("MODIFIED", &broken("good", "21"));
     watch.says("MODIFIED", &nameless);
     watch.says("ADDED", &service("other", "2a0a::2", "22"));
     watch.says("MODIFIED", &broken("good", "23"));
-    following.tells("skipped shop/good \n apply shop/other 2a0a::2 @22 \n skipped shop/good").await;
+    following.tells("skipped shop/good \n apply shop/other [2a0a::2] @22 \n skipped shop/good").await;
     drop(watch);
     // It does not come again.
     api.watch("23").await.stream().says("DELETED", &broken("bad", "24"));
     following.tells("delete shop/bad @24").await;
-    following.is_done();
+    following.is_done("undecodable 5");
 }
 
 #[tokio::test]
@@ -418,7 +427,7 @@ async fn errors_are_waited_out_and_take_nothing_away() {
     let mut api = Api::start().await;
     let mut following = Following::services(api.address);
     api.list().await.page("20", &[service("web", "2a0a::1", "11")]);
-    following.tells("listing Service \n apply shop/web 2a0a::1 @11 \n listed Service @20").await;
+    following.tells("listing Service \n apply shop/web [2a0a::1] @11 \n listed Service @20").await;
     for code in [401, 403, 404, 429, 500, 503] {
         api.watch("20").await.status(code);
     }
@@ -427,17 +436,15 @@ async fn errors_are_waited_out_and_take_nothing_away() {
     api.watch("20").await.answer(200, "<html>\n");
     for code in [401, 403, 404, 410, 429, 500, 503] {
         api.list().await.status(code);
-        following.tells("listing Service").await;
     }
     // What has no resourceVersion is no list, above all not an empty one.
     for body in ["", "<html>", "{}", r#"{"metadata":{},"items":[]}"#, r#"{"kind":"Status","metadata":{}}"#] {
         api.list().await.answer(200, body);
-        following.tells("listing Service").await;
     }
     api.list().await.page("30", &[service("web", "2a0a::1", "11")]);
     api.watch("30").await;
-    following.tells("listing Service \n apply shop/web 2a0a::1 @11 \n listed Service @30").await;
-    following.is_done();
+    following.tells("listing Service \n apply shop/web [2a0a::1] @11 \n listed Service @30").await;
+    following.is_done("connection 1, expired 1, forbidden 4, status 14");
 }
 
 #[tokio::test]
@@ -449,22 +456,23 @@ async fn an_api_server_that_restarts_is_watched_from_the_same_position() {
     let address = api.address;
     api.stop().await;
     watch.breaks();
-    // Nobody listens, until connections are taken and closed, until it serves again.
+    // Nobody listens: the requests after the one that broke are refused.
+    following.counts("connection 2").await;
+    // Connections are taken and closed.
     let listener = TcpListener::bind(address).await.unwrap();
     for _ in 0..2 {
         drop(timeout(BOUND, listener.accept()).await.expect("another attempt").unwrap());
     }
     let mut api = Api::on(listener);
     api.watch("20").await.stream().says("ADDED", &service("web", "2a0a::1", "21"));
-    following.tells("listing Service \n listed Service @20 \n apply shop/web 2a0a::1 @21").await;
-    following.is_done();
+    following.tells("listing Service \n listed Service @20 \n apply shop/web [2a0a::1] @21").await;
 }
 
 #[tokio::test]
 async fn a_silent_watch_is_given_up() {
     let mut api = Api::start().await;
     let pace = Pace { watch: Duration::from_millis(300), slack: Duration::ZERO, ..PACE };
-    let _following = Following::start(Kind::Service, api.address, pace);
+    let following = Following::start(Kind::Service, api.address, pace);
     let mut silent = None;
     loop {
         let asked = api.next().await;
@@ -475,6 +483,7 @@ async fn a_silent_watch_is_given_up() {
             silent = Some(asked.stream());
         } else {
             assert_eq!(asked.parameter("resourceVersion"), Some("20"));
+            assert!(following.errors().starts_with("idle "), "{}", following.errors());
             break;
         }
     }
@@ -490,7 +499,7 @@ async fn the_writer_gets_another_list_when_it_asks_for_one() {
     api.list().await.page("30", &[]);
     api.watch("30").await;
     following.tells("listing Service \n listed Service @20 \n listing Service \n listed Service @30").await;
-    following.is_done();
+    following.is_done("");
 }
 
 #[tokio::test]
@@ -498,6 +507,7 @@ async fn a_kubeconfig_that_is_wrong_is_read_again() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("kubeconfig"), "contexts: [{name: other}").unwrap();
     let mut following = Following::with(Kind::Service, folder, PACE);
+    following.counts("configuration 2").await;
     let mut api = Api::start().await;
     write_kubeconfig(following.folder.path(), api.address);
     api.list().await.page("20", &[]);
@@ -516,7 +526,6 @@ async fn a_kubeconfig_that_is_wrong_is_read_again() {
     other.list().await.page("7", &[]);
     other.watch("7").await;
     following.tells("listing Service \n listed Service @7").await;
-    following.is_done();
 }
 
 #[test]
@@ -531,5 +540,5 @@ fn a_watch_is_silent_for_no_more_than_a_minute() {
 fn failures_are_waited_out_longer_and_longer_but_not_for_ever() {
     let delays: Vec<_> = Pace::default().delays().take(50).collect();
     assert!(delays[0] >= Duration::from_millis(500) && delays[0] <= Duration::from_secs(1), "{delays:?}");
-    assert!(delays[49] >= Duration::from_secs(30) && delays[49] <= Duration::from_secs(60), "{delays:?}");
+    assert!(delays[49] >= Duration::from_secs(15) && delays[49] <= Duration::from_secs(30), "{delays:?}");
 }

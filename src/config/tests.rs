@@ -1,0 +1,339 @@
+use super::*;
+use crate::schema::{AddressFilter, NameServer};
+
+fn config(text: &str) -> Config {
+    parse(text, Path::new("etc/kubezone.yaml")).unwrap_or_else(|error| panic!("{error}\n{text}"))
+}
+
+/// What is wrong with `text`, without the name of the file.
+fn check(text: &str, expected: &str) {
+    let error = parse(text, Path::new("kubezone.yaml")).expect_err(text).to_string();
+    assert_eq!(error.strip_prefix("kubezone.yaml:"), Some(expected), "{error}\n{text}");
+}
+
+/// `c2.k8s.ooo`, with `lines` as further keys of the zone, from line 6 on.
+fn c2(lines: &str) -> String {
+    format!(
+        "clusters: [{{ name: c2, context: c2 }}]\n\
+         zones:\n\
+         - name: c2.k8s.ooo\n\
+         \x20 cluster: c2\n\
+         \x20 nameservers: [{{ name: ns, addresses: [\"2001:db8::53\"] }}]\n\
+         {lines}"
+    )
+}
+
+fn name(text: &str) -> Name {
+    Name::from_ascii(text).expect("a name")
+}
+
+/// The zone that `c2` makes.
+fn c2_zone(lines: &str) -> ClusterZone {
+    config(&c2(lines)).clusters.remove(0).zones.remove(0)
+}
+
+#[test]
+fn what_is_left_out_has_a_default() {
+    let config = config(&c2(""));
+    let zone = ClusterZone {
+        origin: name("c2.k8s.ooo."),
+        nameservers: vec![NameServer {
+            name: name("ns.c2.k8s.ooo."),
+            addresses: vec!["2001:db8::53".parse().expect("an address")],
+        }],
+        hostmaster: name("hostmaster.c2.k8s.ooo."),
+        ttl: 30,
+        negative_ttl: 30,
+        nameserver_ttl: 3600,
+        max_records: 100,
+        addresses: AddressFilter::default(),
+    };
+    let access = Access::Kubeconfig { path: None, context: Some("c2".to_owned()) };
+    let clusters = vec![Cluster { name: "c2".to_owned(), access, zones: vec![zone] }];
+    assert_eq!(config, Config { clusters, ..Config::default() });
+    assert_eq!(config.dns, ["[::]:53".parse().expect("an address"), "0.0.0.0:53".parse().expect("an address")]);
+}
+
+#[test]
+fn what_is_written_is_taken() {
+    let config = config(
+        r#"
+apiVersion: k8s.ooo/v1alpha1
+kind: KubezoneConfig
+listen: { dns: ["[::1]:5353"], metrics: "127.0.0.1:0" }
+identity: c2-a
+readyTimeout: 2m
+gracePeriod: 500ms
+clusters:
+  - { name: a, kubeconfig: a.kubeconfig }
+  - { name: b, inCluster: true }
+  - { name: c, manifests: /srv/c }
+zones:
+  - { name: k8s.ooo., file: zones/k8s.ooo.zone }
+  - { name: ., file: /srv/root.zone }
+"#,
+    );
+    assert_eq!(config.dns, ["[::1]:5353".parse().expect("an address")]);
+    assert_eq!(config.metrics, Some("127.0.0.1:0".parse().expect("an address")));
+    assert_eq!(config.identity, "c2-a");
+    assert_eq!(config.ready_timeout, Duration::from_secs(120));
+    assert_eq!(config.grace_period, Duration::from_millis(500));
+    let accesses: Vec<_> = config.clusters.into_iter().map(|cluster| cluster.access).collect();
+    // Relative to the folder of the file.
+    let kubeconfig = Access::Kubeconfig { path: Some("etc/a.kubeconfig".into()), context: None };
+    assert_eq!(accesses, [kubeconfig, Access::InCluster, Access::Manifests("/srv/c".into())]);
+    let zones = [
+        FileZone { apex: name("k8s.ooo."), path: "etc/zones/k8s.ooo.zone".into() },
+        FileZone { apex: Name::root(), path: "/srv/root.zone".into() },
+    ];
+    assert_eq!(config.files, zones);
+}
+
+#[test]
+fn a_zone_of_a_cluster_is_as_written() {
+    let zone = c2_zone(
+        "  hostmaster: dns.example.com.\n  \
+           ttl: 60\n  \
+           negativeTTL: 10\n  \
+           nameserverTTL: 86400\n  \
+           maxRecords: 7\n  \
+           publish: { addresses: { allow: [\"fd00::/8\", \"10.0.0.0/8\"] } }\n",
+    );
+    assert_eq!(zone.hostmaster, name("dns.example.com."));
+    assert_eq!((zone.ttl, zone.negative_ttl, zone.nameserver_ttl, zone.max_records), (60, 10, 86400, 7));
+    let allow = ["fd00::/8", "10.0.0.0/8"].map(|cidr| cidr.parse().expect("a CIDR"));
+    assert_eq!(zone.addresses, AddressFilter::allowing(allow.to_vec()));
+}
+
+#[test]
+fn several_zones_are_made_from_one_cluster() {
+    let config = config(
+        r#"
+clusters: [{ name: c2, inCluster: true }]
+zones:
+  - { name: c2.k8s.ooo, cluster: c2, nameservers: [{ name: ns.k8s.ooo. }] }
+  - { name: k8s.ooo, file: k8s.ooo.zone }
+  - { name: c2.example.com, cluster: c2, nameservers: [{ name: ns.k8s.ooo. }] }
+"#,
+    );
+    let apexes: Vec<_> = config.apexes().map(ToString::to_string).collect();
+    assert_eq!(apexes, ["k8s.ooo.", "c2.k8s.ooo.", "c2.example.com."]);
+}
+
+#[test]
+fn an_unknown_key_names_the_nearest_that_is_known() {
+    check("zone: []", "1:1: unknown key `zone`; the nearest known key is `zones`");
+    check("listen:\n  DNS: []", "2:3: unknown key `DNS`; the nearest known key is `dns`");
+    check(&c2("  negativeTtl: 5"), "6:3: unknown key `negativeTtl`; the nearest known key is `negativeTTL`");
+    check(&c2("  nameserver: []"), "6:3: unknown key `nameserver`; the nearest known key is `nameservers`");
+    check(
+        &c2("  publish:\n    addresses:\n      allowed: []"),
+        "8:7: unknown key `allowed`; the nearest known key is `allow`",
+    );
+    check(
+        "clusters: [{ name: c2, in-cluster: true }]",
+        "1:24: unknown key `in-cluster`; the nearest known key is `inCluster`",
+    );
+}
+
+#[test]
+fn what_is_no_configuration_says_where() {
+    check("zones: {", "1:8: a list is expected here");
+    check("zones: 5", "1:8: a list is expected here");
+    check("readyTimeout: 5s\nreadyTimeout: 5s", "2:1: key `readyTimeout` is configured twice");
+    check("clusters: [{ manifests: c2 }]", "1:14: `name` is missing");
+    check("clusters: [{ name: c2, inCluster: maybe }]", "1:35: invalid boolean");
+    check("- a\n- b", "1:1: keys are expected here");
+    check("kind: Deployment", "1:7: `Deployment` is no KubezoneConfig");
+    check("apiVersion: v1", "1:13: `v1` is no k8s.ooo/v1alpha1");
+}
+
+#[test]
+fn a_value_says_what_would_be_right() {
+    let address = "address and port such as `[::]:53` or `0.0.0.0:53`";
+    check("listen: { metrics: \"::1:9153\" }", &format!("1:20: `::1:9153` is no {address}"));
+    check("listen:\n  dns:\n  - '[::]:53'\n  - localhost:53", &format!("4:5: `localhost:53` is no {address}"));
+    check("listen: { dns: [] }", "1:16: `listen.dns` is empty: there is nowhere to answer");
+    check("readyTimeout: 60", "1:15: `60` is no duration such as `60s` or `5m`");
+    check("gracePeriod: soon", "1:14: `soon` is no duration such as `60s` or `5m`");
+    let identity = "x".repeat(256);
+    check(&format!("identity: {identity}"), &format!("1:11: `{identity}` is no identity of at most 255 bytes"));
+
+    let ttl = "number of seconds from 0 to 2147483647";
+    check(&c2("  ttl: 30s"), &format!("6:8: `30s` is no {ttl}"));
+    check(&c2("  ttl: -1"), &format!("6:8: `-1` is no {ttl}"));
+    check(&c2("  negativeTTL: 2147483648"), &format!("6:16: `2147483648` is no {ttl}"));
+    check(&c2("  maxRecords: 0"), "6:15: `0` is no number of records from 1 on");
+    check(
+        &c2("  hostmaster: admin@example.com"),
+        "6:15: `admin@example.com` is no mailbox in the form of a name, such as `hostmaster.example.com.`",
+    );
+    check(
+        &c2("  publish: { addresses: { allow: [\"fd00::/8\", \"fd00::/129\"] } }"),
+        "6:47: `fd00::/129` is no CIDR such as `fd00::/8`",
+    );
+    check("zones: [{ name: k8s..ooo, file: z }]", "1:17: `k8s..ooo` is no domain name such as `c2.k8s.ooo`");
+    check("zones: [{ name: '', file: z }]", "1:17: `` is no domain name such as `c2.k8s.ooo`");
+}
+
+#[test]
+fn a_zone_comes_from_one_place() {
+    let either = "zone `z.` needs exactly one of `file`, `cluster` and `reverseOf`";
+    check("zones: [{ name: z }]", &format!("1:17: {either}"));
+    check("zones: [{ name: z, file: z, cluster: c }]", &format!("1:17: {either}"));
+    check(
+        "zones: [{ name: z, cluster: c2, nameservers: [{ name: ns. }] }]",
+        "1:29: there is no cluster `c2`; none is configured under `clusters`",
+    );
+    check(
+        "clusters: [{ name: c1, inCluster: true }]\nzones: [{ name: z, cluster: c2, nameservers: [{ name: ns. }] }]",
+        "2:29: there is no cluster `c2`; configured are: c1",
+    );
+    check(
+        "zones: [{ name: z, file: z, ttl: 5 }]",
+        "1:34: `ttl` is for zones made from clusters: the file of zone `z.` says it all",
+    );
+    check("identity: ''", "1:1: no zone is configured: there is nothing to answer");
+    check("# nothing", "1:1: no zone is configured: there is nothing to answer");
+}
+
+#[test]
+fn a_cluster_is_reached_in_one_way() {
+    let either = "cluster `c2` needs exactly one of `kubeconfig` (or a `context`), `inCluster: true` and `manifests`";
+    check("clusters: [{ name: c2 }]", &format!("1:20: {either}"));
+    check("clusters: [{ name: c2, inCluster: false }]", &format!("1:20: {either}"));
+    check("clusters: [{ name: c2, inCluster: true, manifests: c2 }]", &format!("1:20: {either}"));
+    check("clusters: [{ name: c2, context: c2, manifests: c2 }]", &format!("1:20: {either}"));
+}
+
+#[test]
+fn nothing_is_configured_twice() {
+    check(
+        "zones: [{ name: k8s.ooo, file: a }, { name: K8S.ooo., file: b }]",
+        "1:45: zone `K8S.ooo.` is configured twice",
+    );
+    check("clusters: [{ name: a, context: a }, { name: a, context: b }]", "1:45: cluster `a` is configured twice");
+    check(
+        "clusters: [{ name: c2, context: c2 }]\n\
+         zones: [{ name: z, cluster: c2, nameservers: [{ name: ns.y. }, { name: NS.y. }] }]",
+        "2:72: name server `NS.y.` is configured twice",
+    );
+}
+
+/// What is wrong with `nameservers` of c2.k8s.ooo.
+fn check_nameservers(nameservers: &str, expected: &str) {
+    let cluster = "clusters: [{ name: c2, context: c2 }]";
+    let text = format!("{cluster}\nzones:\n- name: c2.k8s.ooo\n  cluster: c2\n  nameservers: {nameservers}");
+    if expected.is_empty() {
+        config(&text);
+    } else {
+        check(&text, expected);
+    }
+}
+
+#[test]
+fn a_name_server_can_be_found() {
+    check_nameservers("[{ name: kube-dns.kube-system.svc }]", "");
+    check_nameservers("[{ name: kube-dns.kube-system.SVC.c2.k8s.ooo. }]", "");
+    check_nameservers("[{ name: ns.example.com. }]", "");
+    check_nameservers("[{ name: ns, addresses: [\"2001:db8::53\", 192.0.2.53] }]", "");
+
+    let nothing = "is inside of the zone and has no addresses: give `addresses`, \
+                   or the name of a Service as `name.namespace.svc`";
+    check_nameservers("[{ name: ns }]", &format!("5:25: name server `ns.c2.k8s.ooo.` {nothing}"));
+    check_nameservers(
+        "[{ name: ns.example.com }]",
+        &format!(
+            "5:25: name server `ns.example.com.c2.k8s.ooo.` {nothing}; \
+             if `ns.example.com.` is meant, its final dot is missing"
+        ),
+    );
+    check_nameservers(
+        "[{ name: a.kube-dns.kube-system.svc.c2.k8s.ooo. }]",
+        &format!("5:25: name server `a.kube-dns.kube-system.svc.c2.k8s.ooo.` {nothing}"),
+    );
+    check_nameservers(
+        "[{ name: ns.example.com., addresses: [192.0.2.53] }]",
+        "5:25: name server `ns.example.com.` is outside of zone `c2.k8s.ooo.`, \
+         which cannot hold its addresses: leave `addresses` out",
+    );
+    check_nameservers(
+        "[{ name: ns, addresses: [ns.example.com] }]",
+        "5:41: `ns.example.com` is no IP address such as `2001:db8::53`",
+    );
+    let none = "zone `c2.k8s.ooo.` needs `nameservers`: the names that its parent delegates it to";
+    check_nameservers("[]", &format!("3:9: {none}"));
+    check_nameservers("", &format!("3:9: {none}"));
+}
+
+/// `lines` of a zone ask for `key`, which this version does not act on.
+fn check_not_yet(lines: &str, at: &str, key: &str) {
+    let error = parse(&c2(lines), Path::new("kubezone.yaml")).expect_err(lines).to_string();
+    let expected = format!("kubezone.yaml:{at}: `{key}` is not supported by this version; leave it out (it would be ");
+    assert!(error.starts_with(&expected), "{error}");
+}
+
+#[test]
+fn what_is_not_acted_on_is_refused() {
+    check_not_yet("  extra: static.zone", "6:10", "extra");
+    check_not_yet("  publish: { mode: OptIn }", "6:20", "publish.mode");
+    check_not_yet("  publish: { namespaces: [shop] }", "6:26", "publish.namespaces");
+    check_not_yet("  publish: { namespaceSelector: team=a }", "6:33", "publish.namespaceSelector");
+    check_not_yet("  publish: { serviceSelector: public }", "6:31", "publish.serviceSelector");
+    check_not_yet("  publish: { addresses: { from: [LoadBalancer, ClusterIP] } }", "6:33", "publish.addresses.from");
+    check_not_yet("  publish: { addresses: { from: [ClusterIP, ExternalIP] } }", "6:33", "publish.addresses.from");
+    check_not_yet("  publish: { pods: true }", "6:20", "publish.pods");
+    check_not_yet("  publish: { shortNames: true }", "6:26", "publish.shortNames");
+    check_not_yet("  publish: { hostnames: true }", "6:25", "publish.hostnames");
+    check_not_yet("  publish: { wildcards: true }", "6:25", "publish.wildcards");
+    check_not_yet("  ipv4: { nat64: [{ from: \"64:ff9b::/96\", to: 0.0.0.0/0 }] }", "6:18", "ipv4.nat64");
+    check_not_yet("  ipv4: { proxies: [192.0.2.1] }", "6:20", "ipv4.proxies");
+
+    let not_yet = "is not supported by this version; leave it out";
+    check("tls: { certificate: a, key: b }", &format!("1:6: `tls` {not_yet} (it would be none)"));
+    check("listen: { tls: [\"[::]:853\"] }", &format!("1:16: `listen.tls` {not_yet} (it would be none)"));
+    check("listen: { admin: \"[::]:80\" }", &format!("1:18: `listen.admin` {not_yet} (it would be \"[::1]:9154\")"));
+    check(
+        "zones: [{ name: z, reverseOf: [y] }]",
+        &format!("1:31: `reverseOf` {not_yet} (it would be no reverse zone)"),
+    );
+    check(
+        "clusters: [{ name: c2, context: c2, maxStaleness: 5m }]",
+        &format!("1:51: `maxStaleness` {not_yet} (it would be 0s: what we have is served for ever)"),
+    );
+}
+
+#[test]
+fn what_is_not_acted_on_may_stand_at_its_default() {
+    let publish = "  extra: \"\"\n  ipv4: { nat64: [], proxies: [] }\n  publish:\n    \
+                   { mode: All, namespaces: [], namespaceSelector: \"\", serviceSelector: \"\", pods: false, \
+                   shortNames: false, hostnames: false, wildcards: false, \
+                   addresses: { allow: [], from: [ClusterIP, LoadBalancer, ExternalIP] } }";
+    assert_eq!(c2_zone(publish), c2_zone(""));
+    config(&format!("listen: {{ admin: \"[::1]:9154\", tls: [] }}\n{}", c2("")));
+}
+
+/// What the command line's `nameservers` of c2.k8s.ooo are, or what is wrong with them.
+fn check_short_form(nameservers: &[&str], expected: &str) {
+    let nameservers: Vec<_> = nameservers.iter().map(|text| text.parse().expect("infallible")).collect();
+    let found = match short_form("c2.k8s.ooo", &nameservers, Access::InCluster) {
+        Ok(mut config) => {
+            let nameservers = config.clusters.remove(0).zones.remove(0).nameservers;
+            let nameservers = nameservers.iter().map(|ns| format!("{} {:?}", ns.name, ns.addresses));
+            nameservers.collect::<Vec<_>>().join(", ")
+        }
+        Err(error) => error.to_string(),
+    };
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn the_command_line_makes_one_zone() {
+    check_short_form(
+        &["ns1=2001:db8::53,192.0.2.53", "ns.example.com."],
+        "ns1.c2.k8s.ooo. [2001:db8::53, 192.0.2.53], ns.example.com. []",
+    );
+    check_short_form(&["kube-dns.kube-system.svc"], "kube-dns.kube-system.svc.c2.k8s.ooo. []");
+    check_short_form(&["ns="], "`` is no IP address such as `2001:db8::53`");
+    check_short_form(&[], "zone `c2.k8s.ooo.` needs `nameservers`: the names that its parent delegates it to");
+}

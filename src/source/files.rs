@@ -1,0 +1,384 @@
+//! Zones from master files: read at the start, and again when they change.
+//!
+//! A file that is no zone changes nothing: what was served before is served
+//! on, and a zone that never loaded stays pending while the others go ahead.
+//! Files keep their own serials; secondaries go by them, so that whoever
+//! changes a file without raising its serial is told.
+
+use std::fs;
+use std::hash::BuildHasher;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use foldhash::fast::FixedState;
+use hickory_proto::rr::{Name, RecordType};
+use tokio::task::JoinError;
+use tracing::{error, info, warn};
+
+use super::Watch;
+use crate::config::FileZone;
+use crate::metrics::Metrics;
+use crate::published::Published;
+use crate::zone::master::{self, Entry, MasterError, Position};
+use crate::zone::{State, Warning, Zone, ZoneError};
+
+/// Publishes `zones` from their files, and again whenever a file has changed; never ends.
+pub async fn follow(zones: Vec<FileZone>, published: Arc<Published>, metrics: Arc<Metrics>) {
+    let mut watch = Watch::new(zones.iter().map(|zone| &zone.path));
+    let mut files: Vec<File> = zones.into_iter().map(File::new).collect();
+    loop {
+        // A large file takes a while to read: not on a thread that others wait for.
+        let (published, metrics) = (Arc::clone(&published), Arc::clone(&metrics));
+        let reading = tokio::task::spawn_blocking(move || {
+            publish(&mut files, &published, &metrics);
+            files
+        });
+        match reading.await.map_err(JoinError::try_into_panic) {
+            Ok(read) => files = read,
+            Err(Ok(panic)) => std::panic::resume_unwind(panic),
+            // The runtime is shutting down.
+            Err(Err(_)) => return,
+        }
+        watch.changed().await;
+    }
+}
+
+/// Reads every file and puts the zones that changed into their places, all in one swap.
+fn publish(files: &mut [File], published: &Published, metrics: &Metrics) {
+    let mut changed = Vec::new();
+    for file in files {
+        match file.read() {
+            Ok(Some(zone)) => changed.push((zone.apex().clone(), State::Loaded(zone))),
+            Ok(None) => {}
+            Err(error) => {
+                file.report(&error);
+                metrics.reload_failed();
+            }
+        }
+    }
+    if !changed.is_empty() {
+        published.replace(changed);
+    }
+}
+
+/// A zone that a master file makes, read from scratch.
+///
+/// # Errors
+///
+/// Why it makes none.
+pub fn load(zone: &FileZone) -> Result<(Zone, Vec<Warning>), FileError> {
+    build(zone, &fs::read(&zone.path)?)
+}
+
+fn build(zone: &FileZone, text: &[u8]) -> Result<(Zone, Vec<Warning>), FileError> {
+    let folder = zone.path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let entries = master::entries(text, &zone.apex, Some(folder))?;
+    let records = entries.iter().map(|entry| entry.record.clone());
+    Zone::build(&zone.apex, records).map_err(|error| place(error, &entries))
+}
+
+/// A master file that makes no zone.
+#[derive(Debug, thiserror::Error)]
+pub enum FileError {
+    /// The file cannot be read.
+    #[error("could not be read")]
+    Unreadable(#[from] io::Error),
+    /// It is no master file.
+    #[error(transparent)]
+    Master(#[from] MasterError),
+    /// Its records make no zone.
+    #[error("{}{position}: {error}", file.as_ref().map(|file| format!("{}: ", file.display())).unwrap_or_default())]
+    Zone {
+        /// The file that `$INCLUDE` named; none: the zone's own.
+        file: Option<Arc<Path>>,
+        /// The record that it is about, or the beginning of the file.
+        position: Position,
+        /// What is wrong with them.
+        error: ZoneError,
+    },
+}
+
+impl FileError {
+    fn position(&self) -> Option<Position> {
+        match self {
+            Self::Unreadable(_) => None,
+            Self::Master(error) => Some(error.position),
+            Self::Zone { position, .. } => Some(*position),
+        }
+    }
+}
+
+/// Finds the record that `error` is about: of several, the last is one too many.
+fn place(error: ZoneError, entries: &[Entry]) -> FileError {
+    use ZoneError::{
+        BelowDname, CnameNotAlone, DnameAtCut, MalformedRdata, NoNameservers, NoSoa, NotBelowApex, NotSingle,
+        RrsetTooLarge, SeveralSoas, SoaBelowApex,
+    };
+    let (owner, rtype): (&Name, _) = match &error {
+        NoSoa { apex: owner } | BelowDname { owner, .. } | NotBelowApex { owner, .. } => (owner, None),
+        NoNameservers { apex: owner } | SeveralSoas { apex: owner } | SoaBelowApex { owner } => {
+            (owner, Some(RecordType::SOA))
+        }
+        CnameNotAlone { owner, other: rtype }
+        | NotSingle { owner, rtype }
+        | RrsetTooLarge { owner, rtype }
+        | MalformedRdata { owner, rtype } => (owner, Some(*rtype)),
+        DnameAtCut { owner } => (owner, Some(RecordType::DNAME)),
+    };
+    let is_it = |entry: &&Entry| entry.record.owner == *owner && rtype.is_none_or(|rtype| entry.record.rtype == rtype);
+    match entries.iter().rev().find(is_it) {
+        Some(entry) => FileError::Zone { file: entry.file.clone(), position: entry.position, error },
+        None => FileError::Zone { file: None, position: Position { line: 1, column: 1 }, error },
+    }
+}
+
+/// A zone's file and what has become of it.
+#[derive(Debug)]
+struct File {
+    zone: FileZone,
+    served: Option<Arc<Zone>>,
+    /// What was read last, as a hash; none where that does not tell whether anything changed.
+    last: Option<u64>,
+    /// Why it could not be taken over the last time: said once, not at every re-scan.
+    failure: Option<String>,
+}
+
+impl File {
+    fn new(zone: FileZone) -> Self {
+        Self { zone, served: None, last: None, failure: None }
+    }
+
+    /// The zone, where it is another than the one before; an error that was there before is no news either.
+    fn read(&mut self) -> Result<Option<Arc<Zone>>, FileError> {
+        let result = self.read_anew();
+        let failure = result.as_ref().err().map(|error| format!("{error:?}"));
+        let news = failure != self.failure;
+        self.failure = failure;
+        if news { result } else { result.or(Ok(None)) }
+    }
+
+    fn read_anew(&mut self) -> Result<Option<Arc<Zone>>, FileError> {
+        let text = fs::read(&self.zone.path).inspect_err(|_| self.last = None)?;
+        let read = FixedState::default().hash_one(&text);
+        if self.last == Some(read) {
+            return Ok(None);
+        }
+        // The files it includes may change without it.
+        let includes = text.windows(8).any(|word| word.eq_ignore_ascii_case(b"$INCLUDE"));
+        self.last = (!includes).then_some(read);
+        let (zone, warnings) = build(&self.zone, &text)?;
+        Ok(self.take_over(zone, &warnings))
+    }
+
+    fn take_over(&mut self, zone: Zone, warnings: &[Warning]) -> Option<Arc<Zone>> {
+        let (apex, file, serial) = (&self.zone.apex, self.zone.path.display(), zone.serial());
+        let records = zone.records();
+        if let Some(served) = &self.served {
+            if served.records() == records {
+                return None;
+            }
+            if served.serial() == serial {
+                warn!(zone = %apex, %file, %serial, "zone changed under the same serial: raise it, secondaries go by it");
+            } else if !serial.is_newer_than(served.serial()) {
+                warn!(zone = %apex, %file, %serial, served = %served.serial(), "zone has a serial below the one served");
+            }
+        }
+        for warning in warnings {
+            warn!(zone = %apex, %file, %warning, "zone file is odd");
+        }
+        info!(zone = %apex, %file, %serial, records = records.len(), "zone published");
+        let zone = Arc::new(zone);
+        self.served = Some(Arc::clone(&zone));
+        Some(zone)
+    }
+
+    fn report(&self, error: &FileError) {
+        let (zone, file) = (&self.zone.apex, self.zone.path.display());
+        let (line, column) = error.position().map(|at| (at.line, at.column)).unzip();
+        let cause = std::error::Error::source(error).map(|cause| format!(": {cause}")).unwrap_or_default();
+        match &self.served {
+            Some(served) => {
+                let serial = served.serial();
+                error!(%zone, %file, line, column, error = %format_args!("{error}{cause}"), %serial, "zone file not taken over: the zone before is served on");
+            }
+            None => {
+                error!(%zone, %file, line, column, error = %format_args!("{error}{cause}"), "zone file not taken over: the zone is answered with SERVFAIL");
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use tokio_util::task::AbortOnDropHandle;
+
+    use super::*;
+    use crate::nameserver::Served;
+    use crate::zone::{Serial, Zones};
+
+    /// A server's zones, followed from `a.zone` and `b.zone` in a folder of their own.
+    struct Followed {
+        folder: tempfile::TempDir,
+        published: Arc<Published>,
+        metrics: Arc<Metrics>,
+        _follower: Option<AbortOnDropHandle<()>>,
+    }
+
+    fn apex(name: &str) -> Name {
+        Name::from_ascii(format!("{name}.example.")).unwrap()
+    }
+
+    fn text(serial: u32, rest: &str) -> String {
+        format!("$TTL 1h\n@ SOA ns.example.net. . {serial} 4h 1h 2w 5m\n  NS ns.example.net.\n{rest}\n")
+    }
+
+    impl Followed {
+        fn new(a: &str, b: &str) -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            let zones = Zones::pending(["a", "b"].map(apex));
+            let published = Arc::new(Published::new(Served { zones, ..Served::default() }));
+            let metrics = Metrics::new(Arc::clone(&published));
+            let mut followed = Self { folder, published, metrics, _follower: None };
+            followed.write("a.zone", a);
+            followed.write("b.zone", b);
+            let files = ["a", "b"]
+                .map(|name| FileZone { apex: apex(name), path: followed.folder.path().join(format!("{name}.zone")) });
+            let following = follow(files.to_vec(), Arc::clone(&followed.published), Arc::clone(&followed.metrics));
+            followed._follower = Some(AbortOnDropHandle::new(tokio::spawn(following)));
+            followed
+        }
+
+        fn write(&self, name: &str, text: &str) {
+            fs::write(self.folder.path().join(name), text).unwrap();
+        }
+
+        fn serial(&self, name: &str) -> Option<u32> {
+            match self.published.load().zones.get(&apex(name)) {
+                Some(State::Loaded(zone)) => Some(zone.serial().0),
+                _ => None,
+            }
+        }
+
+        fn failures(&self) -> usize {
+            let text = self.metrics.text();
+            let mut lines = text.lines();
+            lines.find_map(|line| line.strip_prefix("kubezone_reload_failed_total ")).unwrap().parse().unwrap()
+        }
+
+        /// The serials of both zones and the failures counted become these.
+        async fn check(&self, a: Option<u32>, b: Option<u32>, failures: usize) {
+            let begun = Instant::now();
+            loop {
+                let found = (self.serial("a"), self.serial("b"), self.failures());
+                if found == (a, b, failures) {
+                    return;
+                }
+                assert!(begun.elapsed() < Duration::from_secs(20), "{found:?}, not {:?}", (a, b, failures));
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_bad_file_keeps_its_own_zone_back_until_it_is_mended() {
+        let zones = Followed::new(&text(1, ""), "@ A");
+        zones.check(Some(1), None, 1).await;
+        zones.write("b.zone", &text(7, ""));
+        zones.check(Some(1), Some(7), 1).await;
+    }
+
+    #[tokio::test]
+    async fn a_changed_file_is_served_and_a_bad_one_changes_nothing() {
+        let zones = Followed::new(&text(1, ""), &text(1, ""));
+        zones.check(Some(1), Some(1), 0).await;
+
+        zones.write("a.zone", &text(2, "b NS"));
+        zones.check(Some(1), Some(1), 1).await;
+        // Not the file's fault, but just as little a reason to serve less.
+        fs::remove_file(zones.folder.path().join("b.zone")).unwrap();
+        zones.check(Some(1), Some(1), 2).await;
+
+        zones.write("new", &text(3, "b NS ns"));
+        fs::rename(zones.folder.path().join("new"), zones.folder.path().join("a.zone")).unwrap();
+        zones.check(Some(3), Some(1), 2).await;
+    }
+
+    #[tokio::test]
+    async fn what_a_file_includes_is_part_of_it() {
+        let zones = Followed::new(&text(1, "$INCLUDE part"), &text(1, ""));
+        zones.check(None, Some(1), 1).await;
+        zones.write("part", "b NS ns.example.net.\n");
+        zones.check(Some(1), Some(1), 1).await;
+    }
+
+    fn file(text: &str) -> (tempfile::TempDir, File) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.zone");
+        fs::write(&path, text).unwrap();
+        (folder, File::new(FileZone { apex: apex("a"), path }))
+    }
+
+    #[test]
+    fn only_other_records_make_another_version() {
+        let (_folder, mut file) = file(&text(1, ""));
+        let mut check = |text: &str, expected: Option<u32>| {
+            fs::write(&file.zone.path, text).unwrap();
+            let read = file.read().unwrap();
+            assert_eq!(read.map(|zone| zone.serial()), expected.map(Serial), "{text}");
+        };
+        check(&text(1, ""), Some(1));
+        check(&text(1, ""), None);
+        check(&text(1, "; a comment"), None);
+        check(&text(1, "a NS ns.example.net."), Some(1));
+        check(&text(9, "a NS ns.example.net."), Some(9));
+        check(&text(5, "a NS ns.example.net."), Some(5));
+    }
+
+    #[test]
+    fn an_error_is_news_once() {
+        let (folder, mut file) = file(&text(1, "$INCLUDE part"));
+        assert!(file.read().is_err());
+        assert!(matches!(file.read(), Ok(None)));
+        fs::write(folder.path().join("part"), "b NS").unwrap();
+        assert!(file.read().is_err());
+        assert!(matches!(file.read(), Ok(None)));
+    }
+
+    /// Where an error is: `line, column` and what it says.
+    #[test]
+    fn errors_of_a_zone_have_a_place() {
+        let check = |text: &str, expected: &str| {
+            let (_folder, file) = file(text);
+            assert_eq!(load(&file.zone).unwrap_err().to_string(), expected);
+        };
+        check("", "line 1, column 1: a.example. has no SOA record");
+        check(
+            "\n@ 1 SOA . . 1 2 3 4 5\n",
+            "line 2, column 1: a.example. has no NS records: name the zone's own name servers",
+        );
+        check(
+            &text(1, "b CNAME c\n\nb A 192.0.2.1"),
+            "line 6, column 1: b.a.example. owns a CNAME record and other data (A)",
+        );
+        check(&text(1, "@ SOA . . 1 2 3 4 5"), "line 4, column 1: a.example. has several SOA records: keep one");
+        check(&text(1, "b A x"), "line 4, column 5: expected an IPv4 address, found `x`");
+    }
+
+    #[test]
+    fn the_parent_that_ships_delegates_c2_as_in_the_founding_talk() {
+        let apex = Name::from_ascii("k8s.ooo.").unwrap();
+        let (zone, warnings) = load(&FileZone { apex, path: "zones/k8s.ooo.zone".into() }).unwrap();
+        assert_eq!(warnings, []);
+        let records: Vec<_> = zone.records().iter().map(ToString::to_string).collect();
+        for record in [
+            "c2.k8s.ooo. 3600 IN NS kube-dns.kube-system.svc.c2.k8s.ooo.",
+            "kube-dns.kube-system.svc.c2.k8s.ooo. 3600 IN AAAA 2a0a:e5c0:13:e2::a",
+            "kube-dns.kube-system.svc.c2.k8s.ooo. 3600 IN A 147.78.194.9",
+        ] {
+            assert!(records.iter().any(|found| found == record), "{record}");
+        }
+    }
+}

@@ -1,0 +1,434 @@
+//! The writer on paused time, and over random histories.
+
+use std::collections::BTreeMap;
+
+use hickory_proto::rr::Name;
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::*;
+use proptest::sample::select;
+use tokio::task::{JoinHandle, yield_now};
+use tokio::time::{sleep, timeout};
+
+use super::*;
+use crate::cluster::{Endpoint, EndpointSlice, Namespace, Object, ObjectKey, Port, Protocol, Service, ServiceType};
+use crate::metrics::Metrics;
+use crate::nameserver::Served;
+use crate::schema::{AddressFilter, NameServer};
+
+const KINDS: [Kind; 3] = [Kind::Service, Kind::EndpointSlice, Kind::Namespace];
+
+fn name(text: &str) -> Name {
+    Name::from_ascii(text).unwrap()
+}
+
+/// A zone with the defaults, and one name server without addresses.
+fn zone(origin: &str, nameserver: &str) -> ClusterZone {
+    ClusterZone {
+        origin: name(origin),
+        nameservers: vec![NameServer { name: name(nameserver), addresses: Vec::new() }],
+        hostmaster: name("hostmaster.k8s.ooo."),
+        ttl: 30,
+        negative_ttl: 30,
+        nameserver_ttl: 3600,
+        max_records: 100,
+        addresses: AddressFilter::default(),
+    }
+}
+
+fn key(text: &str) -> ServiceKey {
+    let (namespace, name) = text.split_once('/').unwrap();
+    ServiceKey { namespace: namespace.into(), name: name.into() }
+}
+
+fn service(text: &str, address: &str) -> Object {
+    Object::Service(Service {
+        key: key(text),
+        service_type: ServiceType::ClusterIp,
+        cluster_ips: vec![address.parse().unwrap()],
+        ports: Vec::new(),
+    })
+}
+
+fn object_key(kind: Kind, text: &str) -> ObjectKey {
+    let key = key(text);
+    ObjectKey { kind, namespace: key.namespace, name: key.name }
+}
+
+/// A writer at work, and both of its ends.
+struct Writing {
+    events: mpsc::Sender<Event>,
+    relist: Relist,
+    published: Arc<Published>,
+    task: JoinHandle<()>,
+}
+
+impl Writing {
+    fn start(zones: Vec<ClusterZone>) -> Self {
+        let (events, receiver) = mpsc::channel(MANY);
+        let published = Arc::new(Published::new(Served::default()));
+        let relist = Relist::default();
+        let metrics = Metrics::new(published.clone()).cluster("c2");
+        let task = write(zones, receiver, relist.clone(), published.clone(), metrics);
+        Self { events, relist, published, task: tokio::spawn(task) }
+    }
+
+    /// A writer of c2.k8s.ooo whose cluster is synced and empty, and has been for a second.
+    async fn synced() -> Self {
+        let writing = Self::start(vec![zone("c2.k8s.ooo.", "ns.example.")]);
+        for kind in KINDS {
+            writing.list(kind, []).await;
+        }
+        sleep(Duration::from_secs(1)).await;
+        assert_eq!(writing.serial(), Some(1));
+        writing
+    }
+
+    async fn send(&self, event: Event) {
+        self.events.send(event).await.unwrap();
+    }
+
+    async fn apply(&self, object: Object, version: Option<u64>) {
+        self.send(Event::Apply { object, version }).await;
+    }
+
+    async fn list(&self, kind: Kind, objects: impl IntoIterator<Item = Object>) {
+        self.send(Event::Listing(kind)).await;
+        for object in objects {
+            self.apply(object, None).await;
+        }
+        self.send(Event::Listed { kind, version: None }).await;
+    }
+
+    fn zone(&self, origin: &str) -> Option<Arc<Zone>> {
+        match self.published.load().zones.get(&name(origin)) {
+            Some(State::Loaded(zone)) => Some(zone.clone()),
+            _ => None,
+        }
+    }
+
+    /// The serial of c2.k8s.ooo.
+    fn serial(&self) -> Option<u32> {
+        self.zone("c2.k8s.ooo.").map(|zone| zone.serial().0)
+    }
+
+    /// How many addresses c2.k8s.ooo holds.
+    fn addresses(&self) -> usize {
+        let census = self.zone("c2.k8s.ooo.").unwrap().census();
+        census.into_iter().filter(|(rtype, _)| *rtype == RecordType::AAAA).map(|(_, count)| count).sum()
+    }
+}
+
+/// Lets the writer do all that it can without time going by.
+async fn turn() {
+    let before = Instant::now();
+    for _ in 0..100 {
+        yield_now().await;
+    }
+    assert_eq!(Instant::now(), before);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_published_before_every_kind_was_listed() {
+    let writing = Writing::start(vec![zone("c2.k8s.ooo.", "ns.example.")]);
+
+    writing.list(Kind::Service, [service("shop/web", "2a0a::1")]).await;
+    writing.list(Kind::Namespace, []).await;
+    writing.send(Event::Listing(Kind::EndpointSlice)).await;
+    sleep(Duration::from_secs(60)).await;
+    assert_eq!(writing.serial(), None);
+
+    writing.send(Event::Listed { kind: Kind::EndpointSlice, version: Some(7) }).await;
+    sleep(Duration::from_millis(1)).await;
+    assert_eq!((writing.serial(), writing.addresses()), (Some(7), 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lone_change_is_published_at_once() {
+    let writing = Writing::synced().await;
+
+    writing.apply(service("shop/web", "2a0a::1"), None).await;
+    turn().await;
+    assert_eq!((writing.serial(), writing.addresses()), (Some(2), 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_in_the_channel_already_is_one_version() {
+    let writing = Writing::synced().await;
+
+    for number in 0..500 {
+        let object = service(&format!("shop/web-{number}"), "2a0a::1");
+        writing.events.try_send(Event::Apply { object, version: None }).unwrap();
+    }
+    sleep(Duration::from_millis(1)).await;
+    assert_eq!((writing.serial(), writing.addresses()), (Some(2), 500));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_follows_closely_waits_until_it_is_quiet() {
+    let writing = Writing::synced().await;
+
+    writing.apply(service("shop/a", "2a0a::1"), None).await;
+    turn().await;
+    for name in ["shop/b", "shop/c"] {
+        sleep(QUIET / 2).await;
+        writing.apply(service(name, "2a0a::1"), None).await;
+        turn().await;
+        assert_eq!(writing.addresses(), 1);
+    }
+    sleep(QUIET + Duration::from_millis(1)).await;
+    assert_eq!((writing.serial(), writing.addresses()), (Some(3), 3));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_burst_becomes_few_versions_and_never_waits_longer_than_the_bound() {
+    let writing = Writing::synced().await;
+
+    // One a millisecond: it is never quiet.
+    for number in 1..=500 {
+        writing.apply(service(&format!("shop/web-{number}"), "2a0a::1"), None).await;
+        sleep(Duration::from_millis(1)).await;
+        assert!(writing.addresses() + 55 >= number, "at {number}: {}", writing.addresses());
+    }
+    sleep(BOUND).await;
+    assert_eq!(writing.addresses(), 500);
+    assert!(writing.serial().unwrap() < 15, "{:?}", writing.serial());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_changes_no_record_makes_no_version() {
+    let writing = Writing::synced().await;
+
+    writing.apply(service("shop/inside", "10.0.0.1"), Some(1000)).await;
+    let labels = BTreeMap::from([("a".into(), "b".into())]);
+    writing.apply(Object::Namespace(Namespace { name: "shop".into(), labels }), Some(1001)).await;
+    writing.send(Event::Delete { key: object_key(Kind::Service, "shop/absent"), version: Some(1002) }).await;
+    writing.list(Kind::EndpointSlice, []).await;
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(writing.serial(), Some(1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_serial_follows_the_newest_version_of_the_cluster_and_never_goes_back() {
+    let writing = Writing::synced().await;
+    let check = async |event: Event, serial: u32| {
+        writing.send(event).await;
+        sleep(Duration::from_secs(1)).await;
+        assert_eq!(writing.serial(), Some(serial));
+    };
+    let apply = |address: &str, version| Event::Apply { object: service("shop/web", address), version };
+
+    check(apply("2a0a::1", Some(1000)), 1000).await;
+    check(apply("2a0a::2", Some(900)), 1001).await;
+    check(apply("2a0a::3", None), 1002).await;
+    check(Event::Bookmark { kind: Kind::Service, version: Some(5000) }, 1002).await;
+    check(apply("2a0a::4", None), 1003).await;
+    check(Event::Delete { key: object_key(Kind::Service, "shop/web"), version: Some(2000) }, 2000).await;
+    // The low 32 bits.
+    check(apply("2a0a::5", Some((1 << 32) + 3000)), 3000).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_that_lacks_most_is_held_until_one_that_was_asked_for_says_the_same() {
+    let writing = Writing::synced().await;
+    let all = || (0..30).map(|number| service(&format!("shop/web-{number}"), "2a0a::1"));
+    writing.list(Kind::Service, all()).await;
+    sleep(Duration::from_secs(1)).await;
+
+    writing.list(Kind::Service, []).await;
+    sleep(Duration::from_secs(1)).await;
+    // Not asked for: too soon to mean anything.
+    writing.list(Kind::Service, []).await;
+    let asked = Instant::now();
+    assert_eq!(writing.addresses(), 30);
+
+    timeout(Duration::from_secs(60), writing.relist.of(Kind::Service).notified()).await.unwrap();
+    assert_eq!(Instant::now() - asked, Duration::from_secs(9));
+    assert_eq!(writing.addresses(), 30);
+    writing.list(Kind::Service, all().skip(10)).await;
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(writing.addresses(), 20);
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_list_is_asked_for_once_all_have_been_seen_again() {
+    let writing = Writing::synced().await;
+    let all = || (0..30).map(|number| service(&format!("shop/web-{number}"), "2a0a::1"));
+    writing.list(Kind::Service, all()).await;
+    writing.list(Kind::Service, []).await;
+    writing.list(Kind::Service, all()).await;
+
+    timeout(Duration::from_secs(60), writing.relist.of(Kind::Service).notified()).await.unwrap_err();
+    assert_eq!(writing.addresses(), 30);
+}
+
+#[tokio::test(start_paused = true)]
+async fn all_zones_of_a_cluster_move_together() {
+    let zones = vec![zone("c2.k8s.ooo.", "ns.example."), zone("lab.example.", "ns.example.")];
+    let writing = Writing::start(zones);
+    for kind in KINDS {
+        writing.list(kind, []).await;
+    }
+    sleep(Duration::from_secs(1)).await;
+
+    writing.apply(service("shop/web", "2a0a::1"), Some(9)).await;
+    turn().await;
+    let serials = ["c2.k8s.ooo.", "lab.example."].map(|origin| writing.zone(origin).unwrap().serial());
+    assert_eq!(serials, [Serial(9), Serial(9)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_name_server_keeps_its_last_addresses_while_its_service_has_none() {
+    let writing = Writing::start(vec![zone("c2.k8s.ooo.", "dns.kube-system.svc.c2.k8s.ooo.")]);
+    writing.list(Kind::Service, [service("kube-system/dns", "2a0a::53")]).await;
+    writing.list(Kind::EndpointSlice, []).await;
+    writing.list(Kind::Namespace, []).await;
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!((writing.serial(), writing.addresses()), (Some(1), 1));
+
+    writing.send(Event::Delete { key: object_key(Kind::Service, "kube-system/dns"), version: None }).await;
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!((writing.serial(), writing.addresses()), (Some(1), 1));
+    writing.apply(service("kube-system/dns", "2a0a::54"), None).await;
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!((writing.serial(), writing.addresses()), (Some(2), 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_published_stays_when_the_followers_are_gone() {
+    let writing = Writing::synced().await;
+    writing.apply(service("shop/web", "2a0a::1"), None).await;
+
+    let Writing { events, published, task, .. } = writing;
+    drop(events);
+    task.await.unwrap();
+    let served = published.load();
+    assert!(matches!(served.zones.get(&name("c2.k8s.ooo.")), Some(State::Loaded(zone)) if zone.serial() == Serial(2)));
+}
+
+/// A step of a cluster's history.
+#[derive(Debug, Clone)]
+enum Step {
+    Apply(Object),
+    Delete(ObjectKey),
+    Relist(Kind, Vec<Object>),
+    Publish,
+}
+
+fn any_key() -> impl Strategy<Value = ServiceKey> {
+    select(vec!["shop/web", "shop/db", "depot/web", "depot/db"]).prop_map(key)
+}
+
+fn any_addresses() -> impl Strategy<Value = Vec<IpAddr>> {
+    let address = select(vec!["2a0a::1", "2a0a::2", "2a0a::3", "147.78.194.9", "10.0.0.1", "fd00::1"]);
+    vec(address.prop_map(|text| text.parse().unwrap()), 0..3)
+}
+
+fn any_ports() -> impl Strategy<Value = Vec<Port>> {
+    let protocol = select(vec![Protocol::Tcp, Protocol::Udp]);
+    let port = (select(vec!["", "http", "dns", "Not A Label"]), protocol, 1..4_u16);
+    vec(port.prop_map(|(name, protocol, number)| Port { name: name.into(), protocol, number }), 0..3)
+}
+
+fn any_object(kind: Kind) -> BoxedStrategy<Object> {
+    let service_type = select(vec![ServiceType::ClusterIp, ServiceType::Headless, ServiceType::ExternalName]);
+    let service =
+        (any_key(), service_type, any_addresses(), any_ports()).prop_map(|(key, service_type, cluster_ips, ports)| {
+            Object::Service(Service { key, service_type, cluster_ips, ports })
+        });
+    let endpoint = (any_addresses(), option::of(select(vec!["a", "b"])), any::<bool>());
+    let endpoint = endpoint.prop_map(|(addresses, hostname, ready)| Endpoint {
+        addresses,
+        hostname: hostname.map(Into::into),
+        ready,
+    });
+    let slice = (select(vec!["s", "t"]), any_key(), vec(endpoint, 0..4), any_ports()).prop_map(
+        |(name, service, endpoints, ports)| {
+            Object::EndpointSlice(EndpointSlice { name: name.into(), service, endpoints, ports })
+        },
+    );
+    let namespace = (select(vec!["shop", "depot"]), select(vec!["a", "b"])).prop_map(|(name, label)| {
+        Object::Namespace(Namespace { name: name.into(), labels: BTreeMap::from([("label".into(), label.into())]) })
+    });
+    match kind {
+        Kind::Service => service.boxed(),
+        Kind::EndpointSlice => slice.boxed(),
+        Kind::Namespace => namespace.boxed(),
+    }
+}
+
+fn key_of(object: &Object) -> ObjectKey {
+    let (kind, namespace, name) = match object {
+        Object::Service(service) => (Kind::Service, &service.key.namespace, &service.key.name),
+        Object::EndpointSlice(slice) => (Kind::EndpointSlice, &slice.service.namespace, &slice.name),
+        Object::Namespace(namespace) => (Kind::Namespace, &Arc::from(""), &namespace.name),
+    };
+    ObjectKey { kind, namespace: namespace.clone(), name: name.clone() }
+}
+
+fn any_step() -> impl Strategy<Value = Step> {
+    let kind = || select(KINDS.to_vec());
+    prop_oneof![
+        6 => kind().prop_flat_map(any_object).prop_map(Step::Apply),
+        2 => kind().prop_flat_map(any_object).prop_map(|object| Step::Delete(key_of(&object))),
+        1 => kind().prop_flat_map(|kind| vec(any_object(kind), 0..6).prop_map(move |list| Step::Relist(kind, list))),
+        3 => Just(Step::Publish),
+    ]
+}
+
+/// A writer without a channel, for a zone with a small limit and a name server that is a Service.
+fn writer() -> Writer {
+    let mut zone = zone("c2.k8s.ooo.", "db.shop.svc.c2.k8s.ooo.");
+    zone.nameservers[0].addresses = vec!["2a0a::53".parse().unwrap()];
+    zone.max_records = 2;
+    let published = Arc::new(Published::new(Served::default()));
+    let metrics = Metrics::new(published.clone()).cluster("c2");
+    Writer::new(vec![zone], published, metrics)
+}
+
+/// Every record but the SOA, whose serial tells how many versions there were.
+fn records(writer: &mut Writer) -> Vec<crate::zone::Record> {
+    writer.publish(Instant::now());
+    let mut records = writer.zones[0].zone.as_ref().unwrap().records();
+    records.retain(|record| record.rtype != RecordType::SOA);
+    records
+}
+
+proptest! {
+    /// Whatever the history, what is derived step by step is what the last state makes at once, in any order.
+    #[test]
+    fn derived_versions_are_what_a_rebuild_makes(steps in vec(any_step(), 0..40)) {
+        let mut derived = writer();
+        let mut last: BTreeMap<ObjectKey, Object> = BTreeMap::new();
+        derived.publish(Instant::now());
+        for step in steps {
+            match step {
+                Step::Apply(object) => {
+                    last.insert(key_of(&object), object.clone());
+                    derived.apply_one(Event::Apply { object, version: None });
+                }
+                Step::Delete(key) => {
+                    last.remove(&key);
+                    derived.apply_one(Event::Delete { key, version: None });
+                }
+                Step::Relist(kind, list) => {
+                    last.retain(|key, _| key.kind != kind);
+                    derived.apply_one(Event::Listing(kind));
+                    for object in list {
+                        last.insert(key_of(&object), object.clone());
+                        derived.apply_one(Event::Apply { object, version: None });
+                    }
+                    derived.apply_one(Event::Listed { kind, version: None });
+                }
+                Step::Publish => derived.publish(Instant::now()),
+            }
+        }
+        let mut rebuilt = writer();
+        for object in last.into_values().rev() {
+            rebuilt.apply_one(Event::Apply { object, version: None });
+        }
+        prop_assert_eq!(records(&mut derived), records(&mut rebuilt));
+        let counts = |writer: &Writer| writer.zones[0].verdicts.counts(writer.cluster.service_count());
+        prop_assert_eq!(counts(&derived), counts(&rebuilt));
+    }
+}
