@@ -7,7 +7,6 @@ use super::Failure;
 pub(super) struct Zone {}
 
 impl Zone {
-    #[expect(clippy::needless_pass_by_value, clippy::unnecessary_wraps, reason = "stub")]
     pub(super) fn run(self) -> Result<(), Failure> {
         todo!()
     }

@@ -1,11 +1,12 @@
-//! Sources: follow a Kubernetes API or a folder of manifests, and publish the
-//! zones that they imply; watch the files that zones are read from.
+//! Sources: follow a Kubernetes API, a folder of manifests or master files, and
+//! publish the zones that they imply.
 //!
 //! [`follow`] is one cluster: for each kind of object a follower that lists and
 //! watches (or one that reads manifests), and one writer, joined by a channel of
 //! [`Event`]s. Followers know the API and no zone; the writer knows what the
 //! cluster says, and not who said it. Objects are translated in between, at the
-//! door: no Kubernetes type gets further.
+//! door: no Kubernetes type gets further. [`files`] needs none of this: zones
+//! stand in master files as they are.
 
 mod api;
 mod event;
