@@ -176,3 +176,27 @@ async fn answers_go_on_for_the_grace_period() {
     kubezone.terminate();
     assert_eq!(kubezone.ended().await, Some(0), "a second signal ends it at once");
 }
+
+#[tokio::test]
+async fn a_file_that_is_no_zone_takes_no_other_zone_away() {
+    let folder = Folder::new().expect("a temporary folder");
+    let zone = "@ 60 IN SOA ns hostmaster 1 14400 3600 1209600 30\n@ NS ns\nns AAAA 2001:db8::53\n";
+    folder.write("good.zone", zone).expect("a zone");
+    folder.write("bad.zone", "@ SOA\n").expect("no zone");
+    let text = "listen: { dns: [\"[::1]:0\"], metrics: \"[::1]:0\" }\n\
+                readyTimeout: 0s\n\
+                zones:\n\
+                - { name: good.example, file: good.zone }\n\
+                - { name: bad.example, file: bad.zone }\n\
+                - { name: absent.example, file: absent.zone }\n";
+    let configuration = folder.write("kubezone.yaml", text).expect("configuration written").display().to_string();
+    let kubezone = Kubezone::start("example", &[KUBEZONE, "serve", "--config", &configuration], folder).await;
+    let kubezone = kubezone.ready().await;
+    kubezone.answers("ns.good AAAA", "2001:db8::53").await;
+    kubezone.answers("ns.bad AAAA", "SERVFAIL").await;
+    kubezone.answers("absent SOA", "SERVFAIL").await;
+    kubezone.answers("other SOA", "REFUSED").await;
+    let readiness = kubezone.http("/readyz").await;
+    assert!(readiness.ends_with("ready; zones not loaded: bad.example. absent.example.\n"), "{readiness}");
+    assert!(kubezone.metric("kubezone_reload_failed_total", "").await >= 2.0);
+}

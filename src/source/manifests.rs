@@ -56,12 +56,13 @@ impl fmt::Display for ManifestError {
 
 impl std::error::Error for ManifestError {}
 
-/// Reads the manifests in `folder` once: the objects in the order of their
-/// kinds and names, and what could not be read.
+/// Reads the manifests in `folder`, or one manifest, once: the objects in the order
+/// of their kinds and names, and what could not be read.
 #[must_use]
 pub fn read(folder: &Path) -> (Vec<Object>, Vec<ManifestError>) {
     let mut folder = Folder::new(folder.to_owned());
-    folder.scan();
+    folder.read();
+    folder.elect();
     (folder.objects.into_values().collect(), folder.errors)
 }
 

@@ -70,6 +70,18 @@ fn every_type_is_read_and_written() {
 }
 
 #[test]
+fn a_zone_dumped_is_read_as_the_same_zone() {
+    use super::super::{Zone, dump};
+    let text = fs::read("tests/data/masters/every-type.zone").unwrap();
+    let (zone, _) = Zone::build(&origin(), parse(&text, &origin(), None).unwrap()).unwrap();
+    let dumped = dump(&zone).to_string();
+    let records = parse(dumped.as_bytes(), &Name::root(), None).unwrap();
+    assert_eq!(records, zone.records());
+    let (again, _) = Zone::build(&origin(), records).unwrap();
+    assert_eq!(dump(&again).to_string(), dumped);
+}
+
+#[test]
 fn an_independent_decoder_reads_the_same() {
     use hickory_proto::rr::rdata::{MX, NAPTR, SOA, SRV, TXT, caa::CAA, name, tlsa};
     let name = |text: &str| Name::from_ascii(text).unwrap();
