@@ -143,7 +143,7 @@ async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartE
 }
 
 /// Starts a follower for each cluster, and one for the zones from files.
-fn follow_sources(config: Config, published: &Arc<Published>, metrics: &Metrics) -> JoinSet<()> {
+fn follow_sources(config: Config, published: &Arc<Published>, metrics: &Arc<Metrics>) -> JoinSet<()> {
     let mut sources = JoinSet::new();
     for cluster in config.clusters {
         let name = cluster.name.clone();
@@ -160,5 +160,69 @@ fn follow_sources(config: Config, published: &Arc<Published>, metrics: &Metrics)
             }
         });
     }
+    if !config.files.is_empty() {
+        sources.spawn(source::files::follow(config.files, Arc::clone(published), Arc::clone(metrics)));
+    }
     sources
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv6Addr;
+    use std::path::Path;
+    use std::time::Duration;
+
+    use hickory_proto::op::{Message, Query, ResponseCode};
+    use hickory_proto::rr::{Name, RecordType};
+    use tokio::net::UdpSocket;
+    use tokio::time::{Instant, sleep, timeout};
+
+    use super::*;
+    use crate::config::FileZone;
+
+    const BOUND: Duration = Duration::from_secs(30);
+
+    /// A server of one zone, from a file in `folder`, on ports of its own choice.
+    async fn server(folder: &Path, apex: &str) -> Server {
+        let path = folder.join(apex);
+        std::fs::write(&path, "@ 60 IN SOA ns hostmaster 1 14400 3600 1209600 30\n@ NS ns\nns AAAA 2001:db8::53\n")
+            .expect("a zone file");
+        let apex = Name::from_ascii(apex).expect("a name");
+        let dns = vec![(Ipv6Addr::LOCALHOST, 0).into()];
+        let files = vec![FileZone { apex, path }];
+        Server::start(Config { dns, metrics: None, files, ..Config::default() }).await.expect("it starts")
+    }
+
+    /// The RCODE that `server` answers with, once it has loaded its zone.
+    async fn ask(server: &Server, qname: &str) -> ResponseCode {
+        let deadline = Instant::now() + BOUND;
+        while !server.readiness.check().0 {
+            assert!(Instant::now() < deadline, "it is never ready");
+            sleep(Duration::from_millis(5)).await;
+        }
+        let mut question = Message::query();
+        question.add_query(Query::query(Name::from_ascii(qname).expect("a name"), RecordType::SOA));
+        let socket = UdpSocket::bind((Ipv6Addr::LOCALHOST, 0)).await.expect("a socket");
+        let bytes = question.to_vec().expect("encoded");
+        socket.send_to(&bytes, server.dns()[0]).await.expect("sent");
+        let mut buffer = [0; 512];
+        let length = timeout(BOUND, socket.recv(&mut buffer)).await.expect("an answer").expect("received");
+        Message::from_vec(&buffer[..length]).expect("well-formed").metadata.response_code
+    }
+
+    #[tokio::test]
+    async fn several_servers_live_in_one_process() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let a = server(folder.path(), "a.example.").await;
+        let b = server(folder.path(), "b.example.").await;
+        assert_ne!(a.dns(), b.dns());
+        assert_eq!(ask(&a, "a.example.").await, ResponseCode::NoError);
+        assert_eq!(ask(&a, "b.example.").await, ResponseCode::Refused);
+        assert_eq!(ask(&b, "b.example.").await, ResponseCode::NoError);
+
+        let address = a.dns()[0];
+        a.stop().await;
+        assert_eq!(ask(&b, "b.example.").await, ResponseCode::NoError);
+        Listeners::bind(&[address]).expect("a server that has stopped leaves its address");
+    }
 }

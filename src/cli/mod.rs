@@ -35,7 +35,7 @@ Exit status: 0 well; 1 findings; 2 usage or configuration; 3 could not look, or 
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    Serve(serve::Serve),
+    Serve(Box<serve::Serve>),
     Demo(demo::Demo),
     Zone(zone::Zone),
     /// Prints a script that teaches a shell to complete kubezone's commands and options
@@ -119,7 +119,7 @@ pub fn main() -> ExitCode {
         Err(failure) if failure.is_broken_pipe() => ExitCode::SUCCESS,
         Err(failure) => {
             // When nobody listens on standard error either, the status has to do.
-            let _ = writeln!(io::stderr(), "kubezone: {}", chain(failure.cause()));
+            let _ = writeln!(io::stderr(), "{}", chain(failure.cause()));
             failure.status()
         }
     }
@@ -135,7 +135,7 @@ fn log_to_stderr(filter: EnvFilter) {
     }
 }
 
-/// An error and the causes underneath, outermost first: `a: b: c`.
+/// An error and the causes underneath, outermost first: `a: b: c`, on one line whatever text they quote.
 fn chain(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
@@ -143,7 +143,7 @@ fn chain(error: &(dyn Error + 'static)) -> String {
         text += &format!(": {cause}");
         source = cause.source();
     }
-    text
+    text.replace(char::is_control, " ")
 }
 
 fn completions(shell: clap_complete::Shell) -> Result<(), Failure> {

@@ -255,10 +255,9 @@ fn policy(
     not_yet(publish.short_names, "publish.shortNames", "false", |short| !short)?;
     not_yet(publish.hostnames, "publish.hostnames", "false", |hostnames| !hostnames)?;
     not_yet(publish.wildcards, "publish.wildcards", "false", |wildcards| !wildcards)?;
-    // Only ClusterIPs are looked at: with the documented default, too, the others would add to what is published, not take from it.
-    let sources = publish.addresses.from;
-    not_yet(sources, "publish.addresses.from", "[ClusterIP]", |from| {
-        from.first().is_some_and(|first| first == "ClusterIP")
+    // Only ClusterIPs are looked at. The documented default may stand: its others only ever add to what is published.
+    not_yet(publish.addresses.from, "publish.addresses.from", "[ClusterIP]", |from| {
+        from == &["ClusterIP"] || from == &["ClusterIP", "LoadBalancer", "ExternalIP"]
     })?;
     let allow = publish.addresses.allow.iter().map(|cidr| value(cidr, "CIDR such as `fd00::/8`"));
     Ok(AddressFilter::allowing(allow.collect::<Checked<_>>()?))

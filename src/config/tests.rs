@@ -281,6 +281,7 @@ fn what_is_not_acted_on_is_refused() {
     check_not_yet("  publish: { namespaceSelector: team=a }", "6:33", "publish.namespaceSelector");
     check_not_yet("  publish: { serviceSelector: public }", "6:31", "publish.serviceSelector");
     check_not_yet("  publish: { addresses: { from: [LoadBalancer, ClusterIP] } }", "6:33", "publish.addresses.from");
+    check_not_yet("  publish: { addresses: { from: [ClusterIP, ExternalIP] } }", "6:33", "publish.addresses.from");
     check_not_yet("  publish: { pods: true }", "6:20", "publish.pods");
     check_not_yet("  publish: { shortNames: true }", "6:26", "publish.shortNames");
     check_not_yet("  publish: { hostnames: true }", "6:25", "publish.hostnames");

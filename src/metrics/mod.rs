@@ -6,24 +6,19 @@
 //! Labels come from closed sets: the zones configured, the types and RCODEs
 //! listed here, the clusters' names; never from what a stranger sends.
 
+mod cluster;
+mod scrape;
 mod worker;
 
-use std::collections::{BTreeSet, HashMap};
-use std::iter;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use prometheus::core::{Collector, Desc};
-use prometheus::proto::{Counter, Gauge, LabelPair, Metric, MetricFamily, MetricType};
-use prometheus::{
-    GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
-    TextEncoder,
-};
+use prometheus::core::Collector;
+use prometheus::{Histogram, HistogramOpts, IntCounter, IntGaugeVec, Opts, Registry, TextEncoder};
 
+pub use self::cluster::{ClusterError, ClusterMetrics};
+use self::scrape::AtScrape;
 pub use self::worker::WorkerMetrics;
-use crate::nameserver::Served;
 use crate::published::Published;
-use crate::zone::State;
 
 /// Upper bounds of the time from an event to the version that serves it, in seconds.
 const PUBLICATION_BUCKETS: [f64; 12] =
@@ -36,7 +31,7 @@ pub struct Metrics {
     workers: Arc<Workers>,
     reload_failed: IntCounter,
     publish_duration: Histogram,
-    clusters: ClusterFamilies,
+    clusters: cluster::Families,
 }
 
 impl Metrics {
@@ -67,7 +62,7 @@ impl Metrics {
         Arc::new(Self {
             reload_failed: register(&registry, reload_failed.expect("a valid name")),
             publish_duration: register(&registry, publish_duration.expect("a valid name")),
-            clusters: ClusterFamilies::new(&registry),
+            clusters: cluster::Families::new(&registry),
             workers,
             registry,
         })
@@ -84,20 +79,7 @@ impl Metrics {
     /// The numbers of the cluster called `name` in the configuration.
     #[must_use]
     pub fn cluster(&self, name: &str) -> ClusterMetrics {
-        let families = &self.clusters;
-        // A cluster that nothing was heard of is not synced: say so from the start.
-        let synced = families.synced.with_label_values(&[name]);
-        synced.set(0);
-        ClusterMetrics(Arc::new(ClusterNumbers {
-            name: name.to_owned(),
-            synced,
-            last_event: families.last_event.with_label_values(&[name]),
-            errors: families.errors.clone(),
-            services: families.services.clone(),
-            reasons: Mutex::default(),
-            publish_duration: self.publish_duration.clone(),
-            programming_duration: families.programming_duration.with_label_values(&[name]),
-        }))
+        self.clusters.cluster(name, self.publish_duration.clone())
     }
 
     /// A changed file was not taken over: something is wrong with it.
@@ -117,302 +99,9 @@ fn register<C: Collector + Clone + 'static>(registry: &Registry, collector: C) -
     collector
 }
 
-#[derive(Debug)]
-struct ClusterFamilies {
-    synced: IntGaugeVec,
-    last_event: GaugeVec,
-    errors: IntCounterVec,
-    services: IntGaugeVec,
-    programming_duration: HistogramVec,
-}
-
-impl ClusterFamilies {
-    fn new(registry: &Registry) -> Self {
-        let synced = Opts::new("kubezone_cluster_synced", "Whether all of the cluster has been listed in full once.");
-        let last_event = Opts::new(
-            "kubezone_cluster_last_event_timestamp_seconds",
-            "When the cluster gave its last sign of life: an event, a bookmark or a complete list.",
-        );
-        let errors = Opts::new("kubezone_cluster_errors_total", "What went wrong while following the cluster.");
-        let services =
-            Opts::new("kubezone_services", "Services that are published, and those that are not, by reason.");
-        let programming_duration = HistogramOpts::new(
-            "kubezone_dns_programming_duration_seconds",
-            "Time from an event's arrival to the version that serves it.",
-        );
-        let programming_duration = programming_duration.buckets(PUBLICATION_BUCKETS.to_vec());
-        let cluster = &["cluster"];
-        let valid = "a valid name";
-        Self {
-            synced: register(registry, IntGaugeVec::new(synced, cluster).expect(valid)),
-            last_event: register(registry, GaugeVec::new(last_event, cluster).expect(valid)),
-            errors: register(registry, IntCounterVec::new(errors, &["cluster", "reason"]).expect(valid)),
-            services: register(registry, IntGaugeVec::new(services, &["cluster", "published", "reason"]).expect(valid)),
-            programming_duration: register(registry, HistogramVec::new(programming_duration, cluster).expect(valid)),
-        }
-    }
-}
-
-/// What the followers and the writer of one cluster tell.
-#[derive(Debug, Clone)]
-pub struct ClusterMetrics(Arc<ClusterNumbers>);
-
-#[derive(Debug)]
-struct ClusterNumbers {
-    name: String,
-    synced: IntGauge,
-    last_event: prometheus::Gauge,
-    errors: IntCounterVec,
-    services: IntGaugeVec,
-    /// The reasons that Services have been counted under: they fall back to 0.
-    reasons: Mutex<BTreeSet<&'static str>>,
-    publish_duration: Histogram,
-    programming_duration: Histogram,
-}
-
-/// Why something about a cluster went wrong: a closed set, for labels.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum ClusterError {
-    /// The kubeconfig or manifest folder cannot be used.
-    Configuration,
-    /// No connection, or one that broke.
-    Connection,
-    /// 401 or 403.
-    Forbidden,
-    /// Any other answer that is no success.
-    Status,
-    /// The watch was silent for longer than its time-out.
-    Idle,
-    /// 410: the resourceVersion is too old; listed again.
-    Expired,
-    /// An object that cannot be read; skipped.
-    Undecodable,
-    /// A list that lacked more than half of what is served; held until a second says so, too.
-    HeldList,
-    /// A manifest that does not parse; its last good objects stay.
-    Manifest,
-}
-
-impl ClusterError {
-    fn label(self) -> &'static str {
-        match self {
-            Self::Configuration => "configuration",
-            Self::Connection => "connection",
-            Self::Forbidden => "forbidden",
-            Self::Status => "status",
-            Self::Idle => "idle",
-            Self::Expired => "expired",
-            Self::Undecodable => "undecodable",
-            Self::HeldList => "held_list",
-            Self::Manifest => "manifest",
-        }
-    }
-}
-
-impl Default for ClusterMetrics {
-    /// Numbers of a cluster without a name, which nobody scrapes.
-    fn default() -> Self {
-        Metrics::new(Arc::new(Published::new(Served::default()))).cluster("")
-    }
-}
-
-impl ClusterMetrics {
-    /// Whether every kind has been listed in full.
-    pub fn set_synced(&self, synced: bool) {
-        self.0.synced.set(i64::from(synced));
-    }
-
-    /// A sign of life: an event, a bookmark or a complete list.
-    pub fn event(&self) {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        self.0.last_event.set(now.as_secs_f64());
-    }
-
-    /// Counts an error.
-    pub fn error(&self, error: ClusterError) {
-        self.0.errors.with_label_values(&[self.0.name.as_str(), error.label()]).inc();
-    }
-
-    /// A version of the cluster's zones was made and swapped in, in `took`.
-    pub fn published(&self, took: Duration) {
-        self.0.publish_duration.observe(took.as_secs_f64());
-    }
-
-    /// An event's way from its arrival to the swap that serves it.
-    pub fn programmed(&self, took: Duration) {
-        self.0.programming_duration.observe(took.as_secs_f64());
-    }
-
-    /// How many Services are published and how many are not, by the reason's name (a closed set; empty for published).
-    pub fn set_services(&self, counts: &[(&'static str, usize)]) {
-        let mut reasons = self.0.reasons.lock().unwrap_or_else(PoisonError::into_inner);
-        reasons.extend(counts.iter().map(|(reason, _)| reason));
-        for reason in reasons.iter() {
-            let count = counts.iter().filter(|(of, _)| of == reason).map(|(_, count)| count).sum::<usize>();
-            let published = if reason.is_empty() { "true" } else { "false" };
-            let services = self.0.services.with_label_values(&[self.0.name.as_str(), published, reason]);
-            services.set(i64::try_from(count).unwrap_or(i64::MAX));
-        }
-    }
-}
-
 /// The counters of all workers of a server.
 #[derive(Debug, Default)]
 struct Workers(Mutex<Vec<Arc<WorkerMetrics>>>);
-
-/// What is not kept as a sample but read when somebody asks: the workers' counters, and the zones served.
-#[derive(Debug, Clone)]
-struct AtScrape {
-    workers: Arc<Workers>,
-    published: Arc<Published>,
-    descriptions: Vec<Desc>,
-}
-
-struct Family {
-    name: &'static str,
-    help: &'static str,
-    labels: &'static [&'static str],
-    kind: MetricType,
-}
-
-const REQUESTS: Family = Family {
-    name: "kubezone_dns_requests_total",
-    help: "DNS requests that came.",
-    labels: &["zone", "proto", "family", "type"],
-    kind: MetricType::COUNTER,
-};
-const RESPONSES: Family = Family {
-    name: "kubezone_dns_responses_total",
-    help: "DNS responses that were made.",
-    labels: &["zone", "rcode"],
-    kind: MetricType::COUNTER,
-};
-const DURATION: Family = Family {
-    name: "kubezone_dns_request_duration_seconds",
-    help: "Time to make a response.",
-    labels: &[],
-    kind: MetricType::HISTOGRAM,
-};
-const LOADED: Family = Family {
-    name: "kubezone_zone_loaded",
-    help: "Whether the zone is answered for.",
-    labels: &["zone"],
-    kind: MetricType::GAUGE,
-};
-const SERIAL: Family = Family {
-    name: "kubezone_zone_serial",
-    help: "The serial of the zone's SOA record.",
-    labels: &["zone"],
-    kind: MetricType::GAUGE,
-};
-const RECORDS: Family = Family {
-    name: "kubezone_zone_records",
-    help: "Records in the zone.",
-    labels: &["zone", "type"],
-    kind: MetricType::GAUGE,
-};
-
-impl Family {
-    fn description(&self) -> Desc {
-        let labels = self.labels.iter().map(|&label| label.to_owned()).collect();
-        Desc::new(self.name.to_owned(), self.help.to_owned(), labels, HashMap::new()).expect("a valid name")
-    }
-
-    fn of(&self, metrics: Vec<Metric>) -> MetricFamily {
-        let mut family = MetricFamily::default();
-        family.set_name(self.name.to_owned());
-        family.set_help(self.help.to_owned());
-        family.set_field_type(self.kind);
-        family.set_metric(metrics);
-        family
-    }
-
-    fn counter(&self, labels: &[&str], count: u64) -> Metric {
-        let mut sample = Counter::default();
-        sample.set_value(as_float(count));
-        let mut metric = self.metric(labels);
-        metric.set_counter(sample);
-        metric
-    }
-
-    fn gauge(&self, labels: &[&str], value: f64) -> Metric {
-        let mut sample = Gauge::default();
-        sample.set_value(value);
-        let mut metric = self.metric(labels);
-        metric.set_gauge(sample);
-        metric
-    }
-
-    fn metric(&self, values: &[&str]) -> Metric {
-        let pairs = self.labels.iter().zip(values).map(|(&name, &value)| {
-            let mut pair = LabelPair::default();
-            pair.set_name(name.to_owned());
-            pair.set_value(value.to_owned());
-            pair
-        });
-        Metric::from_label(pairs.collect())
-    }
-}
-
-impl AtScrape {
-    fn new(workers: Arc<Workers>, published: Arc<Published>) -> Self {
-        let families = [REQUESTS, RESPONSES, DURATION, LOADED, SERIAL, RECORDS];
-        Self { workers, published, descriptions: families.iter().map(Family::description).collect() }
-    }
-
-    /// What became of requests.
-    fn traffic(&self) -> [MetricFamily; 3] {
-        let workers = self.workers.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let served = self.published.load();
-        let zones = served.zones.iter().map(|(slot, apex, _)| (Some(slot), apex.to_string()));
-        let (mut requests, mut responses) = (Vec::new(), Vec::new());
-        for (slot, zone) in iter::once((None, String::new())).chain(zones) {
-            let sum = worker::sum(&workers, slot);
-            let by_kind = sum
-                .requests()
-                .map(|([proto, family, rtype], count)| REQUESTS.counter(&[&zone, proto, family, rtype], count));
-            requests.extend(by_kind);
-            responses.extend(sum.responses().map(|(rcode, count)| RESPONSES.counter(&[&zone, rcode], count)));
-        }
-        let durations = vec![worker::durations(&workers)];
-        [REQUESTS.of(requests), RESPONSES.of(responses), DURATION.of(durations)]
-    }
-
-    /// What is being served.
-    fn zones(&self) -> [MetricFamily; 3] {
-        let served = self.published.load();
-        let (mut loaded, mut serials, mut records) = (Vec::new(), Vec::new(), Vec::new());
-        for (_, apex, state) in served.zones.iter() {
-            let apex = apex.to_string();
-            let (is_loaded, zone) = match state {
-                State::Pending => (false, None),
-                State::Loaded(zone) => (true, Some(zone)),
-                State::Expired(zone) => (false, Some(zone)),
-            };
-            loaded.push(LOADED.gauge(&[&apex], f64::from(u8::from(is_loaded))));
-            let Some(zone) = zone else { continue };
-            serials.push(SERIAL.gauge(&[&apex], f64::from(zone.serial().0)));
-            // Whatever types a zone has: its operator chose them.
-            let by_type = zone
-                .census()
-                .into_iter()
-                .map(|(rtype, count)| RECORDS.gauge(&[&apex, &rtype.to_string()], as_float(count as u64)));
-            records.extend(by_type);
-        }
-        [LOADED.of(loaded), SERIAL.of(serials), RECORDS.of(records)]
-    }
-}
-
-impl Collector for AtScrape {
-    fn desc(&self) -> Vec<&Desc> {
-        self.descriptions.iter().collect()
-    }
-
-    fn collect(&self) -> Vec<MetricFamily> {
-        // A family without a sample has no text.
-        self.traffic().into_iter().chain(self.zones()).filter(|family| !family.get_metric().is_empty()).collect()
-    }
-}
 
 /// Prometheus counts in floating point, exactly up to 2^53.
 #[expect(clippy::cast_precision_loss, reason = "it is the format's own")]
@@ -423,11 +112,12 @@ fn as_float(count: u64) -> f64 {
 #[cfg(test)]
 mod tests {
     use std::net::IpAddr;
+    use std::time::Duration;
 
     use hickory_proto::rr::{Name, RecordType};
 
     use super::*;
-    use crate::nameserver::{Outcome, Reply, Transport};
+    use crate::nameserver::{Outcome, Reply, Served, Transport};
     use crate::zone::{ZoneSlot, Zones};
 
     fn metrics(apexes: &[&str]) -> Arc<Metrics> {

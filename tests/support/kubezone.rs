@@ -51,15 +51,23 @@ zones:
         );
         let folder = Folder::new().expect("a temporary folder");
         let configuration = folder.write("kubezone.yaml", &configuration).expect("configuration written");
-        let args = ["serve".to_owned(), "--config".to_owned(), configuration.display().to_string()];
-        let mut process = Process::start(Path::new(env!("CARGO_BIN_EXE_kubezone")), &args, folder.join("kubezone.log"))
-            .expect("kubezone started");
+        let configuration = configuration.display().to_string();
+        Self::start(zone, &[env!("CARGO_BIN_EXE_kubezone"), "serve", "--config", &configuration], folder).await
+    }
+
+    /// One that is started by `command`, which may begin with `env`; questions are relative to `zone`.
+    ///
+    /// It answers when this returns; not necessarily for the zone yet.
+    pub(crate) async fn start(zone: &str, command: &[&str], folder: Folder) -> Self {
+        let args: Vec<_> = command[1..].iter().map(|&arg| arg.to_owned()).collect();
+        let mut process =
+            Process::start(Path::new(command[0]), &args, folder.join("kubezone.log")).expect("kubezone started");
         let (dns, metrics) = eventually("kubezone says where it listens", async || {
             assert!(!process.has_ended(), "kubezone has ended: {}", process.said());
             addresses(&process.said()).ok_or_else(|| process.said())
         })
         .await;
-        Self { process, zone: Name::from_ascii(zone).expect("a name"), dns, metrics, _folder: folder }
+        Self { process, zone: Name::from_ascii(format!("{zone}.")).expect("a name"), dns, metrics, _folder: folder }
     }
 
     /// Waits until its cluster has been read and the zone is served.
@@ -70,6 +78,18 @@ zones:
         })
         .await;
         self
+    }
+
+    /// Asks it to end.
+    pub(crate) fn terminate(&self) {
+        self.process.signal("TERM");
+    }
+
+    /// Waits until it has ended, and gives its exit status.
+    pub(crate) async fn ended(&mut self) -> Option<i32> {
+        let process = &mut self.process;
+        let status = eventually("kubezone ends", async || process.status().ok_or_else(|| process.said())).await;
+        status.code()
     }
 
     /// Stops it as if the machine had no time for it, or lets it run again.

@@ -1,0 +1,170 @@
+//! What there is to say about each cluster, kept as samples.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use prometheus::{
+    Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+};
+
+use super::{Metrics, PUBLICATION_BUCKETS, register};
+use crate::nameserver::Served;
+use crate::published::Published;
+
+/// The numbers of all clusters of a server.
+#[derive(Debug)]
+pub(super) struct Families {
+    synced: IntGaugeVec,
+    last_event: GaugeVec,
+    errors: IntCounterVec,
+    services: IntGaugeVec,
+    programming_duration: HistogramVec,
+}
+
+impl Families {
+    pub(super) fn new(registry: &Registry) -> Self {
+        let synced = Opts::new("kubezone_cluster_synced", "Whether all of the cluster has been listed in full once.");
+        let last_event = Opts::new(
+            "kubezone_cluster_last_event_timestamp_seconds",
+            "When the cluster gave its last sign of life: an event, a bookmark or a complete list.",
+        );
+        let errors = Opts::new("kubezone_cluster_errors_total", "What went wrong while following the cluster.");
+        let services =
+            Opts::new("kubezone_services", "Services that are published, and those that are not, by reason.");
+        let programming_duration = HistogramOpts::new(
+            "kubezone_dns_programming_duration_seconds",
+            "Time from an event's arrival to the version that serves it.",
+        );
+        let programming_duration = programming_duration.buckets(PUBLICATION_BUCKETS.to_vec());
+        let cluster = &["cluster"];
+        let valid = "a valid name";
+        Self {
+            synced: register(registry, IntGaugeVec::new(synced, cluster).expect(valid)),
+            last_event: register(registry, GaugeVec::new(last_event, cluster).expect(valid)),
+            errors: register(registry, IntCounterVec::new(errors, &["cluster", "reason"]).expect(valid)),
+            services: register(registry, IntGaugeVec::new(services, &["cluster", "published", "reason"]).expect(valid)),
+            programming_duration: register(registry, HistogramVec::new(programming_duration, cluster).expect(valid)),
+        }
+    }
+
+    /// Those of the cluster called `name`, and the one histogram that clusters share.
+    pub(super) fn cluster(&self, name: &str, publish_duration: Histogram) -> ClusterMetrics {
+        // A cluster that nothing was heard of is not synced: say so from the start.
+        let synced = self.synced.with_label_values(&[name]);
+        synced.set(0);
+        ClusterMetrics(Arc::new(ClusterNumbers {
+            name: name.to_owned(),
+            synced,
+            last_event: self.last_event.with_label_values(&[name]),
+            errors: self.errors.clone(),
+            services: self.services.clone(),
+            reasons: Mutex::default(),
+            publish_duration,
+            programming_duration: self.programming_duration.with_label_values(&[name]),
+        }))
+    }
+}
+
+/// What the followers and the writer of one cluster tell.
+#[derive(Debug, Clone)]
+pub struct ClusterMetrics(Arc<ClusterNumbers>);
+
+#[derive(Debug)]
+struct ClusterNumbers {
+    name: String,
+    synced: IntGauge,
+    last_event: Gauge,
+    errors: IntCounterVec,
+    services: IntGaugeVec,
+    /// The reasons that Services have been counted under: they fall back to 0.
+    reasons: Mutex<BTreeSet<&'static str>>,
+    publish_duration: Histogram,
+    programming_duration: Histogram,
+}
+
+/// Why something about a cluster went wrong: a closed set, for labels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum ClusterError {
+    /// The kubeconfig or manifest folder cannot be used.
+    Configuration,
+    /// No connection, or one that broke.
+    Connection,
+    /// 401 or 403.
+    Forbidden,
+    /// Any other answer that is no success.
+    Status,
+    /// The watch was silent for longer than its time-out.
+    Idle,
+    /// 410: the resourceVersion is too old; listed again.
+    Expired,
+    /// An object that cannot be read; skipped.
+    Undecodable,
+    /// A list that lacked more than half of what is served; held until a second says so, too.
+    HeldList,
+    /// A manifest that does not parse; its last good objects stay.
+    Manifest,
+}
+
+impl ClusterError {
+    fn label(self) -> &'static str {
+        match self {
+            Self::Configuration => "configuration",
+            Self::Connection => "connection",
+            Self::Forbidden => "forbidden",
+            Self::Status => "status",
+            Self::Idle => "idle",
+            Self::Expired => "expired",
+            Self::Undecodable => "undecodable",
+            Self::HeldList => "held_list",
+            Self::Manifest => "manifest",
+        }
+    }
+}
+
+impl Default for ClusterMetrics {
+    /// Numbers of a cluster without a name, which nobody scrapes.
+    fn default() -> Self {
+        Metrics::new(Arc::new(Published::new(Served::default()))).cluster("")
+    }
+}
+
+impl ClusterMetrics {
+    /// Whether every kind has been listed in full.
+    pub fn set_synced(&self, synced: bool) {
+        self.0.synced.set(i64::from(synced));
+    }
+
+    /// A sign of life: an event, a bookmark or a complete list.
+    pub fn event(&self) {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        self.0.last_event.set(now.as_secs_f64());
+    }
+
+    /// Counts an error.
+    pub fn error(&self, error: ClusterError) {
+        self.0.errors.with_label_values(&[self.0.name.as_str(), error.label()]).inc();
+    }
+
+    /// A version of the cluster's zones was made and swapped in, in `took`.
+    pub fn published(&self, took: Duration) {
+        self.0.publish_duration.observe(took.as_secs_f64());
+    }
+
+    /// An event's way from its arrival to the swap that serves it.
+    pub fn programmed(&self, took: Duration) {
+        self.0.programming_duration.observe(took.as_secs_f64());
+    }
+
+    /// How many Services are published and how many are not, by the reason's name (a closed set; empty for published).
+    pub fn set_services(&self, counts: &[(&'static str, usize)]) {
+        let mut reasons = self.0.reasons.lock().unwrap_or_else(PoisonError::into_inner);
+        reasons.extend(counts.iter().map(|(reason, _)| reason));
+        for reason in reasons.iter() {
+            let count = counts.iter().filter(|(of, _)| of == reason).map(|(_, count)| count).sum::<usize>();
+            let published = if reason.is_empty() { "true" } else { "false" };
+            let services = self.0.services.with_label_values(&[self.0.name.as_str(), published, reason]);
+            services.set(i64::try_from(count).unwrap_or(i64::MAX));
+        }
+    }
+}

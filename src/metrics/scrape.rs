@@ -1,0 +1,167 @@
+//! What is not kept as a sample but read when somebody asks: the workers'
+//! counters, and the zones served.
+
+use std::collections::HashMap;
+use std::iter;
+use std::sync::{Arc, PoisonError};
+
+use prometheus::core::{Collector, Desc};
+use prometheus::proto::{Counter, Gauge, LabelPair, Metric, MetricFamily, MetricType};
+
+use super::{Workers, as_float, worker};
+use crate::published::Published;
+use crate::zone::State;
+
+/// Puts them together.
+#[derive(Debug, Clone)]
+pub(super) struct AtScrape {
+    workers: Arc<Workers>,
+    published: Arc<Published>,
+    descriptions: Vec<Desc>,
+}
+
+struct Family {
+    name: &'static str,
+    help: &'static str,
+    labels: &'static [&'static str],
+    kind: MetricType,
+}
+
+const REQUESTS: Family = Family {
+    name: "kubezone_dns_requests_total",
+    help: "DNS requests that came.",
+    labels: &["zone", "proto", "family", "type"],
+    kind: MetricType::COUNTER,
+};
+const RESPONSES: Family = Family {
+    name: "kubezone_dns_responses_total",
+    help: "DNS responses that were made.",
+    labels: &["zone", "rcode"],
+    kind: MetricType::COUNTER,
+};
+const DURATION: Family = Family {
+    name: "kubezone_dns_request_duration_seconds",
+    help: "Time to make a response.",
+    labels: &[],
+    kind: MetricType::HISTOGRAM,
+};
+const LOADED: Family = Family {
+    name: "kubezone_zone_loaded",
+    help: "Whether the zone is answered for.",
+    labels: &["zone"],
+    kind: MetricType::GAUGE,
+};
+const SERIAL: Family = Family {
+    name: "kubezone_zone_serial",
+    help: "The serial of the zone's SOA record.",
+    labels: &["zone"],
+    kind: MetricType::GAUGE,
+};
+const RECORDS: Family = Family {
+    name: "kubezone_zone_records",
+    help: "Records in the zone.",
+    labels: &["zone", "type"],
+    kind: MetricType::GAUGE,
+};
+
+impl Family {
+    fn description(&self) -> Desc {
+        let labels = self.labels.iter().map(|&label| label.to_owned()).collect();
+        Desc::new(self.name.to_owned(), self.help.to_owned(), labels, HashMap::new()).expect("a valid name")
+    }
+
+    fn of(&self, metrics: Vec<Metric>) -> MetricFamily {
+        let mut family = MetricFamily::default();
+        family.set_name(self.name.to_owned());
+        family.set_help(self.help.to_owned());
+        family.set_field_type(self.kind);
+        family.set_metric(metrics);
+        family
+    }
+
+    fn counter(&self, labels: &[&str], count: u64) -> Metric {
+        let mut sample = Counter::default();
+        sample.set_value(as_float(count));
+        let mut metric = self.metric(labels);
+        metric.set_counter(sample);
+        metric
+    }
+
+    fn gauge(&self, labels: &[&str], value: f64) -> Metric {
+        let mut sample = Gauge::default();
+        sample.set_value(value);
+        let mut metric = self.metric(labels);
+        metric.set_gauge(sample);
+        metric
+    }
+
+    fn metric(&self, values: &[&str]) -> Metric {
+        let pairs = self.labels.iter().zip(values).map(|(&name, &value)| {
+            let mut pair = LabelPair::default();
+            pair.set_name(name.to_owned());
+            pair.set_value(value.to_owned());
+            pair
+        });
+        Metric::from_label(pairs.collect())
+    }
+}
+
+impl AtScrape {
+    pub(super) fn new(workers: Arc<Workers>, published: Arc<Published>) -> Self {
+        let families = [REQUESTS, RESPONSES, DURATION, LOADED, SERIAL, RECORDS];
+        Self { workers, published, descriptions: families.iter().map(Family::description).collect() }
+    }
+
+    /// What became of requests.
+    fn traffic(&self) -> [MetricFamily; 3] {
+        let workers = self.workers.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let served = self.published.load();
+        let zones = served.zones.iter().map(|(slot, apex, _)| (Some(slot), apex.to_string()));
+        let (mut requests, mut responses) = (Vec::new(), Vec::new());
+        for (slot, zone) in iter::once((None, String::new())).chain(zones) {
+            let sum = worker::sum(&workers, slot);
+            let by_kind = sum
+                .requests()
+                .map(|([proto, family, rtype], count)| REQUESTS.counter(&[&zone, proto, family, rtype], count));
+            requests.extend(by_kind);
+            responses.extend(sum.responses().map(|(rcode, count)| RESPONSES.counter(&[&zone, rcode], count)));
+        }
+        let durations = vec![worker::durations(&workers)];
+        [REQUESTS.of(requests), RESPONSES.of(responses), DURATION.of(durations)]
+    }
+
+    /// What is being served.
+    fn zones(&self) -> [MetricFamily; 3] {
+        let served = self.published.load();
+        let (mut loaded, mut serials, mut records) = (Vec::new(), Vec::new(), Vec::new());
+        for (_, apex, state) in served.zones.iter() {
+            let apex = apex.to_string();
+            let (is_loaded, zone) = match state {
+                State::Pending => (false, None),
+                State::Loaded(zone) => (true, Some(zone)),
+                State::Expired(zone) => (false, Some(zone)),
+            };
+            loaded.push(LOADED.gauge(&[&apex], f64::from(u8::from(is_loaded))));
+            let Some(zone) = zone else { continue };
+            serials.push(SERIAL.gauge(&[&apex], f64::from(zone.serial().0)));
+            // Whatever types a zone has: its operator chose them.
+            let by_type = zone
+                .census()
+                .into_iter()
+                .map(|(rtype, count)| RECORDS.gauge(&[&apex, &rtype.to_string()], as_float(count as u64)));
+            records.extend(by_type);
+        }
+        [LOADED.of(loaded), SERIAL.of(serials), RECORDS.of(records)]
+    }
+}
+
+impl Collector for AtScrape {
+    fn desc(&self) -> Vec<&Desc> {
+        self.descriptions.iter().collect()
+    }
+
+    fn collect(&self) -> Vec<MetricFamily> {
+        // A family without a sample has no text.
+        self.traffic().into_iter().chain(self.zones()).filter(|family| !family.get_metric().is_empty()).collect()
+    }
+}

@@ -1,0 +1,202 @@
+//! The binary as people call it: what it prints, how it ends, and how `serve` starts and stops.
+
+mod support;
+
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::{fs, io};
+
+use support::eventually;
+use support::kubezone::Kubezone;
+use support::process::Folder;
+
+const KUBEZONE: &str = env!("CARGO_BIN_EXE_kubezone");
+
+/// Calls kubezone in `folder`: its exit status, and what it says on both outputs.
+fn kubezone(folder: &Path, args: &[&str]) -> (Option<i32>, String, String) {
+    let output = Command::new(KUBEZONE).args(args).current_dir(folder).output().expect("kubezone started");
+    let [stdout, stderr] = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).expect("UTF-8"));
+    (output.status.code(), stdout, stderr)
+}
+
+/// Calls kubezone with a configuration file that says `text`: it refuses, with one line.
+fn refuses(text: &str, line: &str) {
+    let folder = Folder::new().expect("a temporary folder");
+    folder.write("kubezone.yaml", text).expect("configuration written");
+    let said = kubezone(&folder.join("."), &["serve", "--config", "kubezone.yaml"]);
+    assert_eq!(said, (Some(2), String::new(), format!("{line}\n")));
+}
+
+#[test]
+fn it_says_its_version() {
+    let version = concat!("kubezone ", env!("CARGO_PKG_VERSION"), "\n");
+    assert_eq!(kubezone(Path::new("."), &["--version"]), (Some(0), version.to_owned(), String::new()));
+}
+
+#[test]
+fn it_completes_for_every_shell() {
+    for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
+        let (status, script, errors) = kubezone(Path::new("."), &["completions", shell]);
+        assert_eq!((status, errors.as_str()), (Some(0), ""), "{shell}");
+        assert!(script.contains("listen-dns"), "{shell}: {script}");
+    }
+}
+
+#[test]
+fn nobody_is_told_of_a_reader_that_went_away() {
+    let (reader, writer) = io::pipe().expect("a pipe");
+    drop(reader);
+    let mut command = Command::new(KUBEZONE);
+    command.args(["completions", "bash"]).stdout(writer).stderr(Stdio::piped());
+    let output = command.spawn().and_then(Child::wait_with_output).expect("kubezone started");
+    assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(0), b"".as_slice()));
+}
+
+#[test]
+fn a_configuration_that_is_not_understood_is_refused() {
+    refuses(
+        "apiVersion: k8s.ooo/v1alpha1\nzones:\n- name: k8s.ooo\n  fil: k8s.ooo.zone\n",
+        "kubezone.yaml:4:3: unknown key `fil`; the nearest known key is `file`",
+    );
+    refuses("listen: { dns: [] }\n", "kubezone.yaml:1:16: `listen.dns` is empty: there is nowhere to answer");
+    refuses("zones: [\n", "kubezone.yaml:1:8: unclosed bracket '['");
+    refuses(
+        "identity: \"\"\nreadyTimeout: |\n  1\n  2\n",
+        "kubezone.yaml:3:3: `1 2 ` is no duration such as `60s` or `5m`",
+    );
+}
+
+#[test]
+fn a_configuration_that_is_not_there_is_refused() {
+    let folder = Folder::new().expect("a temporary folder");
+    let said = kubezone(&folder.join("."), &["serve", "--config", "kubezone.yaml"]);
+    let line = "could not read kubezone.yaml: No such file or directory (os error 2)\n";
+    assert_eq!(said, (Some(2), String::new(), line.to_owned()));
+}
+
+#[test]
+fn a_command_line_that_is_not_understood_is_refused() {
+    for args in [
+        &["serve"][..],
+        &["serve", "--config", "a.yaml", "--zone", "z", "--nameserver", "ns"],
+        &["serve", "--zone", "z"],
+        &["serve", "--config", "a.yaml", "--listen-dns", "localhost"],
+        &["completions", "none"],
+        &[],
+    ] {
+        let (status, stdout, stderr) = kubezone(Path::new("."), args);
+        assert_eq!((status, stdout.as_str()), (Some(2), ""), "{args:?}: {stderr}");
+    }
+    let said = kubezone(Path::new("."), &["serve", "--zone", "z", "--nameserver", "ns.example.com"]);
+    let line = "name server `ns.example.com.z.` is inside of the zone and has no addresses: give `addresses`, or the \
+                name of a Service as `name.namespace.svc`; if `ns.example.com.` is meant, its final dot is missing\n";
+    assert_eq!(said, (Some(2), String::new(), line.to_owned()));
+}
+
+#[test]
+fn an_address_that_is_taken_ends_the_start() {
+    let other = TcpListener::bind("[::1]:0").expect("a socket");
+    let address = other.local_addr().expect("its address").to_string();
+    let (ours, free) = ("[::1]:0", address.as_str());
+    let zone = ["serve", "--zone", "z", "--nameserver", "ns.example.", "--manifests", "."];
+    for (dns, metrics, line) in [
+        (free, ours, format!("could not listen on {address}/tcp: Address already in use (os error 98)\n")),
+        (ours, free, format!("could not listen on {address} for metrics: Address already in use (os error 98)\n")),
+    ] {
+        let args = [&zone[..], &["--listen-dns", dns, "--listen-metrics", metrics]].concat();
+        assert_eq!(kubezone(Path::new("."), &args), (Some(3), String::new(), line));
+    }
+}
+
+const SERVICE: &str = "apiVersion: v1
+kind: Service
+metadata: { name: web, namespace: shop }
+spec: { clusterIPs: [\"2a0a:e5c0:10:3::17\"] }
+";
+
+/// kubezone with c2.k8s.ooo from manifests, and what `args` add to that.
+async fn c2(args: &[&str]) -> Kubezone {
+    let folder = Folder::new().expect("a temporary folder");
+    fs::create_dir(folder.join("c2")).expect("a folder");
+    let manifest = folder.write("c2/web.yaml", SERVICE).expect("a manifest");
+    let manifests = format!("KUBEZONE_MANIFESTS={}", manifest.parent().expect("c2").display());
+    // Of what is set twice, the flag goes before the environment.
+    let environment =
+        ["env", &manifests, "KUBEZONE_ZONE=c2.k8s.ooo", "KUBEZONE_NAMESERVERS=ns=2001:db8::53 ns.example."];
+    let overridden = ["KUBEZONE_LISTEN_DNS=192.0.2.1:1", KUBEZONE, "serve"];
+    let flags = ["--listen-dns", "[::1]:0", "--listen-metrics", "[::1]:0"];
+    let command = [&environment[..], &overridden, &flags, args].concat();
+    Kubezone::start("c2.k8s.ooo", &command, folder).await
+}
+
+#[tokio::test]
+async fn the_simplest_case_needs_no_configuration() {
+    let kubezone = c2(&[]).await.ready().await;
+    kubezone.answers("web.shop.svc AAAA", "2a0a:e5c0:10:3::17").await;
+    kubezone.answers("@ NS", "ns.c2.k8s.ooo., ns.example.").await;
+    kubezone.answers("ns AAAA", "2001:db8::53").await;
+    let metrics = kubezone.http("/metrics").await;
+    assert!(metrics.contains("\r\ncontent-type: text/plain; version=0.0.4"), "{metrics}");
+    assert!(kubezone.http("/livez").await.starts_with("HTTP/1.1 200"));
+    assert!(kubezone.http("/").await.starts_with("HTTP/1.1 404"));
+    for (name, labels) in [
+        ("kubezone_dns_requests_total", r#"zone="c2.k8s.ooo.",proto="tcp",family="ipv6",type="AAAA""#),
+        ("kubezone_dns_responses_total", r#"zone="c2.k8s.ooo.",rcode="NOERROR""#),
+        ("kubezone_dns_request_duration_seconds_count", ""),
+        ("kubezone_zone_serial", r#"zone="c2.k8s.ooo.""#),
+        ("kubezone_zone_records", r#"zone="c2.k8s.ooo.",type="AAAA""#),
+        ("kubezone_services", r#"cluster="default",published="true",reason="""#),
+        ("kubezone_cluster_synced", r#"cluster="default""#),
+        ("kubezone_publish_duration_seconds_count", ""),
+        ("kubezone_dns_programming_duration_seconds_count", r#"cluster="default""#),
+        ("kubezone_build_info", concat!("version=\"", env!("CARGO_PKG_VERSION"), "\"")),
+    ] {
+        assert!(kubezone.metric(name, labels).await > 0.0, "{name} {labels}: {metrics}");
+    }
+}
+
+#[tokio::test]
+async fn it_stops_when_it_is_told_to() {
+    let mut kubezone = c2(&["--grace-period", "0s"]).await;
+    kubezone.terminate();
+    assert_eq!(kubezone.ended().await, Some(0));
+}
+
+#[tokio::test]
+async fn answers_go_on_for_the_grace_period() {
+    let mut kubezone = c2(&["--grace-period", "1h"]).await.ready().await;
+    kubezone.terminate();
+    eventually("it is not ready any more", async || match kubezone.http("/readyz").await {
+        answer if answer.starts_with("HTTP/1.1 503") && answer.ends_with("stopping\n") => Ok(()),
+        answer => Err(answer),
+    })
+    .await;
+    kubezone.answers("web.shop.svc AAAA", "2a0a:e5c0:10:3::17").await;
+    kubezone.terminate();
+    assert_eq!(kubezone.ended().await, Some(0), "a second signal ends it at once");
+}
+
+#[tokio::test]
+async fn a_file_that_is_no_zone_takes_no_other_zone_away() {
+    let folder = Folder::new().expect("a temporary folder");
+    let zone = "@ 60 IN SOA ns hostmaster 1 14400 3600 1209600 30\n@ NS ns\nns AAAA 2001:db8::53\n";
+    folder.write("good.zone", zone).expect("a zone");
+    folder.write("bad.zone", "@ SOA\n").expect("no zone");
+    let text = "listen: { dns: [\"[::1]:0\"], metrics: \"[::1]:0\" }\n\
+                readyTimeout: 0s\n\
+                zones:\n\
+                - { name: good.example, file: good.zone }\n\
+                - { name: bad.example, file: bad.zone }\n\
+                - { name: absent.example, file: absent.zone }\n";
+    let configuration = folder.write("kubezone.yaml", text).expect("configuration written").display().to_string();
+    let kubezone = Kubezone::start("example", &[KUBEZONE, "serve", "--config", &configuration], folder).await;
+    let kubezone = kubezone.ready().await;
+    kubezone.answers("ns.good AAAA", "2001:db8::53").await;
+    kubezone.answers("ns.bad AAAA", "SERVFAIL").await;
+    kubezone.answers("absent SOA", "SERVFAIL").await;
+    kubezone.answers("other SOA", "REFUSED").await;
+    let readiness = kubezone.http("/readyz").await;
+    assert!(readiness.ends_with("ready; zones not loaded: bad.example. absent.example.\n"), "{readiness}");
+    assert!(kubezone.metric("kubezone_reload_failed_total", "").await >= 2.0);
+}
