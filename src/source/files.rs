@@ -113,7 +113,7 @@ impl FileError {
 fn place(error: ZoneError, entries: &[Entry]) -> FileError {
     use ZoneError::{
         BelowDname, CnameNotAlone, DnameAtCut, MalformedRdata, NoNameservers, NoSoa, NotBelowApex, NotSingle,
-        RrsetTooLarge, SeveralSoas, SoaBelowApex,
+        SeveralSoas, SoaBelowApex, TooManyRecords,
     };
     let (owner, rtype): (&Name, _) = match &error {
         NoSoa { apex: owner } | BelowDname { owner, .. } | NotBelowApex { owner, .. } => (owner, None),
@@ -122,7 +122,7 @@ fn place(error: ZoneError, entries: &[Entry]) -> FileError {
         }
         CnameNotAlone { owner, other: rtype }
         | NotSingle { owner, rtype }
-        | RrsetTooLarge { owner, rtype }
+        | TooManyRecords { owner, rtype }
         | MalformedRdata { owner, rtype } => (owner, Some(*rtype)),
         DnameAtCut { owner } => (owner, Some(RecordType::DNAME)),
     };
