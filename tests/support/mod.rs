@@ -15,8 +15,9 @@ pub(crate) mod kubezone;
 pub(crate) mod netns;
 pub(crate) mod process;
 
-/// How long a condition may take to come true. Generous: it says that something is broken, not that it is slow.
-pub(crate) const BOUND: Duration = Duration::from_secs(30);
+/// How long a condition may take to come true. Generous: it says that something is broken, not that it is slow. Longer than
+/// kubezone waits between two attempts to reach an API.
+pub(crate) const BOUND: Duration = Duration::from_secs(60);
 
 /// Asks `check` again and again until it gives a value, for at most [`BOUND`].
 ///
