@@ -22,9 +22,12 @@ use support::{eventually, skip};
 
 /// Zones, configurations and manifests, with the addresses of the hosts in them.
 const DATA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/internet");
+/// The parent's zone, as it is shipped.
+const PARENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/zones/k8s.ooo.zone");
 const ROOT: &str = "2a0a:e5c0:53:1::53";
 const OOO: &str = "2a0a:e5c0:53:2::53";
-const K8S: &str = "2a0a:e5c0:53:3::53";
+/// Those of the zone that is shipped.
+const K8S: [&str; 2] = ["2001:db8:1::53", "2001:db8:2::53"];
 /// The founding example's, and the glue's.
 const C2: &str = "2a0a:e5c0:13:e2::a";
 const UNBOUND: &str = "2a0a:e5c0:53:a::53";
@@ -78,7 +81,7 @@ const QUESTIONS: &[(&str, &str)] = &[
 fn a_cluster_behind_its_api_and_its_parent_elsewhere() {
     const TEST: &str = "a_cluster_behind_its_api_and_its_parent_elsewhere";
     let Some(internet) = internet(TEST) else { return };
-    let k8s = internet.host("k8s", &[K8S]).expect("a host");
+    let k8s = internet.host("k8s", &K8S).expect("a host");
     let c2 = internet.host("c2", &[C2]).expect("a host");
 
     // The control plane listens on loopback: that of the host where the cluster's name server is.
@@ -94,7 +97,7 @@ fn a_cluster_behind_its_api_and_its_parent_elsewhere() {
 #[test]
 fn parent_and_child_in_one_process_fed_by_manifests() {
     let Some(internet) = internet("parent_and_child_in_one_process_fed_by_manifests") else { return };
-    let both = internet.host("k8s", &[K8S, C2]).expect("a host");
+    let both = internet.host("k8s", &[K8S[0], K8S[1], C2]).expect("a host");
 
     block_on(async {
         let world = World::start(internet, &[(&both, "both.yaml")], None).await;
@@ -225,6 +228,7 @@ impl World {
         let folder = Folder::new().expect("a temporary folder");
         let dir = folder.join("");
         copy_folder(Path::new(DATA), &dir).expect("copied");
+        fs::copy(PARENT, folder.join("k8s.ooo.zone")).expect("copied");
         let cluster = Cluster::new(&dir, plane).await;
 
         let host = |name, address| internet.host(name, &[address]).expect("a host");
@@ -246,7 +250,9 @@ impl World {
             _hosts: hosts,
             _internet: internet,
         };
-        for (server, apex) in [(ROOT, "."), (OOO, "ooo."), (K8S, "k8s.ooo."), (C2, "c2.k8s.ooo.")] {
+        for (server, apex) in
+            [(ROOT, "."), (OOO, "ooo."), (K8S[0], "k8s.ooo."), (K8S[1], "k8s.ooo."), (C2, "c2.k8s.ooo.")]
+        {
             world.serves(server, apex).await;
         }
         world

@@ -1,13 +1,333 @@
-//! `kubezone zone`: zones as text. (stub)
+//! `kubezone zone`: zones as text, without a server.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand, ValueEnum};
+use hickory_proto::rr::Name;
+use serde_json::json;
+use tracing::warn;
 
 use super::Failure;
+use crate::cluster::{Cluster, ServiceKey};
+use crate::config::{self, Access, Config, FileZone, NameServerFlag};
+use crate::schema::{ClusterZone, Reason};
+use crate::source::files::{self, FileError};
+use crate::source::manifests;
+use crate::zone::{self, Lines, Record, Serial, ZoneError, dump, name_to_text};
 
-/// Prints zones: what manifests would make, what a master file says
-#[derive(Debug, clap::Args)]
-pub(super) struct Zone {}
+/// Prints zones: what manifests would make, what is configured
+#[derive(Debug, Args)]
+pub(super) struct Zone {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Records(Records),
+    Dump(Dump),
+}
+
+/// Prints the records that manifests would make
+///
+/// Comments name the Services that own none, with the reason. Without name servers there is neither an SOA nor an NS
+/// record. The serial is 1: a server's goes by the clock.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  kubezone zone records -f examples/c2 --zone c2.k8s.ooo
+  kubezone zone records -f examples/c2 --zone c2.k8s.ooo --nameserver ns=2001:db8::53 -o json")]
+struct Records {
+    /// A manifest, or a folder of them
+    #[arg(short, long, value_name = "DIR")]
+    filename: PathBuf,
+    /// The zone; with --config, one that is configured there
+    #[arg(long, value_name = "NAME")]
+    zone: String,
+    /// The configuration file that says how the zone is made, in the place of the defaults
+    #[arg(long, value_name = "FILE", conflicts_with = "nameserver")]
+    config: Option<PathBuf>,
+    /// A name server of the zone: relative to it, or absolute with a final dot; repeatable
+    #[arg(long, value_name = "NAME[=ADDR,ADDR]")]
+    nameserver: Vec<NameServerFlag>,
+    /// How to print them
+    #[arg(short, long, value_name = "FORMAT", default_value = "table")]
+    output: Output,
+}
+
+/// Prints a zone from a master file or from manifests as a master file that BIND, Knot and NSD load
+#[derive(Debug, Args)]
+#[command(after_help = "Example: kubezone zone dump k8s.ooo --config kubezone.yaml")]
+struct Dump {
+    /// The zone
+    zone: String,
+    /// The configuration file that has it
+    #[arg(long, value_name = "FILE", env = "KUBEZONE_CONFIG")]
+    config: PathBuf,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Output {
+    /// Lines of a master file, in columns
+    Table,
+    /// A list of objects with the fields owner, ttl, type and rdata
+    Json,
+}
 
 impl Zone {
     pub(super) fn run(self) -> Result<(), Failure> {
-        todo!()
+        let out = io::stdout().lock();
+        match self.command {
+            Command::Records(records) => records.print(out),
+            Command::Dump(dump) => dump.print(out),
+        }
+    }
+}
+
+impl Records {
+    fn print(&self, mut out: impl Write) -> Result<(), Failure> {
+        let zone = self.cluster_zone()?;
+        let (records, reasons) = made(&zone, &read_manifests(&self.filename)?);
+        match self.output {
+            Output::Json => {
+                let records: Vec<_> = records.iter().map(as_json).collect();
+                serde_json::to_writer_pretty(&mut out, &records).map_err(io::Error::from)?;
+                writeln!(out)?;
+            }
+            Output::Table => {
+                if zone.nameservers.is_empty() {
+                    writeln!(out, "; no SOA and NS records: no name servers are given (--nameserver)")?;
+                }
+                write!(out, "{}", Lines(&records))?;
+                for (key, reason) in reasons {
+                    writeln!(out, "; {}/{}: {reason}", key.namespace, key.name)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn cluster_zone(&self) -> Result<ClusterZone, Failure> {
+        if let Some(path) = &self.config {
+            let name = zone_name(&self.zone)?;
+            return match find(config::load(path)?, &name, path)? {
+                Configured::Cluster(zone, _) => Ok(zone),
+                Configured::File(_) => Err(usage(ZoneProblem::NotFromCluster { zone: name_to_text(&name) })),
+            };
+        }
+        // The short form is that of a server, which needs one; what is printed does not.
+        let stand_in = [".".parse().expect("any text will do")];
+        let nameservers = if self.nameserver.is_empty() { &stand_in } else { self.nameserver.as_slice() };
+        let config = config::short_form(&self.zone, nameservers, Access::Manifests(self.filename.clone()))?;
+        let mut zone =
+            config.clusters.into_iter().flat_map(|cluster| cluster.zones).next().expect("the zone asked for");
+        if self.nameserver.is_empty() {
+            zone.nameservers.clear();
+        }
+        Ok(zone)
+    }
+}
+
+impl Dump {
+    fn print(&self, mut out: impl Write) -> Result<(), Failure> {
+        let name = zone_name(&self.zone)?;
+        let (zone, warnings) = match find(config::load(&self.config)?, &name, &self.config)? {
+            Configured::File(file) => {
+                files::load(&file).map_err(|source| usage(ZoneProblem::File { path: file.path, source }))?
+            }
+            Configured::Cluster(zone, Access::Manifests(folder)) => {
+                let (records, _) = made(&zone, &read_manifests(&folder)?);
+                zone::Zone::build(&zone.origin, records).map_err(|error| usage(ZoneProblem::Contradiction(error)))?
+            }
+            Configured::Cluster(..) => {
+                return Err(Failure::unable(ZoneProblem::FromApi { zone: name_to_text(&name) }));
+            }
+        };
+        for warning in warnings {
+            warn!(%warning, "zone is odd");
+        }
+        Ok(write!(out, "{}", dump(&zone))?)
+    }
+}
+
+/// Why there is no zone to print.
+#[derive(Debug, thiserror::Error)]
+enum ZoneProblem {
+    #[error("`{0}` is no zone's name: write one such as c2.k8s.ooo")]
+    Name(String),
+    #[error("{} has no zone {zone}: it has {known}", path.display())]
+    Unknown { zone: String, path: PathBuf, known: String },
+    #[error("{zone} comes from a master file: print it with `kubezone zone dump`")]
+    NotFromCluster { zone: String },
+    #[error("{zone} is made from a cluster's API: only zones from files and manifests are printed without a server")]
+    FromApi { zone: String },
+    #[error("{}", path.display())]
+    File { path: PathBuf, source: FileError },
+    #[error(transparent)]
+    Contradiction(ZoneError),
+}
+
+fn usage(problem: ZoneProblem) -> Failure {
+    Failure::Usage(problem.into())
+}
+
+fn zone_name(text: &str) -> Result<Name, Failure> {
+    let mut name = Name::from_ascii(text).map_err(|_| usage(ZoneProblem::Name(text.to_owned())))?;
+    name.set_fqdn(true);
+    Ok(name)
+}
+
+/// A zone of a configuration, and where it comes from.
+enum Configured {
+    File(FileZone),
+    Cluster(ClusterZone, Access),
+}
+
+fn find(config: Config, name: &Name, path: &Path) -> Result<Configured, Failure> {
+    let known = config.apexes().map(name_to_text).collect::<Vec<_>>().join(", ");
+    if let Some(file) = config.files.into_iter().find(|file| file.apex == *name) {
+        return Ok(Configured::File(file));
+    }
+    for cluster in config.clusters {
+        if let Some(zone) = cluster.zones.into_iter().find(|zone| zone.origin == *name) {
+            return Ok(Configured::Cluster(zone, cluster.access));
+        }
+    }
+    Err(usage(ZoneProblem::Unknown { zone: name_to_text(name), path: path.to_owned(), known }))
+}
+
+/// The cluster that manifests describe; the first that cannot be read is an error.
+fn read_manifests(folder: &Path) -> Result<Cluster, Failure> {
+    let (objects, errors) = manifests::read(folder);
+    if let Some(error) = errors.into_iter().next() {
+        // An error without a place in the text is the file system's.
+        let unreadable = error.position.is_none();
+        return Err(if unreadable { Failure::unable(error) } else { Failure::Usage(error.into()) });
+    }
+    let mut cluster = Cluster::default();
+    for object in objects {
+        cluster.apply(object);
+    }
+    Ok(cluster)
+}
+
+/// The records that `cluster` makes in `zone`: the apex first, then Service by Service, and why some own none.
+fn made(zone: &ClusterZone, cluster: &Cluster) -> (Vec<Record>, Vec<(ServiceKey, Reason)>) {
+    let mut records = zone.apex(Serial(1));
+    let mut reasons = Vec::new();
+    for key in zone.keys(cluster) {
+        let (subtree, said) = zone.service(cluster, &key, &[]);
+        records.extend(subtree.into_iter().flat_map(|subtree| subtree.records));
+        reasons.extend(said.into_iter().map(|reason| (key.clone(), reason)));
+    }
+    (records, reasons)
+}
+
+fn as_json(record: &Record) -> serde_json::Value {
+    json!({
+        "owner": name_to_text(&record.owner),
+        "ttl": record.ttl,
+        "type": record.rtype_to_text(),
+        "rdata": record.rdata_to_text(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use clap::Parser;
+
+    use super::*;
+    use crate::zone::master;
+
+    #[derive(Debug, Parser)]
+    struct Cli {
+        #[command(flatten)]
+        zone: Zone,
+    }
+
+    /// What `kubezone zone LINE` prints, or the exit status and the error.
+    fn run(line: &str) -> Result<String, (bool, String)> {
+        let cli = Cli::try_parse_from(std::iter::once("zone").chain(line.split_whitespace())).unwrap();
+        let mut out = Vec::new();
+        let done = match cli.zone.command {
+            Command::Records(records) => records.print(&mut out),
+            Command::Dump(dump) => dump.print(&mut out),
+        };
+        match done {
+            Ok(()) => Ok(String::from_utf8(out).unwrap()),
+            Err(failure) => Err((matches!(failure, Failure::Usage(_)), super::super::chain(failure.cause()))),
+        }
+    }
+
+    fn sorted(mut records: Vec<Record>) -> Vec<String> {
+        records.sort_by(|a, b| (&a.owner, &a.rdata).cmp(&(&b.owner, &b.rdata)));
+        records.iter().map(ToString::to_string).collect()
+    }
+
+    fn read(text: &str) -> Vec<String> {
+        let origin = Name::from_ascii("c2.k8s.ooo.").unwrap();
+        sorted(master::parse(text.as_bytes(), &origin, None).unwrap_or_else(|error| panic!("{error}: {text}")))
+    }
+
+    #[test]
+    fn records_are_those_that_a_server_would_answer_with() {
+        let printed =
+            run("records -f tests/data/schema/headless.yaml --zone c2.k8s.ooo --nameserver ns.example.").unwrap();
+        let expected = fs::read_to_string("tests/data/schema/headless.zone").unwrap();
+        assert_eq!(read(&printed), read(&expected));
+
+        let json =
+            run("records -f tests/data/schema/headless.yaml --zone c2.k8s.ooo. --nameserver ns.example. -o json");
+        let json: Vec<serde_json::Value> = serde_json::from_str(&json.unwrap()).unwrap();
+        let field = |record: &serde_json::Value, name: &str| match &record[name] {
+            serde_json::Value::String(text) => text.clone(),
+            other => other.to_string(),
+        };
+        let lines =
+            json.iter().map(|record| ["owner", "ttl", "type", "rdata"].map(|name| field(record, name)).join(" "));
+        assert_eq!(read(&lines.collect::<Vec<_>>().join("\n")), read(&expected));
+    }
+
+    #[test]
+    fn without_name_servers_soa_and_ns_are_left_out() {
+        let printed = run("records -f tests/data/schema/private.yaml --zone c2.k8s.ooo").unwrap();
+        assert!(printed.starts_with("; no SOA and NS records: no name servers are given"), "{printed}");
+        assert!(!printed.contains(" IN SOA ") && !printed.contains(" IN NS "), "{printed}");
+        assert!(printed.contains(": AddressNotPublic\n"), "{printed}");
+    }
+
+    #[test]
+    fn a_configured_zone_is_dumped_as_a_master_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let here = std::env::current_dir().unwrap();
+        let config = folder.path().join("kubezone.yaml");
+        let text = format!(
+            "zones:\n- {{ name: k8s.ooo, file: {here}/zones/k8s.ooo.zone }}\n- {{ name: bad, file: bad.zone }}\n\
+             - {{ name: c2.k8s.ooo, cluster: c2, nameservers: [{{ name: ns.example. }}] }}\n\
+             - {{ name: c3.k8s.ooo, cluster: c3, nameservers: [{{ name: ns.example. }}] }}\n\
+             clusters:\n- {{ name: c2, manifests: {here}/tests/data/schema/headless.yaml }}\n\
+             - {{ name: c3, context: c3 }}\n",
+            here = here.display(),
+        );
+        fs::write(&config, text).unwrap();
+        fs::write(folder.path().join("bad.zone"), "@ 1 A x\n").unwrap();
+        let dump = |name: &str| run(&format!("dump {name} --config {}", config.display()));
+
+        let parent = fs::read_to_string("zones/k8s.ooo.zone").unwrap();
+        assert_eq!(read(&dump("k8s.ooo").unwrap()), read(&parent));
+        let cluster = fs::read_to_string("tests/data/schema/headless.zone").unwrap();
+        assert_eq!(read(&dump("c2.k8s.ooo.").unwrap()), read(&cluster));
+
+        let place = folder.path().display();
+        let bad = format!("{place}/bad.zone: line 1, column 7: expected an IPv4 address, found `x`");
+        assert_eq!(dump("bad"), Err((true, bad)));
+        let unknown =
+            format!("{place}/kubezone.yaml has no zone c4.k8s.ooo.: it has k8s.ooo., bad., c2.k8s.ooo., c3.k8s.ooo.");
+        assert_eq!(dump("c4.k8s.ooo"), Err((true, unknown)));
+        let (usage, error) = dump("c3.k8s.ooo").unwrap_err();
+        assert!(!usage && error.starts_with("c3.k8s.ooo. is made from a cluster's API"), "{error}");
     }
 }

@@ -8,7 +8,7 @@
 //! | memory of a connection | one message on the way in, [`MAX_OUTPUT`] and one response on the way out |
 //!
 //! Where there is no room for a newcomer, the connection that has been idle
-//! for longest makes place (RFC 7766 §6.2.3 and §6.5 let servers do so at any time);
+//! for longest makes place (under load, RFC 7766 §6.2.3 lets a server close at once);
 //! when all are at work, the newcomer is refused. Queries may be pipelined; responses keep their order.
 
 use std::io::{self, Read};
@@ -147,7 +147,6 @@ fn is_of_one_connection(error: &io::Error) -> bool {
             libc::ECONNABORTED
                 | libc::ECONNRESET
                 | libc::EINTR
-                | libc::EPERM
                 | libc::EPROTO
                 | libc::ENOPROTOOPT
                 | libc::EOPNOTSUPP

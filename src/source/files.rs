@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use foldhash::fast::FixedState;
 use hickory_proto::rr::{Name, RecordType};
+use tokio::task::JoinError;
 use tracing::{error, info, warn};
 
 use super::Watch;
@@ -34,10 +35,11 @@ pub async fn follow(zones: Vec<FileZone>, published: Arc<Published>, metrics: Ar
             publish(&mut files, &published, &metrics);
             files
         });
-        match reading.await {
+        match reading.await.map_err(JoinError::try_into_panic) {
             Ok(read) => files = read,
-            // The process ends.
-            Err(_) => return,
+            Err(Ok(panic)) => std::panic::resume_unwind(panic),
+            // The runtime is shutting down.
+            Err(Err(_)) => return,
         }
         watch.changed().await;
     }

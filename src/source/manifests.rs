@@ -23,6 +23,7 @@ use tokio::sync::mpsc;
 use tracing::{debug, info, warn};
 use walkdir::WalkDir;
 
+use super::aside;
 use super::event::Event;
 use super::translate::{self, Item};
 use super::watch::Watch;
@@ -55,12 +56,13 @@ impl fmt::Display for ManifestError {
 
 impl std::error::Error for ManifestError {}
 
-/// Reads the manifests in `folder` once: the objects in the order of their
-/// kinds and names, and what could not be read.
+/// Reads the manifests in `folder`, or one manifest, once: the objects in the order
+/// of their kinds and names, and what could not be read.
 #[must_use]
 pub fn read(folder: &Path) -> (Vec<Object>, Vec<ManifestError>) {
     let mut folder = Folder::new(folder.to_owned());
-    folder.scan();
+    folder.read();
+    folder.elect();
     (folder.objects.into_values().collect(), folder.errors)
 }
 
@@ -72,7 +74,14 @@ pub(super) async fn follow(cluster: Arc<str>, folder: PathBuf, events: mpsc::Sen
         let watched = folder.folders.clone();
         let known = folder.errors.clone();
         let learned;
-        (folder, learned) = scan(folder).await;
+        (folder, learned) = aside(move || {
+            let learned = folder.scan();
+            (folder, learned)
+        })
+        .await;
+        if folder.errors.iter().all(|error| error.path != folder.path) {
+            metrics.event();
+        }
         for error in folder.errors.iter().filter(|error| !known.contains(error)) {
             let class = if error.path == folder.path { ClusterError::Configuration } else { ClusterError::Manifest };
             metrics.error(class);
@@ -91,20 +100,6 @@ pub(super) async fn follow(cluster: Arc<str>, folder: PathBuf, events: mpsc::Sen
             // Watched first, read again then: nothing changes unseen in between.
             watch = Watch::new(&folder.folders);
         }
-    }
-}
-
-/// Reads the folder on a thread where it may take its time.
-async fn scan(mut folder: Folder) -> (Folder, Vec<Event>) {
-    let scan = move || {
-        let events = folder.scan();
-        (folder, events)
-    };
-    match tokio::task::spawn_blocking(scan).await.map_err(tokio::task::JoinError::try_into_panic) {
-        Ok(scanned) => scanned,
-        Err(Ok(panic)) => std::panic::resume_unwind(panic),
-        // The runtime is shutting down.
-        Err(Err(_)) => std::future::pending().await,
     }
 }
 

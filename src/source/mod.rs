@@ -21,7 +21,7 @@ mod writer;
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet, spawn_blocking};
 
 pub use self::event::Event;
 pub use self::watch::{RESCAN, Watch};
@@ -69,8 +69,18 @@ pub async fn follow(cluster: Cluster, published: Arc<Published>, metrics: Cluste
     }
     parts.spawn(writer::write(cluster.zones, events, relist, published, metrics));
     while let Some(ended) = parts.join_next().await {
-        if let Err(Ok(panic)) = ended.map_err(tokio::task::JoinError::try_into_panic) {
+        if let Err(Ok(panic)) = ended.map_err(JoinError::try_into_panic) {
             std::panic::resume_unwind(panic);
         }
+    }
+}
+
+/// Does `work` on a thread where it may take its time.
+async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match spawn_blocking(work).await.map_err(JoinError::try_into_panic) {
+        Ok(done) => done,
+        Err(Ok(panic)) => std::panic::resume_unwind(panic),
+        // The runtime is shutting down.
+        Err(Err(_)) => std::future::pending().await,
     }
 }

@@ -89,6 +89,11 @@ impl<'z> Block<'z> {
         u16::from(self.owner_len)
     }
 
+    /// The block as it is written where its owner stands in for nothing but itself: above the frame's name.
+    pub(super) fn literal(self) -> Self {
+        Self { wildcard: false, ..self }
+    }
+
     /// Appends the block to `message`, encoded against `frame`.
     ///
     /// The frame's name is the block's owner or below it; for a block of a

@@ -153,8 +153,8 @@ pub enum Warning {
         /// The name server.
         nameserver: Name,
     },
-    /// RFC 4592 §4.2 leaves it undefined.
-    #[error("{owner} {rtype}: at a wildcard it neither delegates nor redirects")]
+    /// RFC 4592 §4.2 and §4.4 leave undefined what names that the wildcard stands in for do.
+    #[error("{owner} {rtype}: names that a wildcard stands in for are neither delegated nor redirected")]
     AtWildcard {
         /// The owner.
         owner: Name,
@@ -191,10 +191,6 @@ impl Owner {
 
     fn has(&self, rtype: RecordType) -> bool {
         self.sets.contains_key(&rtype)
-    }
-
-    fn is_wildcard(&self) -> bool {
-        name::is_wildcard(&self.wire)
     }
 }
 
@@ -343,11 +339,11 @@ pub(super) fn assemble(
         {
             return Err(ZoneError::BelowDname { owner: owner.name(), dname: above.clone() });
         }
-        if owner.has(RecordType::NS) && *owner.wire != *apex.wire() && !owner.is_wildcard() {
+        if owner.has(RecordType::NS) && *owner.wire != *apex.wire() && !name::is_wildcard(&owner.wire) {
             cut = Some(OpenCut { owner, below: Vec::new() });
             continue;
         }
-        if owner.has(RecordType::DNAME) && !owner.is_wildcard() {
+        if owner.has(RecordType::DNAME) {
             dname = Some((owner.key.clone(), owner.name()));
         }
         assembly.push(root, &owner, None)?;
@@ -463,7 +459,7 @@ fn check(apex: &HashedName, owner: &Owner, warnings: &mut Vec<Warning>) -> Resul
         return Err(ZoneError::DnameAtCut { owner: owner.name() });
     }
     for rtype in [RecordType::NS, RecordType::DNAME] {
-        if owner.is_wildcard() && owner.has(rtype) {
+        if name::is_wildcard(&owner.wire) && owner.has(rtype) {
             warnings.push(Warning::AtWildcard { owner: owner.name(), rtype });
         }
     }

@@ -38,7 +38,7 @@ pub use name::{HashedName, MAX_NAME, MalformedName, Suffix};
 pub use node::{Referral, RrSet};
 pub use record::{Rdata, Record, target_in};
 pub use serial::Serial;
-pub use text::{dump, name_to_text};
+pub use text::{Lines, dump, name_to_text};
 pub use zones::{Found, State, ZoneSlot, Zones};
 
 use block::OwnedBlock;
@@ -277,7 +277,7 @@ impl Zone {
             return Place::Cut(referral);
         }
         if let Some(dname) = encloser.rrset(RecordType::DNAME) {
-            return Place::Dname(dname);
+            return Place::Dname(dname.literal());
         }
         // Its parent is the closest encloser: the only place where RFC 4592
         // §3.3.1 lets a wildcard be found. One higher up does not reach past a

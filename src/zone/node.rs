@@ -29,6 +29,11 @@ impl<'z> RrSet<'z> {
         self.ttl
     }
 
+    /// The RRset as an ancestor of the name in question owns it.
+    pub(super) fn literal(self) -> Self {
+        Self { block: self.block.literal(), ..self }
+    }
+
     /// The records in wire form.
     #[must_use]
     pub fn block(self) -> Block<'z> {

@@ -47,23 +47,32 @@ pub fn name_to_text(name: &Name) -> String {
 }
 
 /// The zone as a master file that BIND, Knot and NSD load: absolute names, one record a line.
-///
-/// A record's line depends on that record alone: what did not change between two dumps is no difference.
 pub fn dump(zone: &Zone) -> impl fmt::Display {
-    Dump { apex: zone.apex().clone(), serial: zone.serial().0, records: zone.records() }
+    let records = zone.records();
+    let title = format!("; {} serial {}, {} records", name_to_text(zone.apex()), zone.serial(), records.len());
+    Dump { title, records }
 }
 
 struct Dump {
-    apex: Name,
-    serial: u32,
+    title: String,
     records: Vec<Record>,
 }
 
 impl fmt::Display for Dump {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let apex = name_to_text(&self.apex);
-        writeln!(f, "; {apex} serial {}, {} records", self.serial, self.records.len())?;
-        for record in &self.records {
+        write!(f, "{}\n{}", self.title, Lines(&self.records))
+    }
+}
+
+/// Records as lines of a master file, in columns for people.
+///
+/// A record's line depends on that record alone: what did not change between two dumps is no difference.
+#[derive(Debug)]
+pub struct Lines<'a>(pub &'a [Record]);
+
+impl fmt::Display for Lines<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for record in self.0 {
             let (owner, rtype, rdata) = (name_to_text(&record.owner), record.rtype_to_text(), record.rdata_to_text());
             writeln!(f, "{owner:<47} {:>7} IN {rtype:<5} {rdata}", record.ttl)?;
         }

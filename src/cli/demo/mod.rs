@@ -103,15 +103,19 @@ async fn walk_through(world: &World, page: &Page) -> Result<(), Failure> {
     let steps = walker.walk(qname, RecordType::AAAA).await?;
     let c2 = steps.last().expect("a walk has steps").server;
     page.steps(&steps)?;
+
     world.apply_guestbook()?;
+    let applied = walk::ask_until(c2, qname, RecordType::AAAA, |step| step.gist == Gist::Answer).await?;
+    let soa = walk::ask_until(c2, "c2.k8s.ooo.", RecordType::SOA, |step| step.serial().is_some()).await?;
+    let (folder, serial) = (world.folder().join("c2"), soa.serial().expect("awaited"));
     page.text(format_args!(
-        "\nIts manifest is put into {}/c2: it comes, and the zone's serial moves on.",
-        world.folder().display()
+        "\nIts manifest is put into {}: it comes, and the zone's serial is {serial}:",
+        folder.display()
     ))?;
-    page.step(&walk::ask_until(c2, qname, RecordType::AAAA, |step| step.gist == Gist::Answer).await?)?;
-    page.step(&walk::ask_until(c2, "c2.k8s.ooo.", RecordType::SOA, |_| true).await?)?;
+    page.step(&applied)?;
+
     world.delete_guestbook()?;
-    page.text(format_args!("\nThe manifest is taken away: it goes."))?;
+    page.text(format_args!("\nThe manifest is taken away: it goes, and the serial moves on:"))?;
     page.step(&walk::ask_until(c2, qname, RecordType::AAAA, |step| step.gist == Gist::NxDomain).await?)?;
     Ok(())
 }
@@ -131,6 +135,7 @@ impl Page {
             Self { bold: "", faint: "", normal: "" }
         }
     }
+
     fn text(&self, text: fmt::Arguments<'_>) -> io::Result<()> {
         writeln!(io::stdout(), "{text}")
     }

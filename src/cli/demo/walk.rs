@@ -74,6 +74,14 @@ impl Step {
             Gist::NoData | Gist::NxDomain => authorities.iter().collect(),
         }
     }
+
+    /// The serial of the SOA record among them.
+    pub(super) fn serial(&self) -> Option<u32> {
+        self.records().into_iter().find_map(|record| match &record.data {
+            RData::SOA(soa) => Some(soa.serial),
+            _ => None,
+        })
+    }
 }
 
 /// Who walks: what is known of the world so far.

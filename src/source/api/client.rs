@@ -7,9 +7,9 @@ use k8s_openapi::jiff::Timestamp;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 use serde_json::Value;
-use tokio::task::JoinError;
 
 use super::FollowError;
+use crate::source::aside;
 
 /// Within it an API server is connected to, or is away.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -104,11 +104,6 @@ impl Access {
         // It would hide errors from the log and the metrics, and wait out of sight.
         config.default_retry = false;
         // A kubeconfig may name a program to get credentials from; kube waits for it where it stands.
-        match tokio::task::spawn_blocking(|| Client::try_from(config)).await.map_err(JoinError::try_into_panic) {
-            Ok(client) => client.map_err(|error| FollowError::Client(Box::new(error))),
-            Err(Ok(panic)) => std::panic::resume_unwind(panic),
-            // The runtime is shutting down.
-            Err(Err(_)) => std::future::pending().await,
-        }
+        aside(|| Client::try_from(config)).await.map_err(|error| FollowError::Client(Box::new(error)))
     }
 }

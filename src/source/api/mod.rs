@@ -168,7 +168,6 @@ impl Follower {
 
     /// Lists all objects, and begins to watch where the list ends.
     async fn list(&mut self, client: &Client) -> Result<(), FollowError> {
-        self.tell(Event::Listing(self.kind)).await;
         let mut params = ListParams::default().limit(PAGE);
         loop {
             let request = match self.kind {
@@ -178,6 +177,10 @@ impl Follower {
             let request = request.expect("the parameters are valid");
             let page = within(self.pace.watch + self.pace.slack, client.request_text(request)).await??;
             let page: Page = serde_json::from_str(&page).map_err(FollowError::Malformed)?;
+            if params.continue_token.is_none() {
+                // Not before there is an answer: what is told is a sign of life.
+                self.tell(Event::Listing(self.kind)).await;
+            }
             for object in page.items.into_iter().flatten() {
                 self.tell_of(object).await;
             }
@@ -305,8 +308,8 @@ impl Follower {
 
     /// The watch works: it said something, or lasted to its end.
     fn recovered(&mut self) {
-        self.delays = self.pace.delays();
         if self.trouble.take().is_some() {
+            self.delays = self.pace.delays();
             info!(cluster = %self.cluster, kind = ?self.kind, "followed again");
         }
     }
