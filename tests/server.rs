@@ -7,7 +7,8 @@ use std::net::{Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream,
 use std::ops::Range;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use hickory_proto::op::{Edns, Message, MessageType, Query};
 use hickory_proto::rr::{Name, RecordType};
@@ -288,6 +289,14 @@ fn a_reply_leaves_from_the_ipv6_address_asked() {
 #[test]
 #[ignore = "run by the test above in a network namespace"]
 fn child_with_several_addresses() {
+    // A new address is tentative for a moment, also without DAD: nobody can send from it then (RFC 4862 §5.4).
+    let usable = |address: &str| UdpSocket::bind((address, 0)).is_ok();
+    let deadline = Instant::now() + BOUND;
+    while !(usable("2001:db8::1") && usable("2001:db8::2")) {
+        assert!(Instant::now() < deadline, "the addresses stay tentative");
+        thread::sleep(Duration::from_millis(1));
+    }
+
     let server = Server::start(&["[::]:0"]);
     for address in ["2001:db8::1", "2001:db8::2"] {
         // Without PKTINFO the reply to one's own address would leave from that very address.

@@ -203,7 +203,7 @@ fn text(message: &Message) -> String {
 }
 
 /// The addresses that a kubezone logs when it listens: for DNS, and for probes and metrics.
-fn addresses(log: &str) -> Option<(SocketAddr, SocketAddr)> {
+pub(crate) fn addresses(log: &str) -> Option<(SocketAddr, SocketAddr)> {
     let address = |transport: &str| {
         let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
         let mut facts = lines.map(|line| line["fields"].clone());

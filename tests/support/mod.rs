@@ -9,11 +9,14 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+pub(crate) mod answers;
 pub(crate) mod control_plane;
+pub(crate) mod dns;
 pub(crate) mod http;
 pub(crate) mod kubezone;
 pub(crate) mod netns;
 pub(crate) mod process;
+pub(crate) mod strangers;
 
 /// How long a condition may take to come true. Generous: it says that something is broken, not that it is slow.
 pub(crate) const BOUND: Duration = Duration::from_secs(30);
