@@ -10,6 +10,7 @@ pub mod admin;
 pub mod cli;
 pub mod cluster;
 pub mod config;
+mod error;
 pub mod metrics;
 pub mod nameserver;
 pub mod published;

@@ -16,6 +16,7 @@ use std::{fs, io};
 use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, Patch, PatchParams};
 use kube::{Client, ResourceExt as _};
 use support::control_plane::{self, ControlPlane};
+use support::kubezone::KUBEZONE;
 use support::netns::{Host, Internet};
 use support::process::{Folder, Process};
 use support::{eventually, skip};
@@ -236,9 +237,8 @@ impl World {
         let hosts = [host("root", ROOT), host("ooo", OOO)];
         let nsds =
             [(&hosts[0], "nsd", ["-d", "-c", "nsd-root.conf"]), (&hosts[1], "nsd", ["-d", "-c", "nsd-ooo.conf"])];
-        let kubezones = kubezones
-            .iter()
-            .map(|&(host, config)| (host, env!("CARGO_BIN_EXE_kubezone"), ["serve", "--config", config]));
+        let kubezones =
+            kubezones.iter().map(|&(host, config)| (host, KUBEZONE.as_str(), ["serve", "--config", config]));
         let servers = nsds.into_iter().chain(kubezones);
         let servers = servers.map(|(host, program, args)| host.start(program, &args, &dir).expect("started")).collect();
         let world = Self {

@@ -18,8 +18,9 @@ pub(crate) mod netns;
 pub(crate) mod process;
 pub(crate) mod strangers;
 
-/// How long a condition may take to come true. Generous: it says that something is broken, not that it is slow.
-pub(crate) const BOUND: Duration = Duration::from_secs(30);
+/// How long a condition may take to come true. Generous: it says that something is broken, not that it is slow. Longer than
+/// kubezone waits between two attempts to reach an API.
+pub(crate) const BOUND: Duration = Duration::from_secs(60);
 
 /// Asks `check` again and again until it gives a value, for at most [`BOUND`].
 ///
