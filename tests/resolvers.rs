@@ -95,6 +95,7 @@ fn a_cluster_behind_its_api_and_its_parent_elsewhere() {
     });
 }
 
+/// Nobody gets a referral to c2 here: asked for a name below the cut, a server of both answers from the child.
 #[test]
 fn parent_and_child_in_one_process_fed_by_manifests() {
     let Some(internet) = internet("parent_and_child_in_one_process_fed_by_manifests") else { return };

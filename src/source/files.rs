@@ -58,8 +58,16 @@ fn publish(files: &mut [File], published: &Published, metrics: &Metrics) {
             }
         }
     }
-    if !changed.is_empty() {
-        published.replace(changed);
+    if changed.is_empty() {
+        return;
+    }
+    let parents: Vec<_> = changed.iter().map(|(apex, _): &(Name, _)| apex.clone()).collect();
+    published.replace(changed);
+    let served = published.load();
+    for parent in &parents {
+        for zone in served.zones.undelegated(parent) {
+            warn!(%zone, %parent, "the zone is served here, and its parent has no NS records for it: resolvers cannot find it");
+        }
     }
 }
 
