@@ -14,7 +14,7 @@ use kubezone::zone::{State, Zone, Zones, master};
 use proptest::prelude::*;
 use support::answers::{Exchange, Story, Via};
 use support::dns::{HEADER, Question, Response};
-use support::kubezone::addresses;
+use support::kubezone::{KUBEZONE, addresses};
 use support::process::{Folder, Process};
 use support::{BOUND, eventually, strangers};
 
@@ -118,8 +118,8 @@ impl Sockets {
         }
         let configuration = folder.write("kubezone.yaml", &(configuration + "] }\n")).expect("a configuration");
         let args = ["serve".to_owned(), "--config".to_owned(), configuration.display().to_string()];
-        let mut process = Process::start(Path::new(env!("CARGO_BIN_EXE_kubezone")), &args, folder.join("kubezone.log"))
-            .expect("kubezone started");
+        let mut process =
+            Process::start(Path::new(KUBEZONE.as_str()), &args, folder.join("kubezone.log")).expect("kubezone started");
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         let (address, _) = runtime.block_on(eventually("kubezone says where it listens", async || {
             assert!(!process.has_ended(), "kubezone has ended: {}", process.said());

@@ -8,14 +8,12 @@ use std::process::{Child, Command, Stdio};
 use std::{fs, io};
 
 use support::eventually;
-use support::kubezone::Kubezone;
+use support::kubezone::{KUBEZONE, Kubezone};
 use support::process::Folder;
-
-const KUBEZONE: &str = env!("CARGO_BIN_EXE_kubezone");
 
 /// Calls kubezone in `folder`: its exit status, and what it says on both outputs.
 fn kubezone(folder: &Path, args: &[&str]) -> (Option<i32>, String, String) {
-    let output = Command::new(KUBEZONE).args(args).current_dir(folder).output().expect("kubezone started");
+    let output = Command::new(KUBEZONE.as_str()).args(args).current_dir(folder).output().expect("kubezone started");
     let [stdout, stderr] = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).expect("UTF-8"));
     (output.status.code(), stdout, stderr)
 }
@@ -47,7 +45,7 @@ fn it_completes_for_every_shell() {
 fn nobody_is_told_of_a_reader_that_went_away() {
     let (reader, writer) = io::pipe().expect("a pipe");
     drop(reader);
-    let mut command = Command::new(KUBEZONE);
+    let mut command = Command::new(KUBEZONE.as_str());
     command.args(["completions", "bash"]).stdout(writer).stderr(Stdio::piped());
     let output = command.spawn().and_then(Child::wait_with_output).expect("kubezone started");
     assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(0), b"".as_slice()));
@@ -124,7 +122,7 @@ async fn c2(args: &[&str]) -> Kubezone {
     // Of what is set twice, the flag goes before the environment.
     let environment =
         ["env", &manifests, "KUBEZONE_ZONE=c2.k8s.ooo", "KUBEZONE_NAMESERVERS=ns=2001:db8::53 ns.example."];
-    let overridden = ["KUBEZONE_LISTEN_DNS=192.0.2.1:1", KUBEZONE, "serve"];
+    let overridden = ["KUBEZONE_LISTEN_DNS=192.0.2.1:1", KUBEZONE.as_str(), "serve"];
     let flags = ["--listen-dns", "[::1]:0", "--listen-metrics", "[::1]:0"];
     let command = [&environment[..], &overridden, &flags, args].concat();
     Kubezone::start("c2.k8s.ooo", &command, folder).await
@@ -190,7 +188,7 @@ async fn a_file_that_is_no_zone_takes_no_other_zone_away() {
                 - { name: bad.example, file: bad.zone }\n\
                 - { name: absent.example, file: absent.zone }\n";
     let configuration = folder.write("kubezone.yaml", text).expect("configuration written").display().to_string();
-    let kubezone = Kubezone::start("example", &[KUBEZONE, "serve", "--config", &configuration], folder).await;
+    let kubezone = Kubezone::start("example", &[KUBEZONE.as_str(), "serve", "--config", &configuration], folder).await;
     let kubezone = kubezone.ready().await;
     kubezone.answers("ns.good AAAA", "2001:db8::53").await;
     kubezone.answers("ns.bad AAAA", "SERVFAIL").await;

@@ -1,5 +1,7 @@
 //! The server's sockets: real ones, on loopback.
 
+mod support;
+
 use std::env;
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -273,8 +275,7 @@ fn a_reply_leaves_from_the_address_asked() {
 #[test]
 fn a_reply_leaves_from_the_ipv6_address_asked() {
     if !Command::new("unshare").args(["-rn", "true"]).status().is_ok_and(|status| status.success()) {
-        assert!(env::var_os("CI").is_none(), "no network namespace of our own: not tested");
-        eprintln!("SKIPPED: network namespaces are not permitted here");
+        support::skip("a_reply_leaves_from_the_ipv6_address_asked", &"network namespaces are not permitted here");
         return;
     }
     let mut command = Command::new("unshare");

@@ -58,8 +58,16 @@ fn publish(files: &mut [File], published: &Published, metrics: &Metrics) {
             }
         }
     }
-    if !changed.is_empty() {
-        published.replace(changed);
+    if changed.is_empty() {
+        return;
+    }
+    let parents: Vec<_> = changed.iter().map(|(apex, _): &(Name, _)| apex.clone()).collect();
+    published.replace(changed);
+    let served = published.load();
+    for parent in &parents {
+        for zone in served.zones.undelegated(parent) {
+            warn!(%zone, %parent, "the zone is served here, and its parent has no NS records for it: resolvers cannot find it");
+        }
     }
 }
 
@@ -114,7 +122,7 @@ impl FileError {
 fn place(error: ZoneError, entries: &[Entry]) -> FileError {
     use ZoneError::{
         BelowDname, CnameNotAlone, DnameAtCut, MalformedRdata, NoNameservers, NoSoa, NotBelowApex, NotSingle,
-        RrsetTooLarge, SeveralSoas, SoaBelowApex,
+        SeveralSoas, SoaBelowApex, TooManyRecords,
     };
     let (owner, rtype): (&Name, _) = match &error {
         NoSoa { apex: owner } | BelowDname { owner, .. } | NotBelowApex { owner, .. } => (owner, None),
@@ -123,7 +131,7 @@ fn place(error: ZoneError, entries: &[Entry]) -> FileError {
         }
         CnameNotAlone { owner, other: rtype }
         | NotSingle { owner, rtype }
-        | RrsetTooLarge { owner, rtype }
+        | TooManyRecords { owner, rtype }
         | MalformedRdata { owner, rtype } => (owner, Some(*rtype)),
         DnameAtCut { owner } => (owner, Some(RecordType::DNAME)),
     };

@@ -65,8 +65,10 @@ pub(crate) fn name_to_text(mut wire: &[u8]) -> String {
 }
 
 fn text_of(name: &Name) -> String {
-    let mut wire: Vec<u8> =
-        name.iter().flat_map(|label| std::iter::once(label.len() as u8).chain(label.iter().copied())).collect();
+    let mut wire: Vec<u8> = name
+        .iter()
+        .flat_map(|label| std::iter::once(u8::try_from(label.len()).expect("at most 63")).chain(label.iter().copied()))
+        .collect();
     wire.push(0);
     name_to_text(&wire)
 }
