@@ -14,6 +14,8 @@ mod error;
 pub mod metrics;
 pub mod nameserver;
 pub mod published;
+#[cfg(test)]
+mod rooms;
 pub mod run;
 pub mod schema;
 pub mod server;
