@@ -265,7 +265,15 @@ impl<'o> Response<'o> {
         for _ in 0..records {
             let Some((rdata, end)) = record_at(self.out, record) else { return };
             record = end;
-            let target_at = first_label(self.out, rdata + offset);
+            let mut target_at = first_label(self.out, rdata + offset);
+            if self.out[target_at] == 0 {
+                // "." is no target (RFC 2782, RFC 7505), except for the owner in ServiceMode (RFC 9460 §2.5.2).
+                let service_mode = self.out[rdata..rdata + 2] != [0, 0];
+                if !(service_mode && matches!(rtype, RecordType::SVCB | RecordType::HTTPS)) {
+                    continue;
+                }
+                target_at = usize::from(self.frame.start);
+            }
             let Some(target) = hashed_name_at(self.out, target_at) else { return };
             let hash = target.whole().hash;
             if seen[..targets].contains(&hash) {

@@ -30,11 +30,14 @@
 //! requestor can take, and be well-formed to its last byte. `{1..75}` in a line of a zone or a section repeats the line; `{2..17}` and
 //! `{1..16}` in one line count together.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use hickory_proto::rr::Name;
+use kubezone::nameserver::Served;
+use kubezone::zone::{State, Zone, Zones, master};
 use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, MapAccess, Visitor};
@@ -101,6 +104,8 @@ struct Reply {
     /// Extended DNS Error (RFC 8914): the INFO-CODE; its text is free.
     ede: Option<u16>,
     nsid: Option<String>,
+    /// edns-tcp-keepalive (RFC 7828): tenths of a second.
+    keepalive: Option<u16>,
     /// Whether there is an OPT record, where that does not follow from the request (one that cannot be parsed).
     edns: Option<bool>,
     /// Whether the question is there; it is, unless it could not be read.
@@ -154,8 +159,12 @@ impl Story {
     pub(crate) fn load(name: &str) -> Self {
         let path = folder().join(name).with_extension("yaml");
         let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-        let mut story: Self =
-            serde_saphyr::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        Self::parse(name, &text)
+    }
+
+    /// The table that `text` is.
+    pub(crate) fn parse(name: &str, text: &str) -> Self {
+        let mut story: Self = serde_saphyr::from_str(text).unwrap_or_else(|error| panic!("{name}: {error}"));
         assert!(story.origin.ends_with('.'), "{name}: the origin is absolute");
         for text in story.zones.values_mut() {
             *text = repeated(text);
@@ -171,6 +180,18 @@ impl Story {
         })
     }
 
+    /// What a server of these zones serves.
+    pub(crate) fn served(&self) -> Served {
+        let mut zones = Zones::pending(self.zones().map(|(apex, _)| apex));
+        for (apex, text) in self.zones() {
+            let Some(text) = text else { continue };
+            let records = master::parse(text.as_bytes(), &apex, None).unwrap_or_else(|error| panic!("{apex}: {error}"));
+            let (zone, _) = Zone::build(&apex, records).unwrap_or_else(|error| panic!("{apex}: {error}"));
+            zones.set(&apex, State::Loaded(Arc::new(zone)));
+        }
+        Served { zones, identity: self.identity.as_bytes().into() }
+    }
+
     /// What is configured as NSID.
     pub(crate) fn identity(&self) -> &str {
         &self.identity
@@ -183,10 +204,14 @@ impl Story {
     /// After all of them, with a list of what was answered otherwise.
     pub(crate) fn check(&self, server: &mut impl Exchange) {
         let mut asked = 0u16;
+        let mut unused: BTreeSet<&str> = self.replies.keys().map(String::as_str).collect();
         let mut failures = Vec::new();
         self.each(|name, question, reply, udp| {
             for (via, wanted) in [(Via::Udp, udp), (Via::Tcp, reply)] {
                 asked += 1;
+                if let Wanted::Named(name) = wanted {
+                    unused.remove(name.as_str());
+                }
                 let mut question = question.clone();
                 question.set_id(asked ^ 0x5a5a);
                 let response = server.exchange(via, &question.bytes);
@@ -196,6 +221,7 @@ impl Story {
             }
         });
         assert!(asked > 0, "no cases");
+        assert!(unused.is_empty(), "replies that nothing has: {unused:?}");
         assert!(
             failures.is_empty(),
             "{} of {asked} answers are not as expected (- expected, + got)\n\n{}",
@@ -272,12 +298,18 @@ impl Reply {
             status(&self.code, &in_order(&self.flags)),
             asked(if self.question { question.section() } else { &[] }),
         ];
+        let options: Vec<String> = [
+            self.nsid.as_ref().map(|identity| format!("NSID {identity}")),
+            self.keepalive.map(|tenths| format!("KEEPALIVE {tenths}")),
+            self.ede.map(|code| format!("EDE {code}")),
+        ]
+        .into_iter()
+        .flatten()
+        .collect();
         if self.edns.unwrap_or(question.edns) {
-            let nsid = self.nsid.iter().map(|identity| format!("NSID {identity}"));
-            let options: Vec<String> = nsid.chain(self.ede.iter().map(|code| format!("EDE {code}"))).collect();
-            lines.push(opt(0, 1232, 0, &options));
+            lines.push(opt(0, 1232, 0, options));
         } else {
-            assert!(self.ede.is_none() && self.nsid.is_none(), "options need an OPT record");
+            assert!(options.is_empty(), "options need an OPT record");
         }
         for (section, text) in
             [("ANSWER", &self.answer), ("AUTHORITY", &self.authority), ("ADDITIONAL", &self.additional)]
@@ -297,8 +329,8 @@ fn lines(got: &Response) -> Vec<String> {
     let mut lines =
         vec![format!("id {}, opcode {}", got.id, got.opcode), status(&got.rcode, &got.flags), asked(&got.question)];
     if let Some(edns) = &got.edns {
-        let options: Vec<String> = edns.options.iter().map(|(code, data)| option(*code, data)).collect();
-        lines.push(opt(edns.version, edns.bufsize, edns.other_flags, &options));
+        let options = edns.options.iter().map(|(code, data)| option(*code, data)).collect();
+        lines.push(opt(edns.version, edns.bufsize, edns.other_flags, options));
     }
     for (section, records) in ["ANSWER", "AUTHORITY", "ADDITIONAL"].iter().zip(&got.sections) {
         lines.extend(records.iter().map(|record| format!("{section} {record}")));
@@ -314,13 +346,15 @@ fn asked(question: &[u8]) -> String {
     if question.is_empty() { "no question".to_owned() } else { format!("question {}", question.escape_ascii()) }
 }
 
-fn opt(version: u8, bufsize: u16, flags: u16, options: &[String]) -> String {
+fn opt(version: u8, bufsize: u16, flags: u16, mut options: Vec<String>) -> String {
+    options.sort();
     format!("OPT version {version}, {bufsize} bytes, flags {flags}, options [{}]", options.join(", "))
 }
 
 fn option(code: u16, data: &[u8]) -> String {
     match (code, data) {
         (3, identity) => format!("NSID {}", identity.escape_ascii()),
+        (11, [high, low]) => format!("KEEPALIVE {}", u16::from_be_bytes([*high, *low])),
         // RFC 8914 §2: the EXTRA-TEXT is UTF-8 and for humans.
         (15, [high, low, text @ ..]) if std::str::from_utf8(text).is_ok() => {
             format!("EDE {}", u16::from_be_bytes([*high, *low]))
