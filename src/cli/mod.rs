@@ -1,6 +1,6 @@
 //! The command line: one file for each command.
 //!
-//! A command returns nothing, or a [`Failure`]: why it did not do what it was
+//! A command returns nothing, or a `Failure`: why it did not do what it was
 //! asked, and with it the exit status. What people asked for goes to standard
 //! output; logs and errors go to standard error.
 
