@@ -6,7 +6,7 @@ help:
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
 
 demo: ## A world of five name servers on loopback, walked from the root
-	cargo run --release -- demo
+	cargo run -- demo
 
 test: ## All tests; installs or builds the real parts they need
 	.ci/run test
