@@ -9,6 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
+use assert_no_alloc::{AllocDisabler, assert_no_alloc};
 use kubezone::nameserver::{Outcome, Request, Served, Transport, respond};
 use kubezone::zone::State;
 use proptest::prelude::*;
@@ -17,6 +18,9 @@ use support::dns::{HEADER, Question, Response};
 use support::kubezone::addresses;
 use support::process::{Folder, Process};
 use support::{BOUND, eventually, strangers};
+
+#[global_allocator]
+static ALLOCATOR: AllocDisabler = AllocDisabler;
 
 /// For each table one test in process and one against the binary, and a test that no table is forgotten.
 macro_rules! tables {
@@ -66,9 +70,12 @@ impl Exchange for InProcess {
             Via::Tcp => Transport::Tcp,
         };
         let peer = SocketAddr::from((Ipv6Addr::LOCALHOST, 53));
+        let mut out = Vec::with_capacity(65_535);
         // What is in `out` from before must not come through.
-        let mut out = b"left from the answer before".to_vec();
-        match respond(&self.0, Request { bytes, peer, transport, now: Instant::now() }, &mut out) {
+        out.extend_from_slice(b"left from the answer before");
+        let request = Request { bytes, peer, transport, now: Instant::now() };
+        // Aborts if answering allocates.
+        match assert_no_alloc(|| respond(&self.0, request, &mut out)) {
             Outcome::Reply(_) => Some(out),
             Outcome::Drop => None,
         }

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use hickory_proto::rr::{DNSClass, RecordType};
 
-use crate::zone::{Answer, Found, State, Zone, ZoneSlot, Zones};
+use crate::zone::{Answer, Found, HashedName, State, Zone, ZoneSlot, Zones};
 use request::{Problem, Query};
 use response::{Ede, Response, Truncated};
 
@@ -107,7 +107,8 @@ mod rcode {
 ///
 /// Does not allocate when `out` has a capacity of 65,535 octets.
 pub fn respond(served: &Served, request: Request<'_>, out: &mut Vec<u8>) -> Outcome {
-    let query = match request::parse(request.bytes) {
+    let mut qname = HashedName::root();
+    let query = match request::parse(request.bytes, &mut qname) {
         Ok(query) => query,
         Err(Problem::NotAQuery) => return Outcome::Drop,
         Err(Problem::Opcode) => return Outcome::Reply(Response::bare(request.bytes, rcode::NOTIMP, out)),
@@ -142,7 +143,7 @@ fn decide(served: &Served, query: &Query<'_>, response: &mut Response<'_>) -> Op
         response.explain(Ede::Prohibited);
         return None;
     }
-    let Some(Found { slot, state }) = served.zones.find(&query.qname, query.qtype) else {
+    let Some(Found { slot, state }) = served.zones.find(query.qname, query.qtype) else {
         response.set_rcode(rcode::REFUSED);
         return None;
     };
@@ -173,7 +174,7 @@ fn is_id_server(query: &Query<'_>) -> bool {
 fn answer(zone: &Zone, query: &Query<'_>, response: &mut Response<'_>) -> Result<(), Truncated> {
     response.authoritative();
     let mut renamed;
-    let mut qname = &query.qname;
+    let mut qname = query.qname;
     let mut seen = [0; MAX_LINKS];
     for link in 0..=MAX_LINKS {
         let target = match zone.lookup(qname, query.qtype) {

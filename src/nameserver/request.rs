@@ -27,7 +27,7 @@ pub(super) struct Query<'a> {
     pub(super) rd: bool,
     /// QNAME, QTYPE and QCLASS as they came, to be echoed.
     pub(super) question: &'a [u8],
-    pub(super) qname: HashedName,
+    pub(super) qname: &'a HashedName,
     pub(super) qtype: RecordType,
     pub(super) qclass: u16,
     /// The OPT record, if there is one; the first of several.
@@ -61,8 +61,8 @@ pub(super) enum Problem {
     Question,
 }
 
-/// Reads a request.
-pub(super) fn parse(message: &[u8]) -> Result<Query<'_>, Problem> {
+/// Reads a request, its question's name into `qname`.
+pub(super) fn parse<'a>(message: &'a [u8], qname: &'a mut HashedName) -> Result<Query<'a>, Problem> {
     let Some((header, body)) = message.split_at_checked(HEADER) else {
         return Err(Problem::NotAQuery);
     };
@@ -76,7 +76,7 @@ pub(super) fn parse(message: &[u8]) -> Result<Query<'_>, Problem> {
     if field(4) != 1 {
         return Err(Problem::Question);
     }
-    let qname = HashedName::read(body).map_err(|_| Problem::Question)?;
+    qname.set(body).map_err(|_| Problem::Question)?;
     let question = body.get(..qname.wire().len() + 4).ok_or(Problem::Question)?;
     let [.., t1, t0, c1, c0] = *question else {
         return Err(Problem::Question);

@@ -10,7 +10,7 @@ use smallvec::SmallVec;
 
 use super::request::{Edns, Query};
 use super::{MAX_LINKS, MAX_TARGETS, MAX_UDP_PAYLOAD, PLAIN_UDP_PAYLOAD, Reply, TCP_IDLE_TIMEOUT, Transport};
-use crate::zone::{Block, Frame, HashedName, MAX_NAME, QNAME_AT, Referral, RrSet, Zone, hashed_name_at, target_in};
+use crate::zone::{Block, Frame, HashedName, MAX_NAME, QNAME_AT, Referral, RrSet, Zone, read_name_at, target_in};
 
 /// An OPT record without options (RFC 6891 §6.1.2): root, TYPE, CLASS, TTL, RDLENGTH.
 const OPT_LEN: usize = 11;
@@ -258,7 +258,11 @@ impl<'o> Response<'o> {
     pub(super) fn additional(&mut self, zone: &Zone, rtype: RecordType, at: usize, records: u16) {
         let Some(offset) = target_in(rtype) else { return };
         let referral = self.counts[Section::Authority as usize] != 0;
-        let cut = if referral { hashed_name_at(self.out, at) } else { None };
+        let mut cut = referral.then(HashedName::root);
+        if cut.as_mut().is_some_and(|cut| !read_name_at(self.out, at, cut)) {
+            return;
+        }
+        let mut target = HashedName::root();
         let mut seen = [0; MAX_TARGETS];
         let mut targets = 0;
         let mut record = at;
@@ -274,7 +278,9 @@ impl<'o> Response<'o> {
                 }
                 target_at = usize::from(self.frame.start);
             }
-            let Some(target) = hashed_name_at(self.out, target_at) else { return };
+            if !read_name_at(self.out, target_at, &mut target) {
+                return;
+            }
             let hash = target.whole().hash;
             if seen[..targets].contains(&hash) {
                 continue;

@@ -250,12 +250,11 @@ fn expand_into(message: &[u8], mut at: usize, buffer: &mut [u8; name::MAX_NAME])
     }
 }
 
-/// The name at `at` of `message`, ready to be looked up; nothing is allocated.
+/// Makes `name` the name at `at` of `message`; false where there is none. Nothing is allocated.
 #[must_use]
-pub fn hashed_name_at(message: &[u8], at: usize) -> Option<HashedName> {
+pub fn read_name_at(message: &[u8], at: usize, name: &mut HashedName) -> bool {
     let mut buffer = [0; name::MAX_NAME];
-    let (len, _) = expand_into(message, at, &mut buffer)?;
-    HashedName::read(&buffer[..len]).ok()
+    expand_into(message, at, &mut buffer).is_some_and(|(len, _)| name.set(&buffer[..len]).is_ok())
 }
 
 /// Puts resource records together into a [`Block`].

@@ -32,7 +32,7 @@ use std::sync::Arc;
 
 use hickory_proto::rr::{Name, RecordType};
 
-pub use block::{Block, Frame, QNAME_AT, hashed_name_at};
+pub use block::{Block, Frame, QNAME_AT, read_name_at};
 pub use build::{Warning, ZoneError};
 pub use name::{HashedName, MAX_NAME, MalformedName, Suffix};
 pub use node::{Referral, RrSet};

@@ -34,11 +34,15 @@ pub struct MalformedName;
 
 /// A name, ready to be looked up.
 ///
+/// It has room for the longest name, so that reading one takes no memory; at
+/// some 1,400 octets it is itself too large to be moved about for each query:
+/// [`HashedName::set`] reads into a place that the caller has.
+///
 /// # Invariants
 ///
 /// - `lower-case`: `wire` holds the name in wire form with ASCII letters in lower case, root label last.
-/// - `suffixes`: `hashes[n]` is the hash of the suffix of `n` labels, `starts[n]` where it begins in `wire`;
-///   `hashes[0]` is the root's.
+/// - `labels`: `starts[n]` is where in `wire` the label begins that has `n` labels before it; the root's is the last.
+/// - `suffixes`: `hashes[n]` is the hash of the suffix of `n` labels; `hashes[0]` is the root's.
 #[derive(Clone)]
 pub struct HashedName {
     wire: [u8; MAX_NAME],
@@ -49,6 +53,14 @@ pub struct HashedName {
 }
 
 impl HashedName {
+    /// The root.
+    #[must_use]
+    pub fn root() -> Self {
+        let mut hashes = [0; MAX_LABELS + 1];
+        hashes[0] = SECRET.0;
+        Self { wire: [0; MAX_NAME], len: 1, labels: 0, starts: [0; MAX_LABELS + 1], hashes }
+    }
+
     /// Reads the uncompressed name at the beginning of `bytes`; its length is [`HashedName::wire`]'s.
     ///
     /// # Errors
@@ -56,51 +68,51 @@ impl HashedName {
     /// When the bytes end within the name, it is longer than 255 octets, or a
     /// label's type is other than "ordinary" (RFC 1035 §4.1.4, RFC 6891 §5).
     pub fn read(bytes: &[u8]) -> Result<Self, MalformedName> {
-        let mut offsets = [0; MAX_LABELS + 1];
+        let mut name = Self::root();
+        name.set(bytes)?;
+        Ok(name)
+    }
+
+    /// As [`HashedName::read`], in the place of the name that this was; after an error it is the root.
+    ///
+    /// # Errors
+    ///
+    /// As [`HashedName::read`].
+    #[expect(clippy::cast_possible_truncation, reason = "labels ≤ 127, and `len` ≤ 255")]
+    pub fn set(&mut self, bytes: &[u8]) -> Result<(), MalformedName> {
+        // `starts[0]` and `hashes[0]` are the same for every name.
+        (self.wire[0], self.len, self.labels) = (0, 1, 0);
         let mut labels = 0;
         let mut at = 0;
         loop {
             let length = *bytes.get(at).ok_or(MalformedName)?;
+            // 254 is where the root of the longest name begins.
+            if length > 63 || labels > MAX_LABELS || at >= MAX_NAME {
+                return Err(MalformedName);
+            }
+            self.starts[labels] = at as u8;
             if length == 0 {
                 break;
             }
-            if length > 63 || labels == MAX_LABELS {
-                return Err(MalformedName);
-            }
-            // At most 253 here: each turn but the last leaves room for the root.
-            offsets[labels] = u8::try_from(at).map_err(|_| MalformedName)?;
             labels += 1;
             at += 1 + usize::from(length);
         }
-        let len = at + 1;
-        if len > MAX_NAME {
-            return Err(MalformedName);
-        }
-        let mut wire = [0; MAX_NAME];
-        wire[..len].copy_from_slice(&bytes[..len]);
+        let wire = &mut self.wire[..=at];
+        wire.copy_from_slice(&bytes[..=at]);
         // A label's length, at most 63, is no letter: lower case can be had without a look at labels.
-        wire[..len].make_ascii_lowercase();
-        Ok(Self::hashed(wire, len, &offsets[..labels]))
-    }
+        wire.make_ascii_lowercase();
+        (self.len, self.labels) = (at as u8 + 1, labels as u8);
 
-    /// Hashes every suffix of the name in `wire`, whose labels begin at `offsets`, the leftmost first.
-    #[expect(clippy::cast_possible_truncation, reason = "`len` ≤ 255, and labels ≤ 127")]
-    fn hashed(wire: [u8; MAX_NAME], len: usize, offsets: &[u8]) -> Self {
-        let labels = offsets.len();
-        let mut starts = [0; MAX_LABELS + 1];
-        let mut hashes = [0; MAX_LABELS + 1];
         let (root, seed) = &*SECRET;
-        starts[0] = (len - 1) as u8;
-        hashes[0] = *root;
         let mut hash = *root;
-        let mut end = len - 1;
-        for (n, &start) in offsets.iter().rev().enumerate() {
-            hash = extend(hash, &wire[usize::from(start) + 1..end], seed);
-            starts[n + 1] = start;
-            hashes[n + 1] = hash;
-            end = usize::from(start);
+        let mut end = at;
+        for (&start, slot) in self.starts[..labels].iter().rev().zip(&mut self.hashes[1..]) {
+            let start = usize::from(start);
+            hash = extend(hash, &wire[start + 1..end], seed);
+            *slot = hash;
+            end = start;
         }
-        Self { wire, len: len as u8, labels: labels as u8, starts, hashes }
+        Ok(())
     }
 
     /// How many labels it has, the root not counted.
@@ -118,8 +130,9 @@ impl HashedName {
     /// Its last `labels` labels, at most all.
     #[must_use]
     pub fn suffix(&self, labels: u8) -> Suffix<'_> {
-        let n = usize::from(labels.min(self.labels));
-        Suffix { hash: self.hashes[n], wire: &self.wire[usize::from(self.starts[n])..usize::from(self.len)] }
+        let labels = labels.min(self.labels);
+        let start = self.starts[usize::from(self.labels - labels)];
+        Suffix { hash: self.hashes[usize::from(labels)], wire: &self.wire[usize::from(start)..usize::from(self.len)] }
     }
 
     /// The whole name.
@@ -284,6 +297,24 @@ mod tests {
             vec![],
         ] {
             assert_eq!(HashedName::read(&malformed).err(), Some(MalformedName), "{malformed:?}");
+
+            let mut name = hashed("Web.shop.");
+            assert_eq!(name.set(&malformed), Err(MalformedName));
+            assert_eq!((name.whole().hash, name.wire()), (hashed(".").whole().hash, &b"\0"[..]), "{malformed:?}");
+        }
+    }
+
+    #[test]
+    fn a_name_leaves_nothing_behind_for_the_next_in_its_place() {
+        let mut name = hashed("a.much.longer.name.k8s.ooo.");
+        for text in ["Web.shop.svc.", "x.", "."] {
+            name.set(&wire(&Name::from_ascii(text).unwrap())).unwrap();
+            let fresh = hashed(text);
+            assert_eq!((name.wire(), name.labels()), (fresh.wire(), fresh.labels()));
+            for labels in 0..=name.labels() {
+                let (one, other) = (name.suffix(labels), fresh.suffix(labels));
+                assert_eq!((one.hash, one.wire), (other.hash, other.wire), "{text} {labels}");
+            }
         }
     }
 

@@ -45,6 +45,10 @@ pub(crate) async fn eventually<T>(what: &str, mut check: impl AsyncFnMut() -> Re
 /// With `CI=true`: there, a test that did not run has failed.
 pub(crate) fn skip(test: &str, reason: &dyn Display) {
     assert!(std::env::var("CI").as_deref() != Ok("true"), "{test} cannot run: {reason}");
-    // Past the test harness, which keeps what a passing test prints to itself.
-    let _ = writeln!(io::stderr(), "\nSKIPPED {test}: {reason}\n");
+    tell(&format!("\nSKIPPED {test}: {reason}\n"));
+}
+
+/// Prints a line past the test harness, which keeps what a passing test prints to itself.
+pub(crate) fn tell(line: &str) {
+    let _ = writeln!(io::stderr(), "{line}");
 }
