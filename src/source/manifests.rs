@@ -13,6 +13,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::fs;
+use std::hash::{BuildHasher, RandomState};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -63,7 +64,7 @@ pub fn read(folder: &Path) -> (Vec<Object>, Vec<ManifestError>) {
     let mut folder = Folder::new(folder.to_owned());
     folder.read();
     folder.elect();
-    (folder.objects.into_values().collect(), folder.errors)
+    (folder.objects.into_values().map(Arc::unwrap_or_clone).collect(), folder.errors)
 }
 
 /// Reads the manifests in `folder`, tells `events` what they say, and goes on to follow their changes.
@@ -111,7 +112,9 @@ struct Folder {
     folders: BTreeSet<PathBuf>,
     files: BTreeMap<PathBuf, File>,
     /// What the files say together.
-    objects: BTreeMap<ObjectKey, Object>,
+    objects: BTreeMap<ObjectKey, Arc<Object>>,
+    /// Of texts: keeping their hashes takes less memory than keeping them.
+    hasher: RandomState,
     /// Objects that more than one file holds, with the file that wins.
     rivals: BTreeSet<(ObjectKey, PathBuf)>,
     errors: Vec<ManifestError>,
@@ -120,10 +123,10 @@ struct Folder {
 /// A file, as it was read last.
 #[derive(Debug, Default)]
 struct File {
-    /// It is parsed again only when this changes; none while it cannot be read.
-    text: Option<String>,
+    /// The hash of its text: it is parsed again only when this changes; none while it cannot be read.
+    text: Option<u64>,
     /// Of the last text that could be parsed.
-    objects: Vec<(ObjectKey, Object)>,
+    objects: Vec<(ObjectKey, Arc<Object>)>,
     error: Option<ManifestError>,
 }
 
@@ -134,6 +137,7 @@ impl Folder {
             folders: BTreeSet::new(),
             files: BTreeMap::new(),
             objects: BTreeMap::new(),
+            hasher: RandomState::new(),
             rivals: BTreeSet::new(),
             errors: Vec::new(),
         }
@@ -152,7 +156,7 @@ impl Folder {
         let gone = before.keys().filter(|key| !self.objects.contains_key(key));
         let gone = gone.map(|key| Event::Delete { key: key.clone(), version });
         let said = self.objects.iter().filter(|(key, object)| before.get(key) != Some(object));
-        let said = said.map(|(_, object)| Event::Apply { object: object.clone(), version });
+        let said = said.map(|(_, object)| Event::Apply { object: Object::clone(object), version });
         // What is said first: an address that moves from one Service to another is never nobody's.
         let changes = said.chain(gone);
         if !first {
@@ -192,7 +196,7 @@ impl Folder {
         }
         for path in there {
             let file = self.files.entry(path.clone()).or_default();
-            file.read(&path);
+            file.read(&path, &self.hasher);
             self.errors.extend(file.error.clone());
         }
     }
@@ -220,10 +224,9 @@ fn is_manifest(path: &Path) -> bool {
 }
 
 impl File {
-    fn read(&mut self, path: &Path) {
+    fn read(&mut self, path: &Path, hasher: &RandomState) {
         let error = |(position, message)| ManifestError { path: path.to_owned(), position, message };
         let text = match fs::read_to_string(path) {
-            Ok(text) if self.text.as_ref() == Some(&text) => return,
             Ok(text) => text,
             Err(cause) => {
                 self.text = None;
@@ -231,14 +234,18 @@ impl File {
                 return;
             }
         };
+        let hash = Some(hasher.hash_one(&text));
+        if self.text == hash {
+            return;
+        }
         match parse(&text) {
             Ok(objects) => {
-                self.objects = objects;
+                self.objects = objects.into_iter().map(|(key, object)| (key, Arc::new(object))).collect();
                 self.error = None;
             }
             Err((position, message)) => self.error = Some(error((Some(position), message))),
         }
-        self.text = Some(text);
+        self.text = hash;
     }
 }
 
