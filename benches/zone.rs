@@ -71,7 +71,7 @@ fn zone(services: usize) -> Zone {
 /// A question with EDNS, as resolvers ask.
 fn question(qname: &str, qtype: u16) -> Vec<u8> {
     let mut message = vec![0x4b, 0x5a, 0, 0, 0, 1, 0, 0, 0, 0, 0, 1];
-    for label in name(qname).iter() {
+    for label in &name(qname) {
         message.push(u8::try_from(label.len()).expect("a label"));
         message.extend_from_slice(label);
     }

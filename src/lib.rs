@@ -10,9 +10,12 @@ pub mod admin;
 pub mod cli;
 pub mod cluster;
 pub mod config;
+mod error;
 pub mod metrics;
 pub mod nameserver;
 pub mod published;
+#[cfg(test)]
+mod rooms;
 pub mod run;
 pub mod schema;
 pub mod server;

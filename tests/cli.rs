@@ -3,19 +3,20 @@
 mod support;
 
 use std::net::TcpListener;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::{fs, io};
 
+use hickory_proto::rr::Name;
+use kubezone::config;
+use kubezone::zone::master;
 use support::eventually;
-use support::kubezone::Kubezone;
+use support::kubezone::{KUBEZONE, Kubezone};
 use support::process::Folder;
-
-const KUBEZONE: &str = env!("CARGO_BIN_EXE_kubezone");
 
 /// Calls kubezone in `folder`: its exit status, and what it says on both outputs.
 fn kubezone(folder: &Path, args: &[&str]) -> (Option<i32>, String, String) {
-    let output = Command::new(KUBEZONE).args(args).current_dir(folder).output().expect("kubezone started");
+    let output = Command::new(KUBEZONE.as_str()).args(args).current_dir(folder).output().expect("kubezone started");
     let [stdout, stderr] = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).expect("UTF-8"));
     (output.status.code(), stdout, stderr)
 }
@@ -47,7 +48,7 @@ fn it_completes_for_every_shell() {
 fn nobody_is_told_of_a_reader_that_went_away() {
     let (reader, writer) = io::pipe().expect("a pipe");
     drop(reader);
-    let mut command = Command::new(KUBEZONE);
+    let mut command = Command::new(KUBEZONE.as_str());
     command.args(["completions", "bash"]).stdout(writer).stderr(Stdio::piped());
     let output = command.spawn().and_then(Child::wait_with_output).expect("kubezone started");
     assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(0), b"".as_slice()));
@@ -109,6 +110,48 @@ fn an_address_that_is_taken_ends_the_start() {
     }
 }
 
+/// The blocks of one language in the documents, each with the document it stands in.
+fn shown(language: &str) -> Vec<(PathBuf, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let docs = fs::read_dir(root.join("docs")).expect("docs/").map(|entry| entry.expect("an entry").path());
+    let mut blocks = Vec::new();
+    for document in docs.chain([root.join("README.md")]) {
+        let text = fs::read_to_string(&document).expect("a document");
+        let fenced = text.split("```").skip(1).step_by(2);
+        let of_language = fenced.filter_map(|block| block.strip_prefix(language)?.strip_prefix('\n'));
+        blocks.extend(of_language.map(|block| (document.clone(), block.to_owned())));
+    }
+    assert!(!blocks.is_empty(), "no document shows {language}");
+    blocks
+}
+
+#[test]
+fn configurations_that_documents_show_are_understood() {
+    for (document, text) in shown("yaml") {
+        config::parse(&text, &document).unwrap_or_else(|error| panic!("{error}\n{text}"));
+    }
+}
+
+#[test]
+fn zones_that_documents_show_can_be_read() {
+    for (document, text) in shown("zone") {
+        let records = master::parse(text.as_bytes(), &Name::root(), None);
+        records.unwrap_or_else(|error| panic!("{}: {error}\n{text}", document.display()));
+    }
+}
+
+#[test]
+fn commands_that_documents_show_say_the_same() {
+    for (document, text) in shown("console") {
+        for shown in text.split("$ kubezone ").skip(1) {
+            let (command, output) = shown.split_once('\n').expect("a command and its output");
+            let args: Vec<_> = command.split(' ').collect();
+            let said = kubezone(Path::new(env!("CARGO_MANIFEST_DIR")), &args);
+            assert_eq!(said, (Some(0), output.to_owned(), String::new()), "{}: {command}", document.display());
+        }
+    }
+}
+
 const SERVICE: &str = "apiVersion: v1
 kind: Service
 metadata: { name: web, namespace: shop }
@@ -124,7 +167,7 @@ async fn c2(args: &[&str]) -> Kubezone {
     // Of what is set twice, the flag goes before the environment.
     let environment =
         ["env", &manifests, "KUBEZONE_ZONE=c2.k8s.ooo", "KUBEZONE_NAMESERVERS=ns=2001:db8::53 ns.example."];
-    let overridden = ["KUBEZONE_LISTEN_DNS=192.0.2.1:1", KUBEZONE, "serve"];
+    let overridden = ["KUBEZONE_LISTEN_DNS=192.0.2.1:1", KUBEZONE.as_str(), "serve"];
     let flags = ["--listen-dns", "[::1]:0", "--listen-metrics", "[::1]:0"];
     let command = [&environment[..], &overridden, &flags, args].concat();
     Kubezone::start("c2.k8s.ooo", &command, folder).await
@@ -190,7 +233,7 @@ async fn a_file_that_is_no_zone_takes_no_other_zone_away() {
                 - { name: bad.example, file: bad.zone }\n\
                 - { name: absent.example, file: absent.zone }\n";
     let configuration = folder.write("kubezone.yaml", text).expect("configuration written").display().to_string();
-    let kubezone = Kubezone::start("example", &[KUBEZONE, "serve", "--config", &configuration], folder).await;
+    let kubezone = Kubezone::start("example", &[KUBEZONE.as_str(), "serve", "--config", &configuration], folder).await;
     let kubezone = kubezone.ready().await;
     kubezone.answers("ns.good AAAA", "2001:db8::53").await;
     kubezone.answers("ns.bad AAAA", "SERVFAIL").await;

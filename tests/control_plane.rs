@@ -16,8 +16,8 @@ use kube::core::WatchEvent;
 use serde_json::{Value, json};
 
 use support::control_plane::{self, Scene, address, ports};
-use support::eventually;
 use support::kubezone::Kubezone;
+use support::{eventually, tell};
 
 /// The zone of almost every test.
 const ZONE: &str = "c2.k8s.ooo";
@@ -103,13 +103,16 @@ async fn services_are_answered_as_soon_as_the_api_has_them() {
     times.sort_unstable();
     let at = |percent: usize| times[(SERVICES * percent).div_ceil(100) - 1];
     let (median, p99, worst) = (at(50), at(99), at(100));
-    eprintln!("API reply to first right answer, {SERVICES} Services: median {median:?}, p99 {p99:?}, worst {worst:?}");
+    tell(&format!(
+        "API reply to first right answer, {SERVICES} Services: median {median:?}, p99 {p99:?}, worst {worst:?}"
+    ));
 }
 
 #[tokio::test]
 async fn a_burst_of_services_makes_few_versions() {
     const SERVICES: usize = 500;
-    let Some(plane) = control_plane::shared("a_burst_of_services").await else { return };
+    // Versions are counted: other tests' Services would be among them.
+    let Some(plane) = control_plane::own("a_burst_of_services").await else { return };
     let scene = plane.namespace("burst").await;
     let kubezone = Kubezone::serve(ZONE, &plane.kubeconfig()).await.ready().await;
     let versions = async || kubezone.metric("kubezone_publish_duration_seconds_count", "").await;
@@ -129,7 +132,7 @@ async fn a_burst_of_services_makes_few_versions() {
     let services = create_all("web").await;
     let took = began.elapsed();
     all_answered(&services).await;
-    eprintln!("{SERVICES} Services created in {took:?}: {} versions of the zone", versions().await - before);
+    tell(&format!("{SERVICES} Services created in {took:?}: {} versions of the zone", versions().await - before));
 
     // All at once for kubezone, which was not there when they were created.
     let before = versions().await;
@@ -138,8 +141,7 @@ async fn a_burst_of_services_makes_few_versions() {
     kubezone.freeze(false);
     all_answered(&services).await;
     let versions = versions().await - before;
-    eprintln!("{SERVICES} Services learned at once: {versions} versions of the zone");
-    // Other tests' Services are among them.
+    tell(&format!("{SERVICES} Services learned at once: {versions} versions of the zone"));
     assert!((1.0..=50.0).contains(&versions), "{versions} versions");
 }
 

@@ -274,17 +274,20 @@ mod tests {
 
     #[test]
     fn records_are_those_that_a_server_would_answer_with() {
-        let printed = run("records -f tests/data/schema/headless.yaml --zone c2.k8s.ooo --nameserver ns.example.").unwrap();
+        let printed =
+            run("records -f tests/data/schema/headless.yaml --zone c2.k8s.ooo --nameserver ns.example.").unwrap();
         let expected = fs::read_to_string("tests/data/schema/headless.zone").unwrap();
         assert_eq!(read(&printed), read(&expected));
 
-        let json = run("records -f tests/data/schema/headless.yaml --zone c2.k8s.ooo. --nameserver ns.example. -o json");
+        let json =
+            run("records -f tests/data/schema/headless.yaml --zone c2.k8s.ooo. --nameserver ns.example. -o json");
         let json: Vec<serde_json::Value> = serde_json::from_str(&json.unwrap()).unwrap();
         let field = |record: &serde_json::Value, name: &str| match &record[name] {
             serde_json::Value::String(text) => text.clone(),
             other => other.to_string(),
         };
-        let lines = json.iter().map(|record| ["owner", "ttl", "type", "rdata"].map(|name| field(record, name)).join(" "));
+        let lines =
+            json.iter().map(|record| ["owner", "ttl", "type", "rdata"].map(|name| field(record, name)).join(" "));
         assert_eq!(read(&lines.collect::<Vec<_>>().join("\n")), read(&expected));
     }
 
@@ -292,7 +295,7 @@ mod tests {
     fn without_name_servers_soa_and_ns_are_left_out() {
         let printed = run("records -f tests/data/schema/private.yaml --zone c2.k8s.ooo").unwrap();
         assert!(printed.starts_with("; no SOA and NS records: no name servers are given"), "{printed}");
-        assert!(!printed.contains(" SOA ") && !printed.contains(" NS "), "{printed}");
+        assert!(!printed.contains(" IN SOA ") && !printed.contains(" IN NS "), "{printed}");
         assert!(printed.contains(": AddressNotPublic\n"), "{printed}");
     }
 

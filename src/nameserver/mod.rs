@@ -88,8 +88,9 @@ pub const MAX_IDENTITY: usize = 64;
 /// How many aliases are followed for one question.
 const MAX_LINKS: usize = 16;
 
-/// How many targets' addresses are looked up for ADDITIONAL: what fits into a datagram, and a bound on the work.
-const MAX_TARGETS: usize = 32;
+/// How many targets' addresses are looked up for ADDITIONAL, a bound on the work: as many as an RRset has records by
+/// default. A datagram has room for a quarter of them.
+const MAX_TARGETS: usize = 100;
 
 /// RCODEs, as IANA's registry of DNS parameters lists them.
 mod rcode {

@@ -30,7 +30,7 @@ pub(super) struct Query<'a> {
     pub(super) qname: &'a HashedName,
     pub(super) qtype: RecordType,
     pub(super) qclass: u16,
-    /// The OPT record, if there is one that can be read.
+    /// The OPT record, if there is one; the first of several.
     pub(super) edns: Option<Edns>,
     /// What follows the question does not parse to the message's end.
     pub(super) malformed: bool,
@@ -128,9 +128,9 @@ impl<'a> Records<'a> {
                 return true;
             }
             let second = self.edns.is_some();
-            let edns = read_edns(&record);
-            self.edns = self.edns.or(edns);
-            edns.is_some() && !second
+            let (edns, well_formed) = read_edns(&record);
+            self.edns.get_or_insert(edns);
+            well_formed && !second
         })
     }
 
@@ -168,14 +168,19 @@ fn skip_name(message: &[u8], mut at: usize) -> Option<usize> {
     }
 }
 
-/// Reads an OPT record whose options must fill its RDATA.
-fn read_edns(record: &Fixed<'_>) -> Option<Edns> {
-    if !record.root {
-        return None;
-    }
+/// Reads an OPT record, and says whether it is well-formed: the root's, its options filling its RDATA.
+///
+/// One that is not was sent by somebody who knows EDNS all the same. The FORMERR has to have an OPT record, too: a
+/// response without one says that this server does not know EDNS (RFC 6891 §6.1.1).
+fn read_edns(record: &Fixed<'_>) -> (Edns, bool) {
     let [_, version, flags, _] = record.ttl;
     let mut edns = Edns { version, payload: record.class, dnssec_ok: flags & 0x80 != 0, nsid: false, keepalive: false };
-    let mut options = record.rdata;
+    let well_formed = record.root && read_options(record.rdata, &mut edns).is_some();
+    (edns, well_formed)
+}
+
+/// Notes the options that mean something to us; none when they do not end where `options` ends.
+fn read_options(mut options: &[u8], edns: &mut Edns) -> Option<()> {
     while !options.is_empty() {
         let [c1, c0, l1, l0] = *options.first_chunk::<4>()?;
         let length = usize::from(u16::from_be_bytes([l1, l0]));
@@ -186,5 +191,5 @@ fn read_edns(record: &Fixed<'_>) -> Option<Edns> {
             _ => {}
         }
     }
-    Some(edns)
+    Some(())
 }

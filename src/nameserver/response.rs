@@ -6,9 +6,10 @@
 //! there is room, and never sets TC (RFC 2181 §9).
 
 use hickory_proto::rr::RecordType;
+use smallvec::SmallVec;
 
 use super::request::{Edns, Query};
-use super::{MAX_TARGETS, MAX_UDP_PAYLOAD, PLAIN_UDP_PAYLOAD, Reply, TCP_IDLE_TIMEOUT, Transport};
+use super::{MAX_LINKS, MAX_TARGETS, MAX_UDP_PAYLOAD, PLAIN_UDP_PAYLOAD, Reply, TCP_IDLE_TIMEOUT, Transport};
 use crate::zone::{Block, Frame, HashedName, MAX_NAME, QNAME_AT, Referral, RrSet, Zone, read_name_at, target_in};
 
 /// An OPT record without options (RFC 6891 §6.1.2): root, TYPE, CLASS, TTL, RDLENGTH.
@@ -87,6 +88,8 @@ pub(super) struct Response<'o> {
     keepalive: bool,
     /// The name that the records written next are for.
     frame: Frame,
+    /// The DNAME records in ANSWER, each by its block, and where its target stands.
+    dnames: SmallVec<[(*const u8, usize); MAX_LINKS]>,
 }
 
 impl<'o> Response<'o> {
@@ -129,6 +132,7 @@ impl<'o> Response<'o> {
             identity: if nsid { identity } else { &[] },
             keepalive,
             frame: Frame { start: QNAME_AT, len: u16::try_from(query.qname.wire().len()).expect("at most 255") },
+            dnames: SmallVec::new(),
         };
         response.limit -= response.opt_len();
         response
@@ -175,9 +179,12 @@ impl<'o> Response<'o> {
         Ok(at)
     }
 
-    /// Writes the RRset that was asked for.
+    /// Writes the RRset that was asked for, unless it is a DNAME that has led there.
     pub(super) fn answer(&mut self, block: Block<'_>) -> Result<usize, Truncated> {
-        self.block(block, Section::Answer, block.records())
+        match self.target_of(block) {
+            Some(target) => Ok(target),
+            None => self.block(block, Section::Answer, block.records()),
+        }
     }
 
     /// Writes a CNAME record; its target is the name that what follows is for.
@@ -190,9 +197,12 @@ impl<'o> Response<'o> {
     /// Writes a DNAME record and the CNAME that it makes of `qname` (RFC 6672 §3.1); none if that name is too long.
     pub(super) fn redirect(&mut self, dname: RrSet<'_>, qname: &HashedName) -> Result<Option<HashedName>, Truncated> {
         let block = dname.block();
-        self.block(block, Section::Answer, 1)?;
         let target_len = rdata_len(block);
-        let target = self.out.len() - target_len;
+        let target = match self.target_of(block) {
+            Some(target) => target,
+            None => self.block(block, Section::Answer, 1)? + block.wire().len() - target_len,
+        };
+        self.dnames.push((block.wire().as_ptr(), target));
         // What is left of QNAME's labels once the DNAME's owner is taken off.
         let prefix = qname.wire().len() - usize::from(block.owner_len());
         let len = prefix + target_len;
@@ -213,6 +223,12 @@ impl<'o> Response<'o> {
         self.out.extend_from_within(target..target + target_len);
         self.counts[Section::Answer as usize] += 1;
         Ok(Some(self.reframe(start)))
+    }
+
+    /// Where the target of a DNAME record stands that was written before: chains may pass one twice.
+    fn target_of(&self, dname: Block<'_>) -> Option<usize> {
+        let written = |&&(wire, _): &&(*const u8, usize)| wire == dname.wire().as_ptr();
+        self.dnames.iter().find(written).map(|&(_, target)| target)
     }
 
     /// Makes the name that stands whole at `start`, to the end of what was written, the frame of what follows.
@@ -253,7 +269,15 @@ impl<'o> Response<'o> {
         for _ in 0..records {
             let Some((rdata, end)) = record_at(self.out, record) else { return };
             record = end;
-            let target_at = first_label(self.out, rdata + offset);
+            let mut target_at = first_label(self.out, rdata + offset);
+            if self.out[target_at] == 0 {
+                // "." is no target (RFC 2782, RFC 7505), except for the owner in ServiceMode (RFC 9460 §2.5.2).
+                let service_mode = self.out[rdata..rdata + 2] != [0, 0];
+                if !(service_mode && matches!(rtype, RecordType::SVCB | RecordType::HTTPS)) {
+                    continue;
+                }
+                target_at = usize::from(self.frame.start);
+            }
             if !read_name_at(self.out, target_at, &mut target) {
                 return;
             }

@@ -18,6 +18,7 @@ use tracing::{error, info, warn};
 
 use super::Watch;
 use crate::config::FileZone;
+use crate::error::chain;
 use crate::metrics::Metrics;
 use crate::published::Published;
 use crate::zone::master::{self, Entry, MasterError, Position};
@@ -57,8 +58,16 @@ fn publish(files: &mut [File], published: &Published, metrics: &Metrics) {
             }
         }
     }
-    if !changed.is_empty() {
-        published.replace(changed);
+    if changed.is_empty() {
+        return;
+    }
+    let parents: Vec<_> = changed.iter().map(|(apex, _): &(Name, _)| apex.clone()).collect();
+    published.replace(changed);
+    let served = published.load();
+    for parent in &parents {
+        for zone in served.zones.undelegated(parent) {
+            warn!(%zone, %parent, "the zone is served here, and its parent has no NS records for it: resolvers cannot find it");
+        }
     }
 }
 
@@ -113,7 +122,7 @@ impl FileError {
 fn place(error: ZoneError, entries: &[Entry]) -> FileError {
     use ZoneError::{
         BelowDname, CnameNotAlone, DnameAtCut, MalformedRdata, NoNameservers, NoSoa, NotBelowApex, NotSingle,
-        RrsetTooLarge, SeveralSoas, SoaBelowApex,
+        SeveralSoas, SoaBelowApex, TooManyRecords,
     };
     let (owner, rtype): (&Name, _) = match &error {
         NoSoa { apex: owner } | BelowDname { owner, .. } | NotBelowApex { owner, .. } => (owner, None),
@@ -122,7 +131,7 @@ fn place(error: ZoneError, entries: &[Entry]) -> FileError {
         }
         CnameNotAlone { owner, other: rtype }
         | NotSingle { owner, rtype }
-        | RrsetTooLarge { owner, rtype }
+        | TooManyRecords { owner, rtype }
         | MalformedRdata { owner, rtype } => (owner, Some(*rtype)),
         DnameAtCut { owner } => (owner, Some(RecordType::DNAME)),
     };
@@ -196,14 +205,14 @@ impl File {
     fn report(&self, error: &FileError) {
         let (zone, file) = (&self.zone.apex, self.zone.path.display());
         let (line, column) = error.position().map(|at| (at.line, at.column)).unzip();
-        let cause = std::error::Error::source(error).map(|cause| format!(": {cause}")).unwrap_or_default();
+        let error = chain(error);
         match &self.served {
             Some(served) => {
                 let serial = served.serial();
-                error!(%zone, %file, line, column, error = %format_args!("{error}{cause}"), %serial, "zone file not taken over: the zone before is served on");
+                error!(%zone, %file, line, column, error, %serial, "zone file not taken over: the zone before is served on");
             }
             None => {
-                error!(%zone, %file, line, column, error = %format_args!("{error}{cause}"), "zone file not taken over: the zone is answered with SERVFAIL");
+                error!(%zone, %file, line, column, error, "zone file not taken over: the zone is answered with SERVFAIL");
             }
         }
     }

@@ -9,7 +9,7 @@
 //! reads compares with what it read before.
 
 use std::collections::{BTreeSet, HashSet};
-use std::path::{Path, PathBuf};
+use std::path::{Path, PathBuf, absolute};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -44,12 +44,15 @@ impl Watch {
     /// What cannot be watched, or does not exist yet, is only re-scanned.
     #[must_use]
     pub fn new<P: AsRef<Path>>(paths: impl IntoIterator<Item = P>) -> Self {
-        let seen = Arc::new(Seen::default());
+        // As the kernel's events have them.
+        let paths = paths.into_iter().map(|path| absolute(&path).unwrap_or_else(|_| path.as_ref().to_owned()));
+        let paths: BTreeSet<PathBuf> = paths.collect();
+        let folders = paths.iter().map(|path| folder(path)).collect();
+        let seen = Arc::new(Seen { paths, ..Seen::default() });
         let sink = Arc::clone(&seen);
         let watcher = notify::recommended_watcher(move |event| sink.note(event))
             .inspect_err(|error| warn!(%error, rescan = ?RESCAN, "files cannot be watched, only re-scanned"))
             .ok();
-        let folders = paths.into_iter().map(|path| folder(path.as_ref())).collect();
         let mut watch = Self { folders, watcher, seen, rescan: Instant::now() + RESCAN };
         watch.watch_folders();
         watch
@@ -92,14 +95,16 @@ impl Watch {
 fn folder(path: &Path) -> PathBuf {
     match path.parent() {
         _ if path.is_dir() => path.to_path_buf(),
-        Some(parent) if !parent.as_os_str().is_empty() => parent.to_path_buf(),
-        _ => PathBuf::from("."),
+        Some(parent) => parent.to_path_buf(),
+        None => path.to_path_buf(),
     }
 }
 
 /// What the kernel told and nobody was told yet.
 #[derive(Debug, Default)]
 struct Seen {
+    /// What is watched, not merely beside it.
+    paths: BTreeSet<PathBuf>,
     state: Mutex<State>,
     wake: tokio::sync::Notify,
 }
@@ -108,13 +113,16 @@ struct Seen {
 struct State {
     /// When the last change was complete.
     complete: Option<Instant>,
-    /// Files that somebody is writing to.
+    /// Watched files that somebody is writing to.
     unfinished: HashSet<PathBuf>,
 }
 
 impl Seen {
     fn note(&self, event: notify::Result<notify::Event>) {
-        if self.state.lock().unwrap_or_else(PoisonError::into_inner).note(event) {
+        // A log that is written beside a zone file holds nothing back.
+        let is_watched =
+            |path: &Path| self.paths.contains(path) || path.parent().is_some_and(|folder| self.paths.contains(folder));
+        if self.state.lock().unwrap_or_else(PoisonError::into_inner).note(event, is_watched) {
             self.wake.notify_one();
         }
     }
@@ -150,7 +158,7 @@ impl Seen {
 
 impl State {
     /// Takes in an event; whether it says something new.
-    fn note(&mut self, event: notify::Result<notify::Event>) -> bool {
+    fn note(&mut self, event: notify::Result<notify::Event>, is_watched: impl Fn(&Path) -> bool) -> bool {
         let event = match event {
             Ok(event) => event,
             // Something may have been missed.
@@ -169,8 +177,9 @@ impl State {
             EventKind::Create(CreateKind::File) | EventKind::Modify(ModifyKind::Data(_))
                 if cfg!(target_os = "linux") && !event.paths.iter().any(|path| path.is_symlink()) =>
             {
-                self.unfinished.extend(event.paths);
-                return true;
+                let before = self.unfinished.len();
+                self.unfinished.extend(event.paths.into_iter().filter(|path| is_watched(path)));
+                return self.unfinished.len() > before;
             }
             // Told a second time, with both names.
             EventKind::Modify(ModifyKind::Name(RenameMode::Both)) => return false,
@@ -283,23 +292,35 @@ mod tests {
     #[cfg(target_os = "linux")]
     #[tokio::test(start_paused = true)]
     async fn half_a_file_holds_back_a_whole_one_but_not_for_ever() {
-        let mut watch = Watch::new([] as [&Path; 0]);
+        let mut watch = Watch::new(["/nowhere/half", "/nowhere/log"]);
         let start = Instant::now();
-        watch.seen.note(event(WRITTEN, "half"));
+        watch.seen.note(event(WRITTEN, "/nowhere/half"));
         watch.seen.note(event(CLOSED, "whole"));
         watch.changed().await;
         assert_eq!(start.elapsed(), RESCAN, "a writer who fell silent is forgotten by the re-scan");
 
-        watch.seen.note(event(WRITTEN, "log"));
+        watch.seen.note(event(WRITTEN, "/nowhere/log"));
         let (seen, start) = (Arc::clone(&watch.seen), Instant::now());
         let log = async {
             loop {
                 sleep_until(Instant::now() + RESCAN / 3).await;
-                seen.note(event(WRITTEN, "log"));
+                seen.note(event(WRITTEN, "/nowhere/log"));
             }
         };
         tokio::select! { () = log => {} () = watch.changed() => {} }
         assert_eq!(start.elapsed(), RESCAN * 2, "a writer who never ends holds back one re-scan");
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn a_log_beside_a_file_does_not_hold_it_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut log = File::create(folder.path().join("log")).unwrap();
+        let file = folder.path().join("zone");
+        let mut watch = Watch::new([&file]);
+        log.write_all(b"a line").unwrap();
+        fs::write(&file, "a").unwrap();
+        check(&mut watch, "the file").await;
     }
 
     #[tokio::test(start_paused = true)]

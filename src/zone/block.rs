@@ -52,8 +52,8 @@ pub struct Frame {
 /// # Invariants
 ///
 /// - `home`: `wire` is whole resource records as they stand behind the question for the block's owner.
-/// - `pointers`: `pointers` holds, two octets each, big-endian and ascending, the offsets of all pointers in them;
-///   each aims into the frame or, no further than `LAST_INNER_TARGET`, into the block.
+/// - `pointers`: `pointers` holds, two octets each, big-endian and ascending, the offsets of all pointers in the first
+///   65,535 octets (a larger block fits into no message, and is kept for dumps); each aims into the frame or, no further than `LAST_INNER_TARGET`, into the block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Block<'z> {
     wire: &'z [u8],
@@ -345,9 +345,9 @@ impl<'o> Encoder<'o> {
         self.wire.extend_from_slice(target);
     }
 
-    #[expect(clippy::cast_possible_truncation, reason = "pointers are only written within `LAST_INNER_TARGET`…")]
     fn pointer(&mut self, aim: usize) {
-        self.pointers.push(self.wire.len() as u16);
+        // What is further inside is larger than any message, and never relocated.
+        self.pointers.extend(u16::try_from(self.wire.len()));
         self.wire.extend_from_slice(&pointer_to(aim));
     }
 
@@ -362,7 +362,10 @@ impl<'o> Encoder<'o> {
     }
 
     /// Appends the block to `data`, and tells where.
-    #[expect(clippy::cast_possible_truncation, reason = "builders refuse what would not fit into a message")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "at most 65,535 records of as many octets, and a pointer takes two"
+    )]
     pub(super) fn append_to(self, data: &mut Vec<u8>) -> Extent {
         let (at, wire, pointers) = (data.len() as u32, self.wire.len() as u32, self.pointers.len() as u16);
         data.extend_from_slice(&self.wire);

@@ -14,11 +14,6 @@ use super::node::{Node, Referral};
 use super::record::names_in;
 use super::{Rdata, Record, Serial};
 
-/// RDATA of one RRset, each with its TYPE, CLASS, TTL, RDLENGTH and owner pointer, may take this many octets.
-///
-/// What is left of a message of 65,535 is for header, question, OPT and the aliases that led here.
-const LARGEST_RRSET: usize = 50_000;
-
 /// Records that do not make a zone.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ZoneError {
@@ -76,9 +71,9 @@ pub enum ZoneError {
         /// The DNAME's owner.
         dname: Name,
     },
-    /// An RRset that no message can carry.
-    #[error("the {rtype} records of {owner} do not fit into a DNS message")]
-    RrsetTooLarge {
+    /// More records than a section's count can tell.
+    #[error("{owner} owns more than 65535 {rtype} records: no response can hold them")]
+    TooManyRecords {
         /// The owner.
         owner: Name,
         /// The RRset's type.
@@ -258,11 +253,25 @@ fn add(owner: &mut Owner, record: Record, warnings: &mut Vec<Warning>) {
         warnings.retain(|other| !matches!(other, Warning::DifferingTtls { owner, rtype: same, .. } if *owner == name && *same == rtype));
         warnings.push(warning);
     }
-    if set.rdata.contains(&rdata) {
+    if set.rdata.iter().any(|other| is_same(rtype, other, &rdata)) {
         warnings.push(Warning::Duplicate { owner: name, rtype });
     } else {
         set.rdata.push(rdata);
     }
+}
+
+/// Whether two RDATA of a type are one: names in them compare without regard to case (RFC 4034 §6.2).
+fn is_same(rtype: RecordType, one: &Rdata, other: &Rdata) -> bool {
+    let (one, other) = (one.wire(), other.wire());
+    let layout = names_in(rtype);
+    if layout.names == 0 || one.len() != other.len() || one.len() < layout.prefix {
+        return one == other;
+    }
+    let ((prefix, one), (same, other)) = (one.split_at(layout.prefix), other.split_at(layout.prefix));
+    let names = (0..layout.names).try_fold(0, |at, _| Some(at + HashedName::read(one.get(at..)?).ok()?.wire().len()));
+    // Malformed RDATA is refused when it is encoded.
+    let names = names.unwrap_or(0);
+    prefix == same && one[..names].eq_ignore_ascii_case(&other[..names]) && one[names..] == other[names..]
 }
 
 /// What the SOA record makes of a zone.
@@ -402,6 +411,10 @@ fn refer(
     below: &[Owner],
     warnings: &mut Vec<Warning>,
 ) -> Result<Referral, ZoneError> {
+    let glue = below.iter().flat_map(|owner| owner.sets.values()).map(|set| set.rdata.len()).sum::<usize>();
+    if nameservers.rdata.len() + glue > usize::from(u16::MAX) {
+        return Err(ZoneError::TooManyRecords { owner: cut.name(), rtype: RecordType::NS });
+    }
     let mut block = Encoder::new(&cut.wire);
     let mut targets = Vec::new();
     for rdata in &nameservers.rdata {
@@ -427,9 +440,6 @@ fn refer(
         for (rtype, set) in sets {
             set.rdata.iter().for_each(|rdata| block.record_of(at, &target, rtype, set.ttl, rdata));
         }
-    }
-    if block.len() > LARGEST_RRSET {
-        return Err(ZoneError::RrsetTooLarge { owner: cut.name(), rtype: RecordType::NS });
     }
     let below = below.iter().map(|owner| {
         let name = HashedName::read(&owner.wire).expect("an owner is a name");
@@ -472,15 +482,15 @@ fn encode(owner: &Owner) -> Result<Vec<(RecordType, u32, Encoder<'_>)>, ZoneErro
 }
 
 fn encode_set<'o>(owner: &'o Owner, rtype: RecordType, set: &RawSet) -> Result<Encoder<'o>, ZoneError> {
+    if set.rdata.len() > usize::from(u16::MAX) {
+        return Err(ZoneError::TooManyRecords { owner: owner.name(), rtype });
+    }
     let mut block = Encoder::new(&owner.wire);
     for rdata in &set.rdata {
         if !is_well_formed(rtype, rdata) {
             return Err(ZoneError::MalformedRdata { owner: owner.name(), rtype });
         }
         block.record(rtype, set.ttl, rdata);
-        if block.len() > LARGEST_RRSET {
-            return Err(ZoneError::RrsetTooLarge { owner: owner.name(), rtype });
-        }
     }
     Ok(block)
 }

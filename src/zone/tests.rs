@@ -52,10 +52,10 @@ fn text(answer: Answer<'_>, qname: &HashedName) -> String {
 
 /// An RRset's records as they answer for `qname`, by way of a message.
 fn synthesized(rrset: RrSet<'_>, qname: &HashedName) -> String {
-    lines(elsewhere(rrset.block(), qname.wire(), 0))
+    lines(&elsewhere(rrset.block(), qname.wire(), 0))
 }
 
-fn lines(records: Vec<Record>) -> String {
+fn lines(records: &[Record]) -> String {
     records.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
@@ -167,6 +167,8 @@ fn oddities_are_named_and_served() {
 
     check("a A 192.0.2.1\nelsewhere. A 192.0.2.1", &["elsewhere. A is not in the zone: left out"]);
     check("a A 192.0.2.1\na A 192.0.2.1", &["a.c1.k8s.ooo. A has a record more than once"]);
+    check("a PTR www\na PTR WWW", &["a.c1.k8s.ooo. PTR has a record more than once"]);
+    check("a MX 1 www\na MX 2 WWW", &[]);
     check(
         "a 9 A 192.0.2.1\na 7 A 192.0.2.2\na 8 A 192.0.2.3",
         &["a.c1.k8s.ooo. A has records with different TTLs: 7 is served for all of them"],
@@ -262,7 +264,7 @@ fn naive(records: &[Record], qname: &Name, qtype: RecordType) -> String {
     let has = |name: &Name, rtype| nodes.get(name).is_some_and(|own| own.iter().any(|r| r.rtype == rtype));
     let of = |name: &Name, rtype: RecordType, owner: &Name| {
         let own = nodes[name].iter().filter(|record| record.rtype == rtype);
-        lines(own.map(|&record| Record { owner: owner.clone(), ..record.clone() }).collect())
+        lines(&own.map(|&record| Record { owner: owner.clone(), ..record.clone() }).collect::<Vec<_>>())
     };
     // Step 3: match down, label by label, from the apex.
     let labels: Vec<_> = qname.iter().collect();

@@ -116,6 +116,19 @@ impl Zones {
         Some(self.found(slot))
     }
 
+    /// The zones here that the one at `parent`, loaded, is directly above and does not delegate.
+    ///
+    /// No resolver finds its way to them, and DS for them is answered by the child itself.
+    #[must_use]
+    pub fn undelegated(&self, parent: &Name) -> Vec<&Name> {
+        let Some(State::Loaded(zone)) = self.get(parent) else { return Vec::new() };
+        let children = self.entries.iter().map(|entry| &*entry.apex).filter(|(_, child)| {
+            let above = child.labels().checked_sub(1).and_then(|labels| self.longest(child, labels));
+            above.is_some_and(|(slot, _)| self.entries[usize::from(slot)].apex.0 == *parent) && !zone.has_cut_at(child)
+        });
+        children.map(|(apex, _)| apex).collect()
+    }
+
     fn found(&self, slot: u16) -> Found<'_> {
         Found { slot: ZoneSlot(slot), state: &self.entries[usize::from(slot)].state }
     }
@@ -138,5 +151,54 @@ impl Zones {
         let apex = name.suffix(labels);
         let is_at = |&slot: &u16| self.entries[usize::from(slot)].apex.1.wire() == apex.wire;
         self.index.find(apex.hash, is_at).copied()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::zone::master;
+
+    fn name(text: &str) -> Name {
+        Name::from_ascii(text).unwrap()
+    }
+
+    fn zones(apexes: &[&str], parent: &str) -> Zones {
+        let mut zones = Zones::pending(apexes.iter().copied().map(name));
+        let text = format!("$TTL 5\n@ SOA ns.x. h.x. 1 1 1 1 1\n@ NS ns.x.\n{parent}");
+        let records = master::parse(text.as_bytes(), &name("ooo."), None).unwrap();
+        let (zone, _) = Zone::build(&name("ooo."), records).unwrap();
+        zones.set(&name("ooo."), State::Loaded(Arc::new(zone)));
+        zones
+    }
+
+    #[test]
+    fn the_longest_apex_answers_and_the_parent_for_ds() {
+        let zones = zones(&["ooo.", "k8s.ooo.", "c2.k8s.ooo.", "x.ooo."], "k8s NS ns.x.");
+        let check = |question: &str, expected: Option<u16>| {
+            let (qname, qtype) = question.split_once(' ').unwrap();
+            let found = zones.find(&HashedName::from(&name(qname)), qtype.parse().unwrap());
+            assert_eq!(found.map(|found| found.slot.0), expected, "{question}");
+        };
+
+        check("web.c2.k8s.ooo. A", Some(2));
+        check("C2.K8S.ooo. A", Some(2));
+        check("c3.k8s.ooo. A", Some(1));
+        check("ooo. A", Some(0));
+        check("org. A", None);
+        check(". A", None);
+        check("k8s.ooo. DS", Some(0));
+        check("web.k8s.ooo. DS", Some(1));
+        // A parent that lacks the cut must not deny the child; one that is not loaded leaves it open.
+        check("x.ooo. DS", Some(3));
+        check("c2.k8s.ooo. DS", Some(1));
+        check("ooo. DS", Some(0));
+    }
+
+    #[test]
+    fn a_child_without_a_cut_in_its_parent_is_named() {
+        let zones = zones(&["ooo.", "k8s.ooo.", "c2.k8s.ooo.", "x.ooo."], "k8s NS ns.x.");
+        assert_eq!(zones.undelegated(&name("ooo.")), [&name("x.ooo.")]);
+        assert!(zones.undelegated(&name("k8s.ooo.")).is_empty(), "not loaded yet");
     }
 }

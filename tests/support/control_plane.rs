@@ -8,7 +8,7 @@
 use std::env;
 use std::fs;
 use std::io;
-use std::net::{Ipv6Addr, SocketAddr, TcpListener};
+use std::net::{Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -20,6 +20,7 @@ use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use socket2::{Domain, Protocol, Socket, Type};
 use tokio::sync::OnceCell;
 
 use super::http::http;
@@ -41,11 +42,12 @@ const READER: &str = "kubezone";
 #[derive(Debug)]
 pub(crate) struct ControlPlane {
     programs: PathBuf,
-    etcd_address: SocketAddr,
-    api_address: SocketAddr,
+    etcd_port: Port,
+    _peer_port: Port,
+    api_port: Port,
     api_server: Option<Process>,
     _controller_manager: Process,
-    _etcd: Process,
+    etcd: Process,
     folder: Folder,
 }
 
@@ -82,26 +84,27 @@ impl ControlPlane {
         // kube's TLS wants to know whose cryptography it uses; a second test finds it chosen.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let folder = Folder::new().expect("a temporary folder");
-        let [etcd_address, peer_address, api_address] = free_addresses().expect("free ports on [::1]");
+        let [etcd_port, peer_port, api_port] = [(); 3].map(|()| Port::reserve().expect("a port on [::1]"));
         credentials(&folder).expect("credentials written");
-        let etcd = start_etcd(&programs, &folder, etcd_address, peer_address).expect("etcd started");
-        let api_server = start_api_server(&programs, &folder, etcd_address, api_address).expect("API server started");
-        // The API server makes its certificate before it listens.
-        let certificate = folder.join("certificates/apiserver.crt");
-        eventually("the API server's certificate", async || fs::metadata(&certificate).map_err(|e| e.to_string()))
+        let etcd = start_etcd(&programs, &folder, etcd_port.address, peer_port.address).expect("etcd started");
+        let api_server = start_api_server(&programs, &folder, etcd_port.address, api_port.address);
+        // The API server writes its certificate and then the key: with the key there, the certificate is complete.
+        let (certificate, key) = (folder.join("certificates/apiserver.crt"), folder.join("certificates/apiserver.key"));
+        eventually("the API server's certificate", async || fs::metadata(&key).map_err(|error| error.to_string()))
             .await;
         for user in [ADMIN, READER] {
-            let text = kubeconfig(user, api_address, &certificate);
+            let text = kubeconfig(user, api_port.address, &certificate);
             folder.write(&format!("{user}.kubeconfig"), &text).expect("kubeconfig written");
         }
         let controller_manager = start_controller_manager(&programs, &folder).expect("controller manager started");
         let mut plane = Self {
             programs,
-            etcd_address,
-            api_address,
-            api_server: Some(api_server),
+            etcd_port,
+            _peer_port: peer_port,
+            api_port,
+            api_server: Some(api_server.expect("API server started")),
             _controller_manager: controller_manager,
-            _etcd: etcd,
+            etcd,
             folder,
         };
         plane.ready().await;
@@ -113,8 +116,10 @@ impl ControlPlane {
     async fn ready(&mut self) {
         let client = self.client().await;
         let api_server = self.api_server.as_mut().expect("running");
+        let etcd = &mut self.etcd;
         eventually("the API server's /readyz", async || {
-            assert!(!api_server.has_ended(), "the API server has ended:\n{}", api_server.said());
+            assert!(!etcd.has_ended(), "etcd has ended");
+            assert!(!api_server.has_ended(), "the API server has ended");
             let request = Request::get("/readyz").body(Vec::new()).expect("a request");
             client.request_text(request).await.map_err(|error| error.to_string())
         })
@@ -167,7 +172,7 @@ impl ControlPlane {
 
     /// Starts it again, at the same address, and waits until it is ready.
     pub(crate) async fn start_api_server(&mut self) {
-        let started = start_api_server(&self.programs, &self.folder, self.etcd_address, self.api_address);
+        let started = start_api_server(&self.programs, &self.folder, self.etcd_port.address, self.api_port.address);
         self.api_server = Some(started.expect("API server started"));
         self.ready().await;
     }
@@ -178,7 +183,7 @@ impl ControlPlane {
         let namespaces = Api::<Namespace>::all(self.client().await).list(&ListParams::default()).await.expect("a list");
         let revision = namespaces.metadata.resource_version.expect("a resourceVersion");
         let body = json!({ "revision": revision, "physical": true }).to_string();
-        let answer = http(self.etcd_address, "POST", "/v3/kv/compaction", &body).await.expect("etcd answers");
+        let answer = http(self.etcd_port.address, "POST", "/v3/kv/compaction", &body).await.expect("etcd answers");
         assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     }
 }
@@ -284,12 +289,25 @@ where
     api.create(&PostParams::default(), &object).await.expect("created")
 }
 
-/// Addresses on loopback whose ports nobody else uses now.
-fn free_addresses<const N: usize>() -> io::Result<[SocketAddr; N]> {
-    // All are held until all are known, or the kernel would give one twice.
-    let listeners: Vec<_> = (0..N).map(|_| TcpListener::bind((Ipv6Addr::LOCALHOST, 0))).collect::<io::Result<_>>()?;
-    let addresses: Vec<_> = listeners.iter().map(TcpListener::local_addr).collect::<io::Result<_>>()?;
-    Ok(addresses.try_into().expect("as many as asked for"))
+/// A port on loopback that only we, and servers that we let share it, can have.
+///
+/// A port that is merely free may be anybody's a moment later, as the source of a connection, too. This one is bound for
+/// good, but nobody listens: whoever then does so with SO_REUSEPORT gets all connections.
+#[derive(Debug)]
+struct Port {
+    address: SocketAddr,
+    _socket: Socket,
+}
+
+impl Port {
+    fn reserve() -> io::Result<Self> {
+        let socket = Socket::new(Domain::IPV6, Type::STREAM, Some(Protocol::TCP))?;
+        // The first binds alone, or it would share a port that another one has reserved; others may join later.
+        socket.bind(&SocketAddr::from((Ipv6Addr::LOCALHOST, 0)).into())?;
+        socket.set_reuse_port(true)?;
+        let address = socket.local_addr()?.as_socket().expect("an address of IPv6");
+        Ok(Self { address, _socket: socket })
+    }
 }
 
 /// Who may come in, and the key of the service accounts.
@@ -328,6 +346,7 @@ fn start_etcd(programs: &Path, folder: &Folder, client: SocketAddr, peer: Socket
         format!("--listen-peer-urls=http://{peer}"),
         format!("--initial-advertise-peer-urls=http://{peer}"),
         format!("--initial-cluster=default=http://{peer}"),
+        "--socket-reuse-port".to_owned(),
         // What a test leaves behind need not survive a power cut.
         "--unsafe-no-fsync".to_owned(),
     ];
@@ -340,6 +359,7 @@ fn start_api_server(programs: &Path, folder: &Folder, etcd: SocketAddr, own: Soc
         format!("--etcd-servers=http://{etcd}"),
         format!("--bind-address={}", own.ip()),
         format!("--secure-port={}", own.port()),
+        "--permit-port-sharing".to_owned(),
         format!("--cert-dir={}", folder.join("certificates").display()),
         // An address of the Service's family; loopback is refused. Nobody connects to it.
         "--advertise-address=2a0a:e5c0:10:1::1".to_owned(),

@@ -3,6 +3,7 @@
 
 use std::net::{Ipv6Addr, SocketAddr};
 use std::path::Path;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use hickory_proto::op::{Message, Query, ResponseCode};
@@ -18,6 +19,10 @@ use super::process::{Folder, Process};
 
 /// How long one answer may take. On loopback, one that is not there by then was never sent.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The binary that is tested: the one that `KUBEZONE_BIN` names, such as the released one, or else the tests' own build.
+pub(crate) static KUBEZONE: LazyLock<String> =
+    LazyLock::new(|| std::env::var("KUBEZONE_BIN").unwrap_or_else(|_| env!("CARGO_BIN_EXE_kubezone").to_owned()));
 
 /// A running kubezone. It is killed when dropped.
 pub(crate) struct Kubezone {
@@ -52,7 +57,7 @@ zones:
         let folder = Folder::new().expect("a temporary folder");
         let configuration = folder.write("kubezone.yaml", &configuration).expect("configuration written");
         let configuration = configuration.display().to_string();
-        Self::start(zone, &[env!("CARGO_BIN_EXE_kubezone"), "serve", "--config", &configuration], folder).await
+        Self::start(zone, &[KUBEZONE.as_str(), "serve", "--config", &configuration], folder).await
     }
 
     /// One that is started by `command`, which may begin with `env`; questions are relative to `zone`.
@@ -203,7 +208,7 @@ fn text(message: &Message) -> String {
 }
 
 /// The addresses that a kubezone logs when it listens: for DNS, and for probes and metrics.
-fn addresses(log: &str) -> Option<(SocketAddr, SocketAddr)> {
+pub(crate) fn addresses(log: &str) -> Option<(SocketAddr, SocketAddr)> {
     let address = |transport: &str| {
         let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
         let mut facts = lines.map(|line| line["fields"].clone());

@@ -9,14 +9,18 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+pub(crate) mod answers;
 pub(crate) mod control_plane;
+pub(crate) mod dns;
 pub(crate) mod http;
 pub(crate) mod kubezone;
 pub(crate) mod netns;
 pub(crate) mod process;
+pub(crate) mod strangers;
 
-/// How long a condition may take to come true. Generous: it says that something is broken, not that it is slow.
-pub(crate) const BOUND: Duration = Duration::from_secs(30);
+/// How long a condition may take to come true. Generous: it says that something is broken, not that it is slow. Longer than
+/// kubezone waits between two attempts to reach an API.
+pub(crate) const BOUND: Duration = Duration::from_secs(60);
 
 /// Asks `check` again and again until it gives a value, for at most [`BOUND`].
 ///
@@ -41,6 +45,10 @@ pub(crate) async fn eventually<T>(what: &str, mut check: impl AsyncFnMut() -> Re
 /// With `CI=true`: there, a test that did not run has failed.
 pub(crate) fn skip(test: &str, reason: &dyn Display) {
     assert!(std::env::var("CI").as_deref() != Ok("true"), "{test} cannot run: {reason}");
-    // Past the test harness, which keeps what a passing test prints to itself.
-    let _ = writeln!(io::stderr(), "\nSKIPPED {test}: {reason}\n");
+    tell(&format!("\nSKIPPED {test}: {reason}\n"));
+}
+
+/// Prints a line past the test harness, which keeps what a passing test prints to itself.
+pub(crate) fn tell(line: &str) {
+    let _ = writeln!(io::stderr(), "{line}");
 }

@@ -107,7 +107,9 @@ impl Host {
             work()
         };
         // A thread of its own, as a thread's namespace would stay changed for whatever else ran on it later.
-        thread::scope(|scope| scope.spawn(enter).join()).unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        let thread = thread::Builder::new().name(self.0.0.clone());
+        let done = thread::scope(|scope| thread.spawn_scoped(scope, enter).expect("a thread").join());
+        done.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     }
 }
 

@@ -42,6 +42,7 @@ use self::client::{Connection, Found};
 use super::event::Event;
 use super::translate::{self, Identity, Item};
 use crate::cluster::Kind;
+use crate::error::chain;
 use crate::metrics::{ClusterError, ClusterMetrics};
 
 /// Objects in a page of a list: client-go's choice.
@@ -295,13 +296,13 @@ impl Follower {
         let class = error.class();
         self.metrics.error(class);
         let (cluster, kind) = (&*self.cluster, self.kind);
-        let cause = error as &dyn std::error::Error;
+        let error = chain(error);
         if self.trouble.replace(class) == Some(class) {
-            debug!(cluster, ?kind, error = cause, "still not followed");
+            debug!(cluster, ?kind, error, "still not followed");
         } else if class == ClusterError::Expired {
-            info!(cluster, ?kind, error = cause, "listing again");
+            info!(cluster, ?kind, error, "listing again");
         } else {
-            warn!(cluster, ?kind, error = cause, "not followed for now");
+            warn!(cluster, ?kind, error, "not followed for now");
         }
     }
 

@@ -1,12 +1,13 @@
 //! Master files (RFC 1035 §5, RFC 2308 §4, RFC 3597): text in, records out.
 //!
-//! Three layers: the [lexer] makes words of characters, this module entries
-//! of words (directives; owner, TTL, class, type), and [rdata] wire form of
-//! the words that are left, field by field as the table of [types] says.
+//! Three layers: `lexer` makes words of characters, this module entries of
+//! words (directives; owner, TTL, class, type), and `rdata` wire form of the
+//! words that are left, field by field as the table in `zone::types` says.
 //!
 //! What a master file holds is octets: names and strings need not be UTF-8.
 //! Whether the records make a zone is not known here; every record is handed
 //! on with the position of its entry for those who find that they do not.
+//! `$INCLUDE` is why this is the one place in `zone` that opens files.
 
 mod lexer;
 mod rdata;

@@ -1,0 +1,24 @@
+# What people do every day. `make` alone lists it.
+
+.PHONY: help demo test check audit bench control-plane
+
+help:
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
+
+demo: ## A world of five name servers on loopback, walked from the root
+	cargo run -- demo
+
+test: ## All tests; installs or builds the real parts they need
+	.ci/run test
+
+check: ## What every commit has to pass: form, dependencies, docs, rules and tables
+	.ci/run fast
+
+audit: ## The dependencies' advisories (fetches their database)
+	cargo deny --locked check
+
+bench: ## A zone's lookup, answer and publication
+	cargo bench --bench zone
+
+control-plane: ## etcd, kube-apiserver and kube-controller-manager of the tests
+	tests/controlplane/build

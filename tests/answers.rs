@@ -1,0 +1,290 @@
+//! The answer tables of tests/data/answers, in process and against the binary over UDP and TCP, and what must hold
+//! whatever bytes come.
+
+mod support;
+
+use std::io::{self, Read, Write};
+use std::net::{Ipv6Addr, Shutdown, SocketAddr, TcpStream, UdpSocket};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use assert_no_alloc::{AllocDisabler, assert_no_alloc};
+use kubezone::nameserver::{Outcome, Request, Served, Transport, respond};
+use kubezone::zone::State;
+use proptest::prelude::*;
+use support::answers::{Exchange, Story, Via};
+use support::dns::{HEADER, Question, Response};
+use support::kubezone::addresses;
+use support::process::{Folder, Process};
+use support::{BOUND, eventually, strangers};
+
+#[global_allocator]
+static ALLOCATOR: AllocDisabler = AllocDisabler;
+
+/// For each table one test in process and one against the binary, and a test that no table is forgotten.
+macro_rules! tables {
+    ($($name:ident)*) => {
+        mod in_process {
+            use super::*;
+            $(#[test] fn $name() { check_in_process(&name(stringify!($name))); })*
+        }
+
+        mod over_udp_and_tcp {
+            use super::*;
+            $(#[test] fn $name() { check_over_udp_and_tcp(&name(stringify!($name))); })*
+        }
+
+        #[test]
+        fn in_process_every_table_is_checked() {
+            let mut listed = vec![$(name(stringify!($name))),*];
+            let mut found: Vec<String> = std::fs::read_dir(support::answers::folder()).unwrap()
+                .map(|entry| entry.unwrap().path().file_stem().unwrap().to_str().unwrap().to_owned()).collect();
+            listed.sort();
+            found.sort();
+            assert_eq!(listed, found);
+        }
+    };
+}
+
+tables! {
+    aliases any cuts dname edns escapes matrix_cluster matrix_parent messages negative
+    parent_and_child pending records refused reverse root sizes targets wildcards
+}
+
+fn name(function: &str) -> String {
+    function.replace('_', "-")
+}
+
+fn check_in_process(name: &str) {
+    let story = Story::load(name);
+    story.check(&mut InProcess(story.served()));
+}
+
+struct InProcess(Served);
+
+impl Exchange for InProcess {
+    fn exchange(&mut self, via: Via, bytes: &[u8]) -> Option<Vec<u8>> {
+        let transport = match via {
+            Via::Udp => Transport::Udp,
+            Via::Tcp => Transport::Tcp,
+        };
+        let peer = SocketAddr::from((Ipv6Addr::LOCALHOST, 53));
+        let mut out = Vec::with_capacity(65_535);
+        // What is in `out` from before must not come through.
+        out.extend_from_slice(b"left from the answer before");
+        let request = Request { bytes, peer, transport, now: Instant::now() };
+        // Aborts if answering allocates.
+        match assert_no_alloc(|| respond(&self.0, request, &mut out)) {
+            Outcome::Reply(_) => Some(out),
+            Outcome::Drop => None,
+        }
+    }
+}
+
+#[test]
+fn in_process_a_zone_whose_source_is_silent_for_too_long_is_not_served() {
+    let story = Story::parse(
+        "expired",
+        r#"
+origin: k8s.ooo.
+zones:
+  k8s.ooo.: |
+    @ 30 SOA ns hostmaster 1 14400 3600 1209600 30
+    @ 30 NS  ns
+replies:
+  expired: { code: SERVFAIL, ede: 24 }
+matrix:
+  - { node: the apex, name: "@", replies: { others: expired } }
+  - { node: a name that is not there, name: nothing, replies: { others: expired } }
+"#,
+    );
+    let mut served = story.served();
+    for (_, apex, state) in served.zones.clone().iter() {
+        let State::Loaded(zone) = state else { panic!("{apex} is loaded") };
+        served.zones.set(apex, State::Expired(Arc::clone(zone)));
+    }
+    story.check(&mut InProcess(served));
+}
+
+fn check_over_udp_and_tcp(name: &str) {
+    let story = Story::load(name);
+    story.check(&mut Sockets::to(&story));
+}
+
+/// The binary with a table's zones as master files, and a socket each way.
+struct Sockets {
+    udp: UdpSocket,
+    address: SocketAddr,
+    // Killed and removed when dropped, in this order.
+    _process: Process,
+    _folder: Folder,
+}
+
+impl Sockets {
+    fn to(story: &Story) -> Self {
+        let folder = Folder::new().expect("a temporary folder");
+        let mut configuration = format!(
+            "{{ apiVersion: k8s.ooo/v1alpha1, kind: KubezoneConfig, identity: \"{}\",\n\
+             listen: {{ dns: [\"[::1]:0\"], metrics: \"[::1]:0\" }}, zones: [\n",
+            story.identity()
+        );
+        for (number, (apex, text)) in story.zones().enumerate() {
+            // A zone whose file is not there is configured and not loaded.
+            let file = folder.join(&format!("{number}.zone"));
+            if let Some(text) = text {
+                std::fs::write(&file, text).expect("a master file");
+            }
+            configuration += &format!("{{ name: \"{apex}\", file: \"{}\" }},\n", file.display());
+        }
+        let configuration = folder.write("kubezone.yaml", &(configuration + "] }\n")).expect("a configuration");
+        let args = ["serve".to_owned(), "--config".to_owned(), configuration.display().to_string()];
+        let mut process = Process::start(Path::new(env!("CARGO_BIN_EXE_kubezone")), &args, folder.join("kubezone.log"))
+            .expect("kubezone started");
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let (address, _) = runtime.block_on(eventually("kubezone says where it listens", async || {
+            assert!(!process.has_ended(), "kubezone has ended: {}", process.said());
+            addresses(&process.said()).ok_or_else(|| process.said())
+        }));
+        let udp = UdpSocket::bind((Ipv6Addr::LOCALHOST, 0)).expect("a socket");
+        udp.connect(address).expect("connected");
+        udp.set_read_timeout(Some(BOUND)).expect("a bound");
+        let mut sockets = Self { udp, address, _process: process, _folder: folder };
+        for (apex, _) in story.zones().filter(|(_, text)| text.is_some()) {
+            let soa = Question::dig(&apex.to_ascii(), &["SOA"]);
+            let loaded = eventually("the zone is loaded", async || {
+                let response = sockets.exchange(Via::Udp, &soa.bytes).expect("an answer");
+                let rcode = Response::read(&response)?.rcode;
+                if rcode == "SERVFAIL" { Err(format!("{apex} {rcode}")) } else { Ok(()) }
+            });
+            runtime.block_on(loaded);
+        }
+        sockets
+    }
+
+    fn over_udp(&self, request: &[u8]) -> io::Result<Option<Vec<u8>>> {
+        // What is not answered is told by the answer to what is sent after it: one client's datagrams stay in order.
+        let marker = Question::dig("marker.", &["A", "+noedns"]);
+        let mut buffer = vec![0; 65_535];
+        self.udp.send(request)?;
+        self.udp.send(&marker.bytes)?;
+        let mut received = Vec::new();
+        loop {
+            let length = self.udp.recv(&mut buffer)?;
+            if buffer[..2] == marker.bytes[..2] && buffer[HEADER..length].starts_with(&marker.bytes[HEADER..]) {
+                assert!(received.len() < 2, "{} answers to one request", received.len());
+                return Ok(received.pop());
+            }
+            received.push(buffer[..length].to_vec());
+        }
+    }
+
+    fn over_tcp(&self, request: &[u8]) -> io::Result<Option<Vec<u8>>> {
+        let mut connection = TcpStream::connect(self.address)?;
+        connection.set_read_timeout(Some(BOUND))?;
+        let length = u16::try_from(request.len()).expect("a short request");
+        connection.write_all(&[&length.to_be_bytes(), request].concat())?;
+        connection.shutdown(Shutdown::Write)?;
+        // All that is answered, up to the end of the connection; a request that cannot be one may reset it.
+        let mut received = Vec::new();
+        match connection.read_to_end(&mut received) {
+            Err(error) if error.kind() != io::ErrorKind::ConnectionReset => return Err(error),
+            _ => {}
+        }
+        let Some((length, response)) = received.split_first_chunk::<2>() else { return Ok(None) };
+        assert_eq!(usize::from(u16::from_be_bytes(*length)), response.len(), "one answer, as long as it says");
+        Ok(Some(response.to_vec()))
+    }
+}
+
+impl Exchange for Sockets {
+    fn exchange(&mut self, via: Via, request: &[u8]) -> Option<Vec<u8>> {
+        let response = match via {
+            Via::Udp => self.over_udp(request),
+            Via::Tcp => self.over_tcp(request),
+        };
+        response.expect("loopback")
+    }
+}
+
+/// Names that the served zones have, and names below them.
+fn names() -> impl Strategy<Value = String> {
+    let zones = strangers::SERVED.iter().flat_map(|served| served.zones.iter());
+    let owners = zones.flat_map(|(_, apex, state)| match state {
+        State::Loaded(zone) => zone.records().into_iter().map(|record| record.owner.to_ascii()).collect(),
+        _ => vec![apex.to_ascii()],
+    });
+    let long = "a".repeat(63);
+    let label = prop::sample::select(vec!["a".to_owned(), "www".to_owned(), "*".to_owned(), "_tcp".to_owned(), long]);
+    let below = prop::collection::vec(label, 0..3);
+    (prop::sample::select(owners.collect::<Vec<_>>()), below)
+        .prop_map(|(owner, below)| {
+            below.iter().rfold(owner, |name, label| format!("{label}.{}", name.trim_start_matches('.')))
+        })
+        .prop_filter("a name has at most 255 bytes", |name| name.len() < 240)
+}
+
+fn questions() -> impl Strategy<Value = Vec<u8>> {
+    let qtype = prop_oneof![
+        prop::sample::select(support::answers::TYPES.to_vec()).prop_map(str::to_owned),
+        any::<u16>().prop_map(|number| format!("TYPE{number}")),
+    ];
+    let word = prop::sample::select(vec![
+        "+rd",
+        "+do",
+        "+noedns",
+        "+nsid",
+        "+bufsize=0",
+        "+bufsize=600",
+        "+bufsize=65535",
+        "+edns=1",
+        "+cd",
+        "+ad",
+        "+ednsopt=11",
+        "+ednsopt=10:0102",
+        "CH",
+    ]);
+    (names(), qtype, prop::collection::vec(word, 0..4)).prop_map(|(name, qtype, words)| {
+        let words: Vec<&str> = [qtype.as_str()].into_iter().chain(words).collect();
+        Question::dig(&name, &words).bytes
+    })
+}
+
+/// A valid question with something done to it.
+fn mutated() -> impl Strategy<Value = Vec<u8>> {
+    let flips = prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..4);
+    (questions(), flips, any::<prop::sample::Index>(), prop::collection::vec(any::<u8>(), 0..8), 0..4).prop_map(
+        |(mut bytes, flips, at, extra, what)| {
+            for (index, byte) in flips {
+                let index = index.index(bytes.len());
+                bytes[index] = byte;
+            }
+            let at = at.index(bytes.len());
+            match what {
+                0 => bytes.truncate(at),
+                1 => drop(bytes.splice(at..at, extra)),
+                _ => {}
+            }
+            bytes
+        },
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn in_process_any_bytes_are_answered_well(bytes in prop::collection::vec(any::<u8>(), 0..600)) {
+        strangers::check(&bytes);
+    }
+
+    #[test]
+    fn in_process_any_question_is_answered_well(bytes in questions()) {
+        strangers::check(&bytes);
+    }
+
+    #[test]
+    fn in_process_any_broken_question_is_answered_well(bytes in mutated()) {
+        strangers::check(&bytes);
+    }
+}
