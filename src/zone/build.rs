@@ -4,9 +4,8 @@
 //! before everything below it. One pass then sees each cut and DNAME before
 //! what they hide, and each name before its children.
 
-use std::collections::BTreeMap;
-
 use hickory_proto::rr::{Name, RecordType};
+use smallvec::SmallVec;
 
 use super::block::{Encoder, OwnedBlock};
 use super::name::{self, HashedName};
@@ -167,16 +166,17 @@ pub enum Warning {
 /// The records of one type and owner, as they came.
 #[derive(Debug)]
 struct RawSet {
+    rtype: RecordType,
     ttl: u32,
-    rdata: Vec<Rdata>,
+    rdata: SmallVec<[Rdata; 1]>,
 }
 
-/// One name's records, by type.
+/// One name's records, ascending by type: mostly one, kept in place.
 #[derive(Debug)]
 pub(super) struct Owner {
     key: Vec<u8>,
     wire: Box<[u8]>,
-    sets: BTreeMap<RecordType, RawSet>,
+    sets: SmallVec<[RawSet; 1]>,
 }
 
 impl Owner {
@@ -185,7 +185,11 @@ impl Owner {
     }
 
     fn has(&self, rtype: RecordType) -> bool {
-        self.sets.contains_key(&rtype)
+        self.set(rtype).is_some()
+    }
+
+    fn set(&self, rtype: RecordType) -> Option<&RawSet> {
+        self.sets.iter().find(|set| set.rtype == rtype)
     }
 }
 
@@ -229,7 +233,7 @@ pub(super) fn group(
     let mut owners: Vec<Owner> = Vec::new();
     for (key, wire, record) in keyed {
         if owners.last().is_none_or(|last| last.key != key) {
-            owners.push(Owner { key, wire: wire.into(), sets: BTreeMap::new() });
+            owners.push(Owner { key, wire: wire.into(), sets: SmallVec::new() });
         }
         let owner = owners.last_mut().expect("one was just pushed");
         add(owner, record, warnings);
@@ -245,7 +249,11 @@ pub(super) fn group(
 /// Adds a record to its owner's.
 fn add(owner: &mut Owner, record: Record, warnings: &mut Vec<Warning>) {
     let Record { owner: name, ttl, rtype, rdata } = record;
-    let set = owner.sets.entry(rtype).or_insert_with(|| RawSet { ttl, rdata: Vec::new() });
+    let place = owner.sets.partition_point(|set| set.rtype < rtype);
+    if owner.sets.get(place).is_none_or(|set| set.rtype != rtype) {
+        owner.sets.insert(place, RawSet { rtype, ttl, rdata: SmallVec::new() });
+    }
+    let set = &mut owner.sets[place];
     // RFC 2181 §5.2; RRSIGs of different types covered are no RRset in this sense (RFC 4034 §3).
     if set.ttl != ttl && rtype != RecordType::RRSIG {
         set.ttl = set.ttl.min(ttl);
@@ -285,7 +293,7 @@ pub(super) struct StartOfAuthority {
 pub(super) fn start_of_authority(apex: &Name, owners: &[Owner]) -> Result<StartOfAuthority, ZoneError> {
     // The apex sorts before everything below it.
     let at_apex = owners.first().filter(|owner| name::name(&owner.wire) == *apex);
-    let Some(soa) = at_apex.and_then(|owner| owner.sets.get(&RecordType::SOA)) else {
+    let Some(soa) = at_apex.and_then(|owner| owner.set(RecordType::SOA)) else {
         return Err(ZoneError::NoSoa { apex: apex.clone() });
     };
     let [rdata] = &soa.rdata[..] else {
@@ -390,10 +398,11 @@ impl Assembly {
     /// Appends the node of a cut whose hidden names are all known.
     fn close(&mut self, cut: OpenCut, root: &HashedName, warnings: &mut Vec<Warning>) -> Result<(), ZoneError> {
         let OpenCut { mut owner, mut below } = cut;
-        let nameservers = owner.sets.remove(&RecordType::NS).expect("a cut has NS records");
+        let place = owner.sets.iter().position(|set| set.rtype == RecordType::NS).expect("a cut has NS records");
+        let nameservers = owner.sets.remove(place);
         // RFC 4035 §2.2–2.4: of the cut itself the parent owns DS, and what proves it.
         let parents = [RecordType::DS, RecordType::NSEC, RecordType::RRSIG];
-        let (own, hidden) = std::mem::take(&mut owner.sets).into_iter().partition(|(rtype, _)| parents.contains(rtype));
+        let (own, hidden) = std::mem::take(&mut owner.sets).into_iter().partition(|set| parents.contains(&set.rtype));
         owner.sets = own;
         let hidden = Owner { key: owner.key.clone(), wire: owner.wire.clone(), sets: hidden };
         if !hidden.sets.is_empty() {
@@ -411,7 +420,7 @@ fn refer(
     below: &[Owner],
     warnings: &mut Vec<Warning>,
 ) -> Result<Referral, ZoneError> {
-    let glue = below.iter().flat_map(|owner| owner.sets.values()).map(|set| set.rdata.len()).sum::<usize>();
+    let glue = below.iter().flat_map(|owner| &owner.sets).map(|set| set.rdata.len()).sum::<usize>();
     if nameservers.rdata.len() + glue > usize::from(u16::MAX) {
         return Err(ZoneError::TooManyRecords { owner: cut.name(), rtype: RecordType::NS });
     }
@@ -433,7 +442,7 @@ fn refer(
     for (at, target) in targets {
         let glue = below.iter().find(|owner| *owner.wire == *target);
         let addresses = [RecordType::AAAA, RecordType::A].into_iter();
-        let sets: Vec<_> = addresses.filter_map(|rtype| Some((rtype, glue?.sets.get(&rtype)?))).collect();
+        let sets: Vec<_> = addresses.filter_map(|rtype| Some((rtype, glue?.set(rtype)?))).collect();
         if sets.is_empty() {
             warnings.push(Warning::MissingGlue { cut: cut.name(), nameserver: name::name(&target) });
         }
@@ -455,13 +464,13 @@ fn check(apex: &HashedName, owner: &Owner, warnings: &mut Vec<Warning>) -> Resul
         return Err(ZoneError::SoaBelowApex { owner: owner.name() });
     }
     for rtype in [RecordType::CNAME, RecordType::DNAME] {
-        if owner.sets.get(&rtype).is_some_and(|set| set.rdata.len() > 1) {
+        if owner.set(rtype).is_some_and(|set| set.rdata.len() > 1) {
             return Err(ZoneError::NotSingle { owner: owner.name(), rtype });
         }
     }
     if owner.has(RecordType::CNAME) {
         let allowed = [RecordType::CNAME, RecordType::RRSIG, RecordType::NSEC];
-        if let Some(&other) = owner.sets.keys().find(|rtype| !allowed.contains(rtype)) {
+        if let Some(other) = owner.sets.iter().map(|set| set.rtype).find(|rtype| !allowed.contains(rtype)) {
             return Err(ZoneError::CnameNotAlone { owner: owner.name(), other });
         }
     }
@@ -478,7 +487,7 @@ fn check(apex: &HashedName, owner: &Owner, warnings: &mut Vec<Warning>) -> Resul
 
 /// Encodes a name's RRsets, ascending by type.
 fn encode(owner: &Owner) -> Result<Vec<(RecordType, u32, Encoder<'_>)>, ZoneError> {
-    owner.sets.iter().map(|(&rtype, set)| Ok((rtype, set.ttl, encode_set(owner, rtype, set)?))).collect()
+    owner.sets.iter().map(|set| Ok((set.rtype, set.ttl, encode_set(owner, set.rtype, set)?))).collect()
 }
 
 fn encode_set<'o>(owner: &'o Owner, rtype: RecordType, set: &RawSet) -> Result<Encoder<'o>, ZoneError> {

@@ -56,9 +56,10 @@ impl HashedName {
     /// The root.
     #[must_use]
     pub fn root() -> Self {
-        let mut hashes = [0; MAX_LABELS + 1];
-        hashes[0] = SECRET.0;
-        Self { wire: [0; MAX_NAME], len: 1, labels: 0, starts: [0; MAX_LABELS + 1], hashes }
+        let starts = [0; MAX_LABELS + 1];
+        let mut root = Self { wire: [0; MAX_NAME], len: 1, labels: 0, starts, hashes: [0; MAX_LABELS + 1] };
+        root.hashes[0] = SECRET.0;
+        root
     }
 
     /// Reads the uncompressed name at the beginning of `bytes`; its length is [`HashedName::wire`]'s.
