@@ -19,10 +19,9 @@ impl Serial {
     /// The serial after this one, or `hint` where that is newer still.
     #[must_use]
     pub fn next(self, hint: Option<Self>) -> Self {
-        let successor = Self(self.0.wrapping_add(1));
         match hint {
-            Some(hint) if hint.is_newer_than(successor) => hint,
-            _ => successor,
+            Some(hint) if hint.is_newer_than(self) => hint,
+            _ => Self(self.0.wrapping_add(1)),
         }
     }
 }
@@ -49,7 +48,8 @@ mod tests {
         check(u32::MAX, 0, 0);
         check(u32::MAX, 5, 5);
         // 2^31 ahead is undefined (RFC 1982 §3.2): not taken.
-        check(0, 1 << 31, 1 << 31);
+        check(0, (1 << 31) - 1, (1 << 31) - 1);
+        check(0, 1 << 31, 1);
         check(0, (1 << 31) + 1, 1);
     }
 }
