@@ -36,7 +36,9 @@ impl Published {
     /// Puts all of `zones` in the place of those before in one swap.
     ///
     /// To take a large version apart costs milliseconds, and is done here,
-    /// once no reader shares it any more, never on a query's thread.
+    /// never on a query's thread: at once, or, while a reader still holds it,
+    /// by the next replacement. So at most one version more than is being read
+    /// stays in memory.
     pub fn replace(&self, zones: impl IntoIterator<Item = (Name, State)>) {
         let mut replaced = self.replaced.lock().unwrap_or_else(PoisonError::into_inner);
         let mut served = Served::clone(&self.current.load());

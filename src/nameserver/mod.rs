@@ -25,8 +25,14 @@ use response::{Ede, Response, Truncated};
 pub struct Served {
     /// The zones answered for.
     pub zones: Zones,
-    /// NSID (RFC 5001) and CH `id.server` (RFC 4892); empty: none given. Cut at [`MAX_IDENTITY`] octets.
+    /// NSID (RFC 5001) and CH `id.server` (RFC 4892); empty: none given. At most [`MAX_IDENTITY`] octets are.
     pub identity: Box<[u8]>,
+}
+
+impl Served {
+    fn identity(&self) -> &[u8] {
+        &self.identity[..self.identity.len().min(MAX_IDENTITY)]
+    }
 }
 
 /// How a request came.
@@ -73,7 +79,8 @@ pub struct Reply {
     pub keepalive: bool,
 }
 
-/// The most octets of a response over UDP: what passes every path without fragments (RFC 9715 §3.1).
+/// The most octets of a response over UDP: with its headers it fits into IPv6's least MTU, 1280 (RFC 8200 §5), and
+/// passes every path without fragments (RFC 9715 asks for no more than 1400).
 pub const MAX_UDP_PAYLOAD: u16 = 1232;
 
 /// What a client without EDNS takes over UDP (RFC 1035 §2.3.4).
@@ -114,8 +121,7 @@ pub fn respond(served: &Served, request: Request<'_>, out: &mut Vec<u8>) -> Outc
         Err(Problem::Opcode) => return Outcome::Reply(Response::bare(request.bytes, rcode::NOTIMP, out)),
         Err(Problem::Question) => return Outcome::Reply(Response::bare(request.bytes, rcode::FORMERR, out)),
     };
-    let identity = &served.identity[..served.identity.len().min(MAX_IDENTITY)];
-    let mut response = Response::begin(&query, request.transport, identity, out);
+    let mut response = Response::begin(&query, request.transport, served.identity(), out);
     let zone = decide(served, &query, &mut response);
     Outcome::Reply(Reply { zone, qtype: Some(query.qtype), ..response.finish() })
 }
@@ -131,7 +137,7 @@ fn decide(served: &Served, query: &Query<'_>, response: &mut Response<'_>) -> Op
         return None;
     }
     if query.qclass == u16::from(DNSClass::CH) && is_id_server(query) && !served.identity.is_empty() {
-        response.identify(&served.identity[..served.identity.len().min(MAX_IDENTITY)]);
+        response.identify(served.identity());
         return None;
     }
     if query.qclass != u16::from(DNSClass::IN) {
@@ -179,8 +185,9 @@ fn answer(zone: &Zone, query: &Query<'_>, response: &mut Response<'_>) -> Result
     for link in 0..=MAX_LINKS {
         let target = match zone.lookup(qname, query.qtype) {
             Answer::Records(rrset) => {
-                let at = response.answer(rrset.block())?;
-                response.additional(zone, rrset.rtype(), at, rrset.block().records());
+                if let Some(at) = response.answer(rrset.block())? {
+                    response.additional(zone, rrset.rtype(), at, rrset.block().records());
+                }
                 return Ok(());
             }
             Answer::NoData => return response.deny(zone),

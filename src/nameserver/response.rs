@@ -179,12 +179,12 @@ impl<'o> Response<'o> {
         Ok(at)
     }
 
-    /// Writes the RRset that was asked for, unless it is a DNAME that has led there.
-    pub(super) fn answer(&mut self, block: Block<'_>) -> Result<usize, Truncated> {
-        match self.target_of(block) {
-            Some(target) => Ok(target),
-            None => self.block(block, Section::Answer, block.records()),
+    /// Writes the RRset that was asked for, and gives where; it is there already if it is a DNAME that has led to it.
+    pub(super) fn answer(&mut self, block: Block<'_>) -> Result<Option<usize>, Truncated> {
+        if self.target_of(block).is_some() {
+            return Ok(None);
         }
+        self.block(block, Section::Answer, block.records()).map(Some)
     }
 
     /// Writes a CNAME record; its target is the name that what follows is for.
@@ -272,8 +272,8 @@ impl<'o> Response<'o> {
             let mut target_at = first_label(self.out, rdata + offset);
             if self.out[target_at] == 0 {
                 // "." is no target (RFC 2782, RFC 7505), except for the owner in ServiceMode (RFC 9460 §2.5.2).
-                let service_mode = self.out[rdata..rdata + 2] != [0, 0];
-                if !(service_mode && matches!(rtype, RecordType::SVCB | RecordType::HTTPS)) {
+                let has_priority = matches!(rtype, RecordType::SVCB | RecordType::HTTPS);
+                if !has_priority || self.out[rdata..rdata + 2] == [0, 0] {
                     continue;
                 }
                 target_at = usize::from(self.frame.start);
@@ -304,6 +304,7 @@ impl<'o> Response<'o> {
 
     /// Writes an RRset into ADDITIONAL if there is room for it.
     fn optional(&mut self, block: Block<'_>, frame: Frame) {
+        debug_assert!(matches!(block.wire().get(2..4), Some([0, 1 | 28])), "the frame may end in a pointer");
         let question = std::mem::replace(&mut self.frame, frame);
         // Not there: resolvers ask for it if they need it.
         let _: Result<usize, Truncated> = self.block(block, Section::Additional, block.records());
@@ -312,7 +313,7 @@ impl<'o> Response<'o> {
 
     /// Answers `id.server CH TXT` (RFC 4892 §3.1).
     pub(super) fn identify(&mut self, identity: &[u8]) {
-        let Ok(length) = u8::try_from(identity.len()) else { return };
+        let length = u8::try_from(identity.len()).expect("at most `MAX_IDENTITY`");
         self.authoritative();
         self.out.extend_from_slice(&(0xc000 | QNAME_AT).to_be_bytes());
         self.out.extend_from_slice(&u16::from(RecordType::TXT).to_be_bytes());
@@ -364,7 +365,7 @@ impl<'o> Response<'o> {
         if let Some(ede) = self.ede {
             self.option(15, &[&ede.code().to_be_bytes(), ede.text().as_bytes()]);
         }
-        let length = u16::try_from(self.out.len() - options).expect("some 330 octets at most");
+        let length = u16::try_from(self.out.len() - options).expect("less than 200 octets");
         self.out[options - 2..options].copy_from_slice(&length.to_be_bytes());
         self.counts[Section::Additional as usize] += 1;
     }

@@ -121,11 +121,13 @@ impl FileError {
 /// Finds the record that `error` is about: of several, the last is one too many.
 fn place(error: ZoneError, entries: &[Entry]) -> FileError {
     use ZoneError::{
-        BelowDname, CnameNotAlone, DnameAtCut, MalformedRdata, NoNameservers, NoSoa, NotBelowApex, NotSingle,
+        BelowDname, CnameNotAlone, DnameAtCut, Hidden, MalformedRdata, NoNameservers, NoSoa, NotBelowApex, NotSingle,
         SeveralSoas, SoaBelowApex, TooManyRecords,
     };
     let (owner, rtype): (&Name, _) = match &error {
-        NoSoa { apex: owner } | BelowDname { owner, .. } | NotBelowApex { owner, .. } => (owner, None),
+        NoSoa { apex: owner } | BelowDname { owner, .. } | Hidden { owner, .. } | NotBelowApex { owner, .. } => {
+            (owner, None)
+        }
         NoNameservers { apex: owner } | SeveralSoas { apex: owner } | SoaBelowApex { owner } => {
             (owner, Some(RecordType::SOA))
         }

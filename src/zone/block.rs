@@ -39,6 +39,9 @@ const LAST_TARGET: usize = 0x3fff;
 const LAST_INNER_TARGET: usize = 4096;
 
 /// A name that stands whole in a message.
+///
+/// For blocks whose only pointers are their owners', such as those of
+/// addresses, it may as well end in a pointer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Frame {
     /// Offset of its first octet in the message.
@@ -212,7 +215,7 @@ fn decode_record(message: &[u8], at: &mut usize) -> Record {
 
 /// The name at `at` of `message` with its pointers followed, and the offset behind it.
 ///
-/// Pointers may only aim backwards, so that this ends.
+/// Pointers aim backwards, and labels fill up the room of the longest name: so this ends.
 #[must_use]
 pub(super) fn expand(message: &[u8], at: usize) -> Option<(Vec<u8>, usize)> {
     let mut buffer = [0; name::MAX_NAME];
@@ -286,7 +289,9 @@ impl<'o> Encoder<'o> {
 
     /// Appends a record owned by the name that stands at `at` of the block, or by `owner` where that is out of reach.
     pub(super) fn record_of(&mut self, at: usize, owner: &[u8], rtype: RecordType, ttl: u32, rdata: &Rdata) {
-        if at > LAST_INNER_TARGET {
+        if owner == self.owner {
+            self.pointer(usize::from(QNAME_AT));
+        } else if at > LAST_INNER_TARGET {
             self.wire.extend_from_slice(owner);
         } else {
             self.pointer(usize::from(QNAME_AT + QUESTION_TAIL) + self.owner.len() + at);
@@ -320,7 +325,7 @@ impl<'o> Encoder<'o> {
         let (prefix, mut rest) = rdata.split_at(layout.prefix);
         self.wire.extend_from_slice(prefix);
         for _ in 0..layout.names {
-            let len = name::labels(rest).map(|label| label.len() + 1).sum::<usize>() + 1;
+            let len = name::len(rest).expect("well-formed RDATA");
             let (target, behind) = rest.split_at(len);
             self.name(target);
             rest = behind;

@@ -4,6 +4,8 @@
 //! before everything below it. One pass then sees each cut and DNAME before
 //! what they hide, and each name before its children.
 
+use std::collections::{BTreeMap, HashSet};
+
 use hickory_proto::rr::{Name, RecordType};
 use smallvec::SmallVec;
 
@@ -11,37 +13,38 @@ use super::block::{Encoder, OwnedBlock};
 use super::name::{self, HashedName};
 use super::node::{Node, Referral};
 use super::record::names_in;
-use super::{Rdata, Record, Serial};
+use super::text::name_to_text;
+use super::{Rdata, Record, Serial, types};
 
 /// Records that do not make a zone.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ZoneError {
     /// The apex owns no SOA record.
-    #[error("{apex} has no SOA record")]
+    #[error("{} has no SOA record", name_to_text(apex))]
     NoSoa {
         /// The zone's apex.
         apex: Name,
     },
     /// The apex owns several SOA records.
-    #[error("{apex} has several SOA records: keep one")]
+    #[error("{} has several SOA records: keep one", name_to_text(apex))]
     SeveralSoas {
         /// The zone's apex.
         apex: Name,
     },
     /// A name other than the apex owns an SOA record.
-    #[error("{owner} has an SOA record: only the apex may")]
+    #[error("{} has an SOA record: only the apex may", name_to_text(owner))]
     SoaBelowApex {
         /// The owner.
         owner: Name,
     },
     /// The apex owns no NS record.
-    #[error("{apex} has no NS records: name the zone's own name servers")]
+    #[error("{} has no NS records: name the zone's own name servers", name_to_text(apex))]
     NoNameservers {
         /// The zone's apex.
         apex: Name,
     },
     /// RFC 2181 §10.1: an alias has no other data.
-    #[error("{owner} owns a CNAME record and other data ({other})")]
+    #[error("{} owns a CNAME record and other data ({})", name_to_text(owner), types::to_text(*other))]
     CnameNotAlone {
         /// The owner.
         owner: Name,
@@ -49,7 +52,7 @@ pub enum ZoneError {
         other: RecordType,
     },
     /// RFC 2181 §10.1, RFC 6672 §2.4: of CNAME and DNAME there is one at a name.
-    #[error("{owner} owns several {rtype} records: keep one")]
+    #[error("{} owns several {} records: keep one", name_to_text(owner), types::to_text(*rtype))]
     NotSingle {
         /// The owner.
         owner: Name,
@@ -57,13 +60,13 @@ pub enum ZoneError {
         rtype: RecordType,
     },
     /// RFC 6672 §2.3: a DNAME beside NS makes sense only at an apex.
-    #[error("{owner} owns a DNAME record and NS records: one name cannot both redirect and delegate")]
+    #[error("{} owns a DNAME record and NS records: one name cannot both redirect and delegate", name_to_text(owner))]
     DnameAtCut {
         /// The owner.
         owner: Name,
     },
     /// RFC 6672 §2.4: what is below a DNAME cannot be reached.
-    #[error("{owner} is below {dname}, which has a DNAME record that hides it")]
+    #[error("{} is below {}, which has a DNAME record that hides it", name_to_text(owner), name_to_text(dname))]
     BelowDname {
         /// The owner that is hidden.
         owner: Name,
@@ -71,7 +74,7 @@ pub enum ZoneError {
         dname: Name,
     },
     /// More records than a section's count can tell.
-    #[error("{owner} owns more than 65535 {rtype} records: no response can hold them")]
+    #[error("{} owns more than 65535 {} records: no response can hold them", name_to_text(owner), types::to_text(*rtype))]
     TooManyRecords {
         /// The owner.
         owner: Name,
@@ -79,15 +82,23 @@ pub enum ZoneError {
         rtype: RecordType,
     },
     /// RDATA that is none of its type.
-    #[error("the RDATA of a {rtype} record of {owner} is malformed")]
+    #[error("the RDATA of a {} record of {} is malformed", types::to_text(*rtype), name_to_text(owner))]
     MalformedRdata {
         /// The owner.
         owner: Name,
         /// The record's type.
         rtype: RecordType,
     },
+    /// A subtree that a cut or a DNAME hides: what lies there is part of that name, and built with it.
+    #[error("{} is below {}, which delegates or redirects it", name_to_text(owner), name_to_text(hidden_by))]
+    Hidden {
+        /// The subtree's root.
+        owner: Name,
+        /// The cut, or the DNAME's owner.
+        hidden_by: Name,
+    },
     /// A subtree that cannot be replaced on its own.
-    #[error("{owner} is not below {apex}")]
+    #[error("{} is not below {}", name_to_text(owner), name_to_text(apex))]
     NotBelowApex {
         /// The subtree's root.
         owner: Name,
@@ -100,7 +111,7 @@ pub enum ZoneError {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Warning {
     /// The record was left out.
-    #[error("{owner} {rtype} is not in the zone: left out")]
+    #[error("{} {} is not in the zone: left out", name_to_text(owner), types::to_text(*rtype))]
     OutOfZone {
         /// The owner.
         owner: Name,
@@ -108,7 +119,7 @@ pub enum Warning {
         rtype: RecordType,
     },
     /// The record stands there more than once; it is served once (RFC 2181 §5).
-    #[error("{owner} {rtype} has a record more than once")]
+    #[error("{} {} has a record more than once", name_to_text(owner), types::to_text(*rtype))]
     Duplicate {
         /// The owner.
         owner: Name,
@@ -116,7 +127,7 @@ pub enum Warning {
         rtype: RecordType,
     },
     /// RFC 2181 §5.2: an RRset has one TTL; the lowest is served.
-    #[error("{owner} {rtype} has records with different TTLs: {ttl} is served for all of them")]
+    #[error("{} {} has records with different TTLs: {ttl} is served for all of them", name_to_text(owner), types::to_text(*rtype))]
     DifferingTtls {
         /// The owner.
         owner: Name,
@@ -126,7 +137,7 @@ pub enum Warning {
         ttl: u32,
     },
     /// A delegation within a delegation: only the child can say that.
-    #[error("{owner} NS is below the zone cut at {cut}, which hides it")]
+    #[error("{} NS is below the zone cut at {}, which hides it", name_to_text(owner), name_to_text(cut))]
     NsBelowNs {
         /// The owner.
         owner: Name,
@@ -134,7 +145,7 @@ pub enum Warning {
         cut: Name,
     },
     /// A name server that is in the zone or below its cut has no address in it, so nobody can ask it.
-    #[error("{cut} NS {nameserver} has no address: resolvers cannot reach it")]
+    #[error("{} NS {} has no address: resolvers cannot reach it", name_to_text(cut), name_to_text(nameserver))]
     MissingGlue {
         /// The delegated name, or the apex.
         cut: Name,
@@ -142,13 +153,13 @@ pub enum Warning {
         nameserver: Name,
     },
     /// RFC 2181 §10.3: a name server's name is no alias.
-    #[error("name server {nameserver} is an alias: resolvers do not follow it")]
+    #[error("name server {} is an alias: resolvers do not follow it", name_to_text(nameserver))]
     NameserverIsAlias {
         /// The name server.
         nameserver: Name,
     },
     /// RFC 4592 §4.2 and §4.4 leave undefined what names that the wildcard stands in for do.
-    #[error("{owner} {rtype}: names that a wildcard stands in for are neither delegated nor redirected")]
+    #[error("{} {}: names that a wildcard stands in for are neither delegated nor redirected", name_to_text(owner), types::to_text(*rtype))]
     AtWildcard {
         /// The owner.
         owner: Name,
@@ -156,7 +167,7 @@ pub enum Warning {
         rtype: RecordType,
     },
     /// DNSSEC records are served as they are, without the proofs that validators want.
-    #[error("the zone has {rtype} records, but answers carry no DNSSEC proofs")]
+    #[error("the zone has {} records, but answers carry no DNSSEC proofs", types::to_text(*rtype))]
     WithoutProofs {
         /// A type of DNSSEC found.
         rtype: RecordType,
@@ -167,7 +178,10 @@ pub enum Warning {
 #[derive(Debug)]
 struct RawSet {
     rtype: RecordType,
+    /// The lowest of the records'.
     ttl: u32,
+    /// They had different ones.
+    differing: bool,
     rdata: SmallVec<[Rdata; 1]>,
 }
 
@@ -235,8 +249,13 @@ pub(super) fn group(
         if owners.last().is_none_or(|last| last.key != key) {
             owners.push(Owner { key, wire: wire.into(), sets: SmallVec::new() });
         }
-        let owner = owners.last_mut().expect("one was just pushed");
-        add(owner, record, warnings);
+        add(owners.last_mut().expect("one was just pushed"), record);
+    }
+    for owner in &mut owners {
+        let name = owner.name();
+        for set in &mut owner.sets {
+            tidy(&name, set, warnings);
+        }
     }
     for rtype in [RecordType::RRSIG, RecordType::DNSKEY, RecordType::NSEC, RecordType::NSEC3] {
         if owners.iter().any(|owner| owner.has(rtype)) {
@@ -247,39 +266,45 @@ pub(super) fn group(
 }
 
 /// Adds a record to its owner's.
-fn add(owner: &mut Owner, record: Record, warnings: &mut Vec<Warning>) {
-    let Record { owner: name, ttl, rtype, rdata } = record;
+fn add(owner: &mut Owner, record: Record) {
+    let Record { ttl, rtype, rdata, .. } = record;
     let place = owner.sets.partition_point(|set| set.rtype < rtype);
     if owner.sets.get(place).is_none_or(|set| set.rtype != rtype) {
-        owner.sets.insert(place, RawSet { rtype, ttl, rdata: SmallVec::new() });
+        owner.sets.insert(place, RawSet { rtype, ttl, differing: false, rdata: SmallVec::new() });
     }
     let set = &mut owner.sets[place];
-    // RFC 2181 §5.2; RRSIGs of different types covered are no RRset in this sense (RFC 4034 §3).
-    if set.ttl != ttl && rtype != RecordType::RRSIG {
-        set.ttl = set.ttl.min(ttl);
-        let warning = Warning::DifferingTtls { owner: name.clone(), rtype, ttl: set.ttl };
-        warnings.retain(|other| !matches!(other, Warning::DifferingTtls { owner, rtype: same, .. } if *owner == name && *same == rtype));
-        warnings.push(warning);
+    set.differing |= set.ttl != ttl;
+    set.ttl = set.ttl.min(ttl);
+    set.rdata.push(rdata);
+}
+
+/// Makes an RRset of what came for one owner and type: each record once, one TTL (RFC 2181 §5, §5.2).
+fn tidy(owner: &Name, set: &mut RawSet, warnings: &mut Vec<Warning>) {
+    let rtype = set.rtype;
+    if set.rdata.len() > 1 {
+        let came = set.rdata.len();
+        let mut seen = HashSet::with_capacity(came);
+        set.rdata.retain(|rdata| seen.insert(canonical_rdata(rtype, rdata)));
+        if set.rdata.len() < came {
+            warnings.push(Warning::Duplicate { owner: owner.clone(), rtype });
+        }
     }
-    if set.rdata.iter().any(|other| is_same(rtype, other, &rdata)) {
-        warnings.push(Warning::Duplicate { owner: name, rtype });
-    } else {
-        set.rdata.push(rdata);
+    // RRSIGs have the TTLs of what they cover (RFC 4034 §3); the lowest is right for all of them, if not exact.
+    if set.differing && rtype != RecordType::RRSIG {
+        warnings.push(Warning::DifferingTtls { owner: owner.clone(), rtype, ttl: set.ttl });
     }
 }
 
-/// Whether two RDATA of a type are one: names in them compare without regard to case (RFC 4034 §6.2).
-fn is_same(rtype: RecordType, one: &Rdata, other: &Rdata) -> bool {
-    let (one, other) = (one.wire(), other.wire());
+/// RDATA with the names in it in lower case: two that are equal then are one record (RFC 4034 §6.2).
+fn canonical_rdata(rtype: RecordType, rdata: &Rdata) -> Vec<u8> {
+    let mut wire = rdata.wire().to_vec();
     let layout = names_in(rtype);
-    if layout.names == 0 || one.len() != other.len() || one.len() < layout.prefix {
-        return one == other;
-    }
-    let ((prefix, one), (same, other)) = (one.split_at(layout.prefix), other.split_at(layout.prefix));
-    let names = (0..layout.names).try_fold(0, |at, _| Some(at + HashedName::read(one.get(at..)?).ok()?.wire().len()));
     // Malformed RDATA is refused when it is encoded.
-    let names = names.unwrap_or(0);
-    prefix == same && one[..names].eq_ignore_ascii_case(&other[..names]) && one[names..] == other[names..]
+    if let Some(names) = wire.get_mut(layout.prefix..) {
+        let len = (0..layout.names).try_fold(0, |at, _| Some(at + name::len(names.get(at..)?)?));
+        names[..len.unwrap_or(0)].make_ascii_lowercase();
+    }
+    wire
 }
 
 /// What the SOA record makes of a zone.
@@ -290,9 +315,13 @@ pub(super) struct StartOfAuthority {
 }
 
 /// Reads the apex's SOA record; `owners` are those of the whole zone.
-pub(super) fn start_of_authority(apex: &Name, owners: &[Owner]) -> Result<StartOfAuthority, ZoneError> {
+pub(super) fn start_of_authority(
+    apex: &Name,
+    origin: &HashedName,
+    owners: &[Owner],
+) -> Result<StartOfAuthority, ZoneError> {
     // The apex sorts before everything below it.
-    let at_apex = owners.first().filter(|owner| name::name(&owner.wire) == *apex);
+    let at_apex = owners.first().filter(|owner| *owner.wire == *origin.wire());
     let Some(soa) = at_apex.and_then(|owner| owner.set(RecordType::SOA)) else {
         return Err(ZoneError::NoSoa { apex: apex.clone() });
     };
@@ -420,12 +449,12 @@ fn refer(
     below: &[Owner],
     warnings: &mut Vec<Warning>,
 ) -> Result<Referral, ZoneError> {
-    let glue = below.iter().flat_map(|owner| &owner.sets).map(|set| set.rdata.len()).sum::<usize>();
-    if nameservers.rdata.len() + glue > usize::from(u16::MAX) {
-        return Err(ZoneError::TooManyRecords { owner: cut.name(), rtype: RecordType::NS });
+    let too_many = || ZoneError::TooManyRecords { owner: cut.name(), rtype: RecordType::NS };
+    if nameservers.rdata.len() > usize::from(u16::MAX) {
+        return Err(too_many());
     }
     let mut block = Encoder::new(&cut.wire);
-    let mut targets = Vec::new();
+    let mut targets = BTreeMap::new();
     for rdata in &nameservers.rdata {
         if !is_well_formed(RecordType::NS, rdata) {
             return Err(ZoneError::MalformedRdata { owner: cut.name(), rtype: RecordType::NS });
@@ -434,19 +463,22 @@ fn refer(
         let at = block.len() + 2 + 10;
         block.record(RecordType::NS, nameservers.ttl, rdata);
         let target = rdata.wire().to_ascii_lowercase();
-        if name::is_within(&target, &cut.wire) && !targets.iter().any(|(_, other)| *other == target) {
-            targets.push((at, target));
+        if name::is_within(&target, &cut.wire) {
+            targets.entry(canonical_key(&target)).or_insert((at, target));
         }
     }
     let count = block.records();
-    for (at, target) in targets {
-        let glue = below.iter().find(|owner| *owner.wire == *target);
+    for (key, (at, target)) in targets {
+        let glue = below.binary_search_by(|owner| owner.key.cmp(&key)).ok().map(|found| &below[found]);
         let addresses = [RecordType::AAAA, RecordType::A].into_iter();
         let sets: Vec<_> = addresses.filter_map(|rtype| Some((rtype, glue?.set(rtype)?))).collect();
         if sets.is_empty() {
             warnings.push(Warning::MissingGlue { cut: cut.name(), nameserver: name::name(&target) });
         }
         for (rtype, set) in sets {
+            if usize::from(block.records()) + set.rdata.len() > usize::from(u16::MAX) {
+                return Err(too_many());
+            }
             set.rdata.iter().for_each(|rdata| block.record_of(at, &target, rtype, set.ttl, rdata));
         }
     }
@@ -454,7 +486,9 @@ fn refer(
         let name = HashedName::read(&owner.wire).expect("an owner is a name");
         Ok(Node::new(name.whole(), encode(owner)?, None))
     });
-    Ok(Referral { below: below.collect::<Result<_, _>>()?, block: block.finish(), nameservers: count })
+    let mut below = below.collect::<Result<Box<[Node]>, _>>()?;
+    below.sort_unstable_by(|one, other| one.owner().cmp(other.owner()));
+    Ok(Referral { below, block: block.finish(), nameservers: count })
 }
 
 /// Refuses what one name cannot own together.
@@ -504,15 +538,18 @@ fn encode_set<'o>(owner: &'o Owner, rtype: RecordType, set: &RawSet) -> Result<E
     Ok(block)
 }
 
-/// Whether the names that RDATA of this type begins with are there, and what must follow them.
+/// Whether RDATA is short enough, and the names that it begins with are there, and what must follow them.
 fn is_well_formed(rtype: RecordType, rdata: &Rdata) -> bool {
+    if rdata.wire().len() > usize::from(u16::MAX) {
+        return false;
+    }
     let layout = names_in(rtype);
     let Some(mut rest) = rdata.wire().get(layout.prefix..) else {
         return layout.names == 0;
     };
     for _ in 0..layout.names {
-        let Ok(target) = HashedName::read(rest) else { return false };
-        rest = &rest[target.wire().len()..];
+        let Some(len) = name::len(rest) else { return false };
+        rest = &rest[len..];
     }
     match rtype {
         RecordType::SOA => rest.len() == 20,

@@ -109,8 +109,10 @@ pub struct Subtree {
 pub struct Derived {
     /// The next version; `None` where nothing would change.
     pub zone: Option<Zone>,
-    /// The subtrees that contradict themselves, each for one reason: what was there before stays.
+    /// The subtrees that contradict themselves, or are hidden, each for one reason: what was there before stays.
     pub refused: Vec<(Name, ZoneError)>,
+    /// What is odd about the others.
+    pub warnings: Vec<Warning>,
 }
 
 /// Where a name is in a zone.
@@ -142,7 +144,7 @@ impl Zone {
         let origin = Box::new(HashedName::from(apex));
         let mut warnings = Vec::new();
         let owners = build::group(&origin, records, &mut warnings);
-        let start = build::start_of_authority(apex, &owners)?;
+        let start = build::start_of_authority(apex, &origin, &owners)?;
         let assembled = build::assemble(&origin, &origin, owners, &mut warnings)?;
 
         let mut zone = Self {
@@ -166,32 +168,41 @@ impl Zone {
     ///
     /// What does not change is shared with this zone, and a subtree that says
     /// what it said before changes nothing. Roots are below the apex, and none
-    /// is below another. Names that a cut or a DNAME hides stay hidden.
+    /// is below another. What a cut or a DNAME hides is part of that name and
+    /// changes with it: such roots are refused.
     #[must_use]
     pub fn derive(&self, subtrees: impl IntoIterator<Item = Subtree>, serial: Serial) -> Derived {
         let mut next = self.clone();
         let mut moved = false;
         let mut refused = Vec::new();
+        let mut warnings = Vec::new();
         for Subtree { root, records } in subtrees {
             let name = HashedName::from(&root);
             if !name.is_within(self.origin.wire()) || name.labels() == self.origin.labels() {
                 refused.push((root.clone(), ZoneError::NotBelowApex { owner: root, apex: self.apex.clone() }));
                 continue;
             }
-            let mut warnings = Vec::new();
+            if let Some(hidden_by) = next.hidden_by(&name) {
+                refused.push((root.clone(), ZoneError::Hidden { owner: root, hidden_by }));
+                continue;
+            }
             let owners = build::group(&name, records, &mut warnings);
             match build::assemble(&self.origin, &name, owners, &mut warnings) {
                 Ok(nodes) => moved |= next.graft(&name, nodes),
                 Err(error) => refused.push((root, error)),
             }
         }
-        Derived { zone: moved.then(|| next.with_serial(serial)), refused }
+        Derived { zone: moved.then(|| next.with_serial(serial)), refused, warnings }
     }
 
     /// Answers a question from this zone: RFC 1034 §4.3.2, step 3.
     ///
     /// There is no error to return. A name that does not exist is an answer,
-    /// too. `qname` is at or below the apex: [`Zones::find`] sees to that.
+    /// too.
+    ///
+    /// # Panics
+    ///
+    /// When `qname` is not at or below the apex; [`Zones::find`] sees to that.
     #[must_use]
     pub fn lookup(&self, qname: &HashedName, qtype: RecordType) -> Answer<'_> {
         match self.place(qname) {
@@ -219,7 +230,7 @@ impl Zone {
     /// Whether this zone delegates `name` itself.
     #[must_use]
     pub fn has_cut_at(&self, name: &HashedName) -> bool {
-        matches!(self.place(name), Place::Node(node) if node.referral.is_some())
+        self.contains(name) && matches!(self.place(name), Place::Node(node) if node.referral.is_some())
     }
 
     /// Whether `name` is at or below the apex.
@@ -228,10 +239,16 @@ impl Zone {
         name.is_within(self.origin.wire())
     }
 
+    /// Whether `name` is at or below a zone cut: another zone's, as far as this one knows.
+    #[must_use]
+    pub fn delegates(&self, name: &HashedName) -> bool {
+        self.contains(name) && matches!(self.lookup(name, RecordType::NS), Answer::Referral(_))
+    }
+
     /// The SOA record for AUTHORITY of a negative answer, its TTL the smaller of its own and MINIMUM (RFC 2308 §3).
     #[must_use]
     pub fn denial(&self) -> Block<'_> {
-        self.denial.as_block()
+        self.denial.as_block().literal()
     }
 
     /// The zone's name.
@@ -310,9 +327,6 @@ impl Zone {
 
     /// Replaces what is at and below `root` with `nodes`, `root` first; says whether that changed anything.
     fn graft(&mut self, root: &HashedName, nodes: Vec<Node>) -> bool {
-        if self.is_hidden(root) {
-            return false;
-        }
         let old = self.nodes.within(root);
         if same(&old, &nodes) {
             return false;
@@ -360,12 +374,11 @@ impl Zone {
         }
     }
 
-    /// Whether a cut or a DNAME above `name` hides it: `nothing-below`.
-    fn is_hidden(&self, name: &HashedName) -> bool {
-        (self.origin.labels()..name.labels()).any(|labels| {
-            let above = self.nodes.get(name, labels);
-            above.is_some_and(|node| node.referral.is_some() || node.rrset(RecordType::DNAME).is_some())
-        })
+    /// The cut or DNAME above `name` that hides it: `nothing-below`.
+    fn hidden_by(&self, name: &HashedName) -> Option<Name> {
+        let mut above = (self.origin.labels()..name.labels()).filter_map(|labels| self.nodes.get(name, labels));
+        let hides = |node: &&Node| node.referral.is_some() || node.rrset(RecordType::DNAME).is_some();
+        above.find(hides).map(|node| name::name(node.owner()))
     }
 
     /// The zone with another serial in its SOA record, wherever that is.

@@ -197,6 +197,19 @@ pub(super) fn wire(name: &Name) -> Vec<u8> {
     wire
 }
 
+/// The length of the uncompressed name that `wire` begins with; none where there is none.
+pub(super) fn len(wire: &[u8]) -> Option<usize> {
+    let mut at = 0;
+    while at < MAX_NAME {
+        match *wire.get(at)? {
+            0 => return Some(at + 1),
+            length @ 1..64 => at += 1 + usize::from(length),
+            _ => return None,
+        }
+    }
+    None
+}
+
 /// The name that `wire`, a whole uncompressed name, stands for.
 ///
 /// # Panics

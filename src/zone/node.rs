@@ -5,6 +5,7 @@ use hickory_proto::rr::RecordType;
 use smallvec::SmallVec;
 
 use super::block::{self, Block, Encoder, Extent, OwnedBlock};
+use super::build::canonical_key;
 use super::name::{self, HashedName, Suffix};
 use super::{Answer, Record};
 
@@ -49,7 +50,7 @@ pub struct Referral {
     pub(super) block: OwnedBlock,
     /// How many of the block's records are NS records.
     pub(super) nameservers: u16,
-    /// What the zone's data holds at and below the cut beside NS and DS at the cut itself, by owner:
+    /// What the zone's data holds at and below the cut beside NS and DS at the cut itself, ascending by wire form:
     /// glue, and data that is hidden by the cut.
     pub(super) below: Box<[Node]>,
 }
@@ -75,7 +76,7 @@ impl Referral {
 
     /// What is known of the name at or below the cut whose lower-case wire form is `owner`.
     pub(super) fn hidden(&self, owner: &[u8]) -> Option<&Node> {
-        self.below.iter().find(|node| node.owner() == owner)
+        self.below.binary_search_by(|node| node.owner().cmp(owner)).ok().map(|found| &self.below[found])
     }
 }
 
@@ -180,14 +181,21 @@ impl Node {
         }
     }
 
-    /// All of its records and, at a cut, those below it.
+    /// All of its records by type, then, at a cut, those below it in canonical order.
     pub(super) fn records(&self) -> Vec<Record> {
         let own = self.rrsets().flat_map(|rrset| rrset.block.decode(self.owner()));
         let Some(referral) = &self.referral else {
             return own.collect();
         };
         let nameservers = referral.block().decode(self.owner()).into_iter().take(referral.nameservers.into());
-        own.chain(nameservers).chain(referral.below.iter().flat_map(Self::records)).collect()
+        let at_cut = referral.hidden(self.owner()).map(Self::records).into_iter().flatten();
+        let mut records: Vec<_> = own.chain(nameservers).chain(at_cut).collect();
+        records.sort_by_key(|record| record.rtype);
+
+        let mut below: Vec<_> = referral.below.iter().filter(|node| node.owner() != self.owner()).collect();
+        below.sort_by_cached_key(|node| canonical_key(node.owner()));
+        records.extend(below.into_iter().flat_map(Self::records));
+        records
     }
 
     /// Replaces the serial of the SOA record, if it owns one.

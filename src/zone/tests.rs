@@ -170,6 +170,10 @@ fn oddities_are_named_and_served() {
     check("a PTR www\na PTR WWW", &["a.c1.k8s.ooo. PTR has a record more than once"]);
     check("a MX 1 www\na MX 2 WWW", &[]);
     check(
+        "a 9 RRSIG A 13 2 9 20300101000000 20200101000000 1 . abcd\na 7 RRSIG TXT 13 2 7 20300101000000 20200101000000 1 . abcd",
+        &["the zone has RRSIG records, but answers carry no DNSSEC proofs"],
+    );
+    check(
         "a 9 A 192.0.2.1\na 7 A 192.0.2.2\na 8 A 192.0.2.3",
         &["a.c1.k8s.ooo. A has records with different TTLs: 7 is served for all of them"],
     );
@@ -225,7 +229,12 @@ fn a_subtree_that_contradicts_itself_changes_nothing() {
 fn a_cut_hides_a_subtree_that_comes_later() {
     let zone = c1("shop.svc NS ns.elsewhere.");
     let web = Subtree { root: relative("web.shop.svc"), records: parse("$TTL 5\nweb.shop.svc AAAA 2001:db8::1") };
-    assert!(zone.derive([web], Serial(2)).zone.is_none());
+    let derived = zone.derive([web], Serial(2));
+    assert!(derived.zone.is_none());
+    assert_eq!(
+        derived.refused[0].1.to_string(),
+        "web.shop.svc.c1.k8s.ooo. is below shop.svc.c1.k8s.ooo., which delegates or redirects it"
+    );
 }
 
 /// Labels of few kinds, so that names meet.
@@ -334,10 +343,11 @@ proptest! {
 
     #[test]
     fn a_derived_zone_is_the_one_built_from_the_same_records(
-        changes in prop::collection::vec((0..6_usize, prop::collection::vec(record(), 0..4)), 1..12),
+        changes in prop::collection::vec((0..8_usize, prop::collection::vec(record(), 0..4)), 1..12),
     ) {
-        let roots = ["a.a.svc", "b.a.svc", "a.b.svc", "svc2", "*.a.svc", "x.y.z.svc"];
-        let own = parse("$TTL 5\n@ SOA ns hostmaster 1 1 1 1 30\n@ NS ns\nns A 192.0.2.1");
+        let roots = ["a.a.svc", "b.a.svc", "a.b.svc", "svc2", "*.a.svc", "x.y.z.svc", "x.cut.svc", "x.old.svc"];
+        let own = "$TTL 5\n@ SOA ns hostmaster 1 1 1 1 30\n@ NS ns\nns A 192.0.2.1\ncut.svc NS ns\nold.svc DNAME svc";
+        let own = parse(own);
         let mut derived = Zone::build(&apex(), own.clone()).unwrap().0;
         let mut held: BTreeMap<usize, Vec<Record>> = BTreeMap::new();
         for (serial, (root, lines)) in (2..).zip(changes) {

@@ -80,15 +80,6 @@ impl fmt::Display for Lines<'_> {
     }
 }
 
-/// Puts a name on the wire, uncompressed.
-pub(super) fn push_name(wire: &mut Vec<u8>, name: &Name) {
-    for label in name {
-        wire.push(u8::try_from(label.len()).expect("a label of at most 63 octets"));
-        wire.extend(label);
-    }
-    wire.push(0);
-}
-
 /// RDATA as text; none when `wire` is not made of `fields`, or when there are none.
 pub(super) fn rdata(fields: &[Field], wire: &[u8]) -> Option<String> {
     if fields.is_empty() {

@@ -124,7 +124,7 @@ impl Zones {
         let Some(State::Loaded(zone)) = self.get(parent) else { return Vec::new() };
         let children = self.entries.iter().map(|entry| &*entry.apex).filter(|(_, child)| {
             let above = child.labels().checked_sub(1).and_then(|labels| self.longest(child, labels));
-            above.is_some_and(|(slot, _)| self.entries[usize::from(slot)].apex.0 == *parent) && !zone.has_cut_at(child)
+            above.is_some_and(|(slot, _)| self.entries[usize::from(slot)].apex.0 == *parent) && !zone.delegates(child)
         });
         children.map(|(apex, _)| apex).collect()
     }
@@ -197,7 +197,8 @@ mod tests {
 
     #[test]
     fn a_child_without_a_cut_in_its_parent_is_named() {
-        let zones = zones(&["ooo.", "k8s.ooo.", "c2.k8s.ooo.", "x.ooo."], "k8s NS ns.x.");
+        let zones =
+            zones(&["ooo.", "k8s.ooo.", "c2.k8s.ooo.", "x.ooo.", "c2.away.ooo."], "k8s NS ns.x.\naway NS ns.x.");
         assert_eq!(zones.undelegated(&name("ooo.")), [&name("x.ooo.")]);
         assert!(zones.undelegated(&name("k8s.ooo.")).is_empty(), "not loaded yet");
     }

@@ -11,8 +11,8 @@ use hickory_proto::rr::{Name, RecordType};
 use jiff::civil::DateTime;
 use jiff::tz::Offset;
 
-use super::super::text::{self, push_name};
 use super::super::types::{self, Field, SvcParams};
+use super::super::{name, text};
 use super::lexer::{Quotes, Word};
 use super::{MasterError, Problem, Words, shown};
 
@@ -60,7 +60,7 @@ const HEX: &str = "pairs of hexadecimal digits";
 
 fn read_field(field: Field, words: &mut Words, origin: &Name, wire: &mut Vec<u8>) -> Result<(), MasterError> {
     match field {
-        Field::Name => push_name(wire, &words.name(origin)?),
+        Field::Name => wire.extend(name::wire(&words.name(origin)?)),
         Field::U8 => wire.push(words.value("a number up to 255", number)?),
         Field::U16 => push_u16(wire, words.value("a number up to 65535", number)?),
         Field::U32 => push_u32(wire, words.value("a number up to 4294967295", number)?),
