@@ -99,7 +99,8 @@ impl<K: Ord + Clone, V: PartialEq> Store<K, V> {
                 entry.suspect = true;
             }
         } else {
-            gone.extend(self.remove(|entry| entry.seen != list));
+            // A suspect goes only by a list that confirms.
+            gone.extend(self.remove(|entry| entry.seen != list && !entry.suspect));
         }
         gone
     }
@@ -224,6 +225,18 @@ mod tests {
         check_list(&mut store, [], false, &[]);
         check_list(&mut store, [], false, &[]);
         assert_eq!(store.held(), 21);
+    }
+
+    #[test]
+    fn a_list_that_sees_some_suspects_again_takes_none_of_the_others() {
+        let mut store = store(100);
+
+        check_list(&mut store, 0..40, false, &[]);
+        assert_eq!(store.held(), 60);
+        check_list(&mut store, 1..60, false, &[0]);
+        assert_eq!((store.len(), store.held()), (99, 40));
+        check_list(&mut store, 1..60, true, &(60..100).collect::<Vec<_>>());
+        assert_eq!(store.held(), 0);
     }
 
     #[test]
