@@ -44,7 +44,7 @@ const SERVICES_PER_FILE: usize = 1_000;
 const QUERIES: usize = 200_000;
 const ROUNDS: usize = 7;
 /// Queries that are under way at a time: few enough for every socket's buffer.
-const WINDOW: usize = 192;
+const WINDOW: usize = 128;
 /// How long the load rests when no answer has come: the server needs longer for a window.
 const REST: Duration = Duration::from_micros(200);
 /// After this long without an answer, what is under way is lost.
