@@ -207,6 +207,8 @@ fn answer(zone: &Zone, query: &Query<'_>, response: &mut Response<'_>) -> Result
             Answer::Alias(_) | Answer::Redirect(_) if link == MAX_LINKS => return Ok(()),
             Answer::Alias(rrset) => response.alias(rrset.block())?,
             Answer::Redirect(rrset) => match response.redirect(rrset, qname)? {
+                // The CNAME that the DNAME makes is what was asked for.
+                Some(_) if query.qtype == RecordType::CNAME => return Ok(()),
                 Some(target) => target,
                 None => {
                     response.set_rcode(rcode::YXDOMAIN);
