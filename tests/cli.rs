@@ -161,6 +161,11 @@ spec: { clusterIPs: [\"2a0a:e5c0:10:3::17\"] }
 /// kubezone with c2.k8s.ooo from manifests, and what `args` add to that.
 async fn c2(args: &[&str]) -> Kubezone {
     let folder = Folder::new().expect("a temporary folder");
+    c2_from(folder, &[], args).await
+}
+
+/// The same with the manifests in `folder`, started by `starter`.
+async fn c2_from(folder: Folder, starter: &[&str], args: &[&str]) -> Kubezone {
     fs::create_dir(folder.join("c2")).expect("a folder");
     let manifest = folder.write("c2/web.yaml", SERVICE).expect("a manifest");
     let manifests = format!("KUBEZONE_MANIFESTS={}", manifest.parent().expect("c2").display());
@@ -169,7 +174,7 @@ async fn c2(args: &[&str]) -> Kubezone {
         ["env", &manifests, "KUBEZONE_ZONE=c2.k8s.ooo", "KUBEZONE_NAMESERVERS=ns=2001:db8::53 ns.example."];
     let overridden = ["KUBEZONE_LISTEN_DNS=192.0.2.1:1", KUBEZONE.as_str(), "serve"];
     let flags = ["--listen-dns", "[::1]:0", "--listen-metrics", "[::1]:0"];
-    let command = [&environment[..], &overridden, &flags, args].concat();
+    let command = [starter, &environment, &overridden, &flags, args].concat();
     Kubezone::start("c2.k8s.ooo", &command, folder).await
 }
 
@@ -197,6 +202,21 @@ async fn the_simplest_case_needs_no_configuration() {
     ] {
         assert!(kubezone.metric(name, labels).await > 0.0, "{name} {labels}: {metrics}");
     }
+}
+
+#[tokio::test]
+async fn a_log_that_nobody_takes_stops_nothing() {
+    let folder = Folder::new().expect("a temporary folder");
+    let manifest = folder.join("c2/web.yaml");
+    // Its reader goes away after the line that says where the last of its sockets is.
+    let reader = ["bash", "-c", "exec \"$@\" 2> >(exec sed -u /metrics/q)", "bash"];
+    let mut kubezone = c2_from(folder, &reader, &["--log", "debug", "--grace-period", "0s"]).await.ready().await;
+    for address in ["2a0a:e5c0:10:3::18", "2a0a:e5c0:10:3::19"] {
+        fs::write(&manifest, SERVICE.replace("2a0a:e5c0:10:3::17", address)).expect("a manifest");
+        kubezone.answers("web.shop.svc AAAA", address).await;
+    }
+    kubezone.terminate();
+    assert_eq!(kubezone.ended().await, Some(0));
 }
 
 #[tokio::test]

@@ -130,6 +130,8 @@ pub fn main() -> ExitCode {
 fn log_to_stderr(filter: EnvFilter) {
     let terminal = io::stderr().is_terminal();
     let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(terminal);
+    // A line that cannot be written would be told of on standard error, too, where that panics.
+    let subscriber = subscriber.log_internal_errors(false);
     if terminal {
         subscriber.init();
     } else {
