@@ -2,7 +2,7 @@
 //!
 //! | what | bound |
 //! |---|---|
-//! | connections | [`MAX_CONNECTIONS`] and half of the process's descriptors; [`MAX_PER_SOURCE`] for one source |
+//! | connections | [`MAX_CONNECTIONS`] and half of the descriptors, for ours are not the only ones; [`MAX_PER_SOURCE`] for one source |
 //! | waiting for a whole query | [`IDLE`], however many bytes of it come |
 //! | waiting for a client to take its responses | [`WRITE`] |
 //! | memory of a connection | one message on the way in, [`MAX_OUTPUT`] and one response on the way out |
