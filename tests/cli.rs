@@ -227,6 +227,13 @@ async fn it_stops_when_it_is_told_to() {
 }
 
 #[tokio::test]
+async fn a_request_to_reload_does_not_end_it() {
+    let kubezone = c2(&[]).await.ready().await;
+    kubezone.hang_up().await;
+    kubezone.answers("web.shop.svc AAAA", "2a0a:e5c0:10:3::17").await;
+}
+
+#[tokio::test]
 async fn answers_go_on_for_the_grace_period() {
     let mut kubezone = c2(&["--grace-period", "1h"]).await.ready().await;
     kubezone.terminate();
