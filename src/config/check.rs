@@ -327,8 +327,15 @@ fn socket_address(text: &Text) -> Checked<SocketAddr> {
 }
 
 fn duration(text: &Text) -> Checked<Duration> {
-    humantime::parse_duration(&text.value).map_err(|_| unlike(text, "duration such as `60s` or `5m`"))
+    match humantime::parse_duration(&text.value) {
+        Ok(duration) if duration > MAX_DURATION => Err(unlike(text, "duration of at most a year")),
+        Ok(duration) => Ok(duration),
+        Err(_) => Err(unlike(text, "duration such as `60s` or `5m`")),
+    }
 }
+
+/// Nobody means to wait longer, and the clock's own limit, where sums panic, is far away.
+const MAX_DURATION: Duration = Duration::from_secs(366 * 24 * 60 * 60);
 
 /// Seconds; the upper half of their range counts as 0 (RFC 2181 §8) and is nobody's intention.
 fn ttl(text: Option<&Text>, default: u32) -> Checked<u32> {

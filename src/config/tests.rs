@@ -155,6 +155,8 @@ fn a_value_says_what_would_be_right() {
     check("listen:\n  dns:\n  - '[::]:53'\n  - localhost:53", &format!("4:5: `localhost:53` is no {address}"));
     check("listen: { dns: [] }", "1:16: `listen.dns` is empty: there is nowhere to answer");
     check("readyTimeout: 60", "1:15: `60` is no duration such as `60s` or `5m`");
+    check("readyTimeout: 400000000000y", "1:15: `400000000000y` is no duration of at most a year");
+    check("gracePeriod: 367d", "1:14: `367d` is no duration of at most a year");
     check("gracePeriod: soon", "1:14: `soon` is no duration such as `60s` or `5m`");
     let identity = "x".repeat(256);
     check(&format!("identity: {identity}"), &format!("1:11: `{identity}` is no identity of at most 255 bytes"));
