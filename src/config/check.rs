@@ -11,7 +11,7 @@ use serde_saphyr::{DefaultMessageFormatter, Error, Location, MessageFormatter, S
 
 use super::file::{self, File, Text};
 use super::{Access, Cluster, Config, FileZone, NameServerFlag, Problem};
-use crate::schema::{AddressFilter, ClusterZone, NameServer};
+use crate::schema::{self, AddressFilter, ClusterZone, NameServer};
 
 /// A problem and where it stands.
 #[derive(Debug)]
@@ -290,10 +290,9 @@ fn nameserver(entry: &file::NameServer, origin: &Name) -> Checked<NameServer> {
     Err(problem.at(entry.name.referenced))
 }
 
-/// Whether `name` has the form `service.namespace.svc` in the zone.
+/// Whether `name` has the form `service.namespace.svc` in the zone, for a Service that there can be.
 fn is_service(name: &Name, origin: &Name) -> bool {
-    name.num_labels() == origin.num_labels() + 3
-        && name.iter().nth(2).is_some_and(|label| label.eq_ignore_ascii_case(b"svc"))
+    name.iter().count() == origin.iter().count() + 3 && schema::service_of(origin, name).is_some()
 }
 
 /// A mailbox as SOA records have it (RFC 1035 §3.3.13).

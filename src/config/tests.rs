@@ -243,6 +243,11 @@ fn a_name_server_can_be_found() {
     let nothing = "is inside of the zone and has no addresses: give `addresses`, \
                    or the name of a Service as `name.namespace.svc`";
     check_nameservers("[{ name: ns }]", &format!("5:25: name server `ns.c2.k8s.ooo.` {nothing}"));
+    // No Service can be called so: nobody would ever give it an address.
+    check_nameservers(
+        "[{ name: kube_dns.kube-system.svc.c2.k8s.ooo. }]",
+        &format!("5:25: name server `kube_dns.kube-system.svc.c2.k8s.ooo.` {nothing}"),
+    );
     check_nameservers(
         "[{ name: ns.example.com }]",
         &format!(
