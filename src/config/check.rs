@@ -77,7 +77,9 @@ pub(super) fn file(file: File, folder: &Path) -> Checked<Config> {
     if let Some(grace) = &file.grace_period {
         config.grace_period = duration(grace)?;
     }
+    let mut places = Vec::with_capacity(file.clusters.len());
     for entry in file.clusters {
+        places.push(entry.name.referenced);
         let cluster = cluster(entry, folder, &config)?;
         config.clusters.push(cluster);
     }
@@ -86,6 +88,9 @@ pub(super) fn file(file: File, folder: &Path) -> Checked<Config> {
     }
     if config.apexes().next().is_none() {
         return Err(Problem::NoZones.at(Location::UNKNOWN));
+    }
+    if let Some((cluster, at)) = config.clusters.iter().zip(places).find(|(cluster, _)| cluster.zones.is_empty()) {
+        return Err(Problem::UnusedCluster { name: cluster.name.clone() }.at(at));
     }
     Ok(config)
 }

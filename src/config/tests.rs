@@ -71,6 +71,9 @@ clusters:
 zones:
   - { name: k8s.ooo., file: zones/k8s.ooo.zone }
   - { name: ., file: /srv/root.zone }
+  - { name: a.k8s.ooo, cluster: a, nameservers: [{ name: ns.k8s.ooo. }] }
+  - { name: b.k8s.ooo, cluster: b, nameservers: [{ name: ns.k8s.ooo. }] }
+  - { name: c.k8s.ooo, cluster: c, nameservers: [{ name: ns.k8s.ooo. }] }
 "#,
     );
     assert_eq!(config.dns, ["[::1]:5353".parse().expect("an address")]);
@@ -194,6 +197,11 @@ fn a_zone_comes_from_one_place() {
     check(
         "zones: [{ name: z, file: z, ttl: 5 }]",
         "1:34: `ttl` is for zones made from clusters: the file of zone `z.` says it all",
+    );
+    check(
+        "clusters: [{ name: c2, context: c2 }, { name: c3, context: c3 }]\n\
+         zones: [{ name: z, cluster: c2, nameservers: [{ name: ns. }] }]",
+        "1:47: no zone is made from cluster `c3`: name it as `cluster` of a zone, or leave it out",
     );
     check("identity: ''", "1:1: no zone is configured: there is nothing to answer");
     check("# nothing", "1:1: no zone is configured: there is nothing to answer");
