@@ -115,10 +115,12 @@ impl Server {
                     // Without a descriptor accept fails also when nobody waits.
                     if sys::is_readable(&listener) {
                         if !failing {
-                            warn!(%error, "no connection can be accepted; the longest idle ones are closed");
+                            warn!(%error, "no connection can be accepted for now");
                         }
                         failing = true;
-                        self.seats.free_oldest();
+                        if is_lack_of_resources(&error) {
+                            self.seats.free_oldest();
+                        }
                     }
                     // What waits goes on waiting: without a rest we would spin.
                     time::sleep(PAUSE).await;
@@ -158,6 +160,13 @@ fn is_of_one_connection(error: &io::Error) -> bool {
                 | libc::ENONET
         )
     )
+}
+
+/// Whether accept(2) failed for want of what another connection, closed, gives back.
+///
+/// Not so where a security module refuses (EPERM): closing connections would not help the next.
+fn is_lack_of_resources(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM))
 }
 
 struct Connection {
@@ -396,6 +405,13 @@ mod tests {
         let _third = seats.take(source("2001:db8:0:1:ffff::")).unwrap();
         assert!(first.seat.freed.is_cancelled(), "of the same /64");
         assert!(!other.seat.freed.is_cancelled(), "of another /64");
+    }
+
+    #[test]
+    fn connections_are_closed_only_where_that_helps() {
+        let helps = |code| is_lack_of_resources(&io::Error::from_raw_os_error(code));
+        assert!([libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM].into_iter().all(helps));
+        assert!(![libc::EPERM, libc::EINVAL, libc::EBADF].into_iter().any(helps));
     }
 
     #[test]
