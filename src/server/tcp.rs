@@ -101,7 +101,7 @@ impl Server {
         loop {
             let accepted = tokio::select! {
                 biased;
-                () = self.stop.cancelled() => return,
+                () = self.stop.cancelled() => return self.accept_waiting(listener),
                 () = self.cut.cancelled() => return,
                 accepted = listener.accept() => accepted,
             };
@@ -125,6 +125,19 @@ impl Server {
                     // What waits goes on waiting: without a rest we would spin.
                     time::sleep(PAUSE).await;
                 }
+            }
+        }
+    }
+
+    /// Accepts the connections that the kernel has completed: closed with the listener, they would be reset.
+    ///
+    /// This asks the socket itself: what tokio knows about it may be older.
+    fn accept_waiting(self: &Arc<Self>, listener: TcpListener) {
+        let Ok(listener) = listener.into_std() else { return };
+        for _ in 0..MAX_CONNECTIONS {
+            let Ok((stream, peer)) = listener.accept() else { return };
+            if let Ok(stream) = stream.set_nonblocking(true).and_then(|()| TcpStream::from_std(stream)) {
+                self.welcome(stream, peer);
             }
         }
     }
