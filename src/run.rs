@@ -22,7 +22,7 @@ use crate::config::Config;
 use crate::metrics::Metrics;
 use crate::nameserver::Served;
 use crate::published::Published;
-use crate::server::{ListenError, Listeners, ServeError};
+use crate::server::{self, ListenError, Listeners, ServeError};
 use crate::source;
 use crate::zone::Zones;
 
@@ -75,7 +75,7 @@ impl Server {
         let listeners = Listeners::bind(&config.dns)?;
         let dns = listeners.addresses().to_vec();
         let admin = match config.metrics {
-            Some(address) => Some(listen(address).await?),
+            Some(address) => Some(listen(address)?),
             None => None,
         };
         let metrics_address = admin.as_ref().map(|(_, address)| *address);
@@ -137,9 +137,9 @@ impl Server {
     }
 }
 
-async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
+fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
     let failed = |source| StartError::Metrics { address, source };
-    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let listener = server::bind_tcp(address).map_err(failed)?;
     let bound = listener.local_addr().map_err(failed)?;
     Ok((listener, bound))
 }
@@ -176,13 +176,13 @@ async fn guarded(part: &str, running: impl Future<Output = ()>) -> thread::Resul
 
 #[cfg(test)]
 mod tests {
-    use std::net::Ipv6Addr;
+    use std::net::{Ipv4Addr, Ipv6Addr};
     use std::path::Path;
     use std::time::Duration;
 
     use hickory_proto::op::{Message, Query, ResponseCode};
     use hickory_proto::rr::{Name, RecordType};
-    use tokio::net::UdpSocket;
+    use tokio::net::{TcpStream, UdpSocket};
     use tokio::time::{Instant, sleep, timeout};
 
     use super::*;
@@ -222,6 +222,13 @@ mod tests {
     async fn a_part_that_panics_takes_nothing_with_it() {
         assert!(guarded("a part", async { panic!("a bug") }).await.is_err());
         assert!(guarded("a part", async {}).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn the_socket_for_probes_leaves_ipv4_to_another() {
+        let (_listener, address) = listen((Ipv6Addr::UNSPECIFIED, 0).into()).expect("a socket");
+        TcpStream::connect((Ipv4Addr::LOCALHOST, address.port())).await.expect_err("V6ONLY");
+        TcpStream::connect((Ipv6Addr::LOCALHOST, address.port())).await.expect("a connection");
     }
 
     #[tokio::test]
