@@ -109,6 +109,8 @@ impl From<io::Error> for Failure {
 #[must_use]
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
+    // A dependency that enables another provider would leave rustls without a choice. An error says that there is one.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     log_to_stderr(cli.log.unwrap_or_else(|| EnvFilter::new(cli.command.default_log())));
     let result = match cli.command {
         Command::Serve(serve) => serve.run(),
