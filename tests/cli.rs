@@ -96,6 +96,37 @@ fn a_command_line_that_is_not_understood_is_refused() {
 }
 
 #[test]
+fn what_is_typed_goes_before_an_environment_that_contradicts_it() {
+    let other = TcpListener::bind("[::1]:0").expect("a socket");
+    let address = other.local_addr().expect("its address").to_string();
+    // That it gets as far as to listen says that it understood.
+    let line = format!("could not listen on {address}/tcp: Address already in use (os error 98)\n");
+    let folder = Folder::new().expect("a temporary folder");
+    folder.write("kubezone.yaml", "zones: [{ name: z, file: z }]\n").expect("configuration written");
+    let in_environment = |set: &[(&str, &str)], args: &[&str]| {
+        let mut command = Command::new(KUBEZONE.as_str());
+        command.args(["serve", "--listen-dns", &address]).args(args).envs(set.iter().copied());
+        let output = command.current_dir(folder.join(".")).output().expect("kubezone started");
+        (output.status.code(), String::from_utf8(output.stderr).expect("UTF-8"))
+    };
+    let zone = ["--zone", "z", "--nameserver", "ns.example."];
+    let manifests = [&zone[..], &["--manifests", "."]].concat();
+    let context = [&zone[..], &["--context", "c2"]].concat();
+    let in_variables = [("KUBEZONE_ZONE", "z"), ("KUBEZONE_NAMESERVERS", "ns."), ("KUBEZONE_MANIFESTS", ".")];
+    for (set, args) in [
+        (&[("KUBEZONE_CONFIG", "absent.yaml")][..], &zone[..]),
+        (&in_variables, &["--config", "kubezone.yaml"]),
+        (&[("KUBEZONE_KUBECONFIG", "absent"), ("KUBEZONE_CONTEXT", "c3")], &manifests),
+        (&[("KUBEZONE_MANIFESTS", "absent")], &context),
+    ] {
+        assert_eq!(in_environment(set, args), (Some(3), line.clone()), "{set:?} {args:?}");
+    }
+    // Two variables that contradict each other, neither of which goes before the other.
+    let both = [("KUBEZONE_CONFIG", "kubezone.yaml"), ("KUBEZONE_ZONE", "z"), ("KUBEZONE_NAMESERVERS", "ns.")];
+    assert_eq!(in_environment(&both, &[]).0, Some(2));
+}
+
+#[test]
 fn an_address_that_is_taken_ends_the_start() {
     let other = TcpListener::bind("[::1]:0").expect("a socket");
     let address = other.local_addr().expect("its address").to_string();

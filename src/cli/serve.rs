@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 use std::{env, io};
 
-use clap::{ArgGroup, Args};
+use clap::{ArgGroup, ArgMatches, Args, Command};
 use humantime_serde::re::humantime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::sleep;
@@ -67,6 +67,27 @@ pub(super) struct Serve {
     /// How long to go on answering after SIGTERM, while clients learn to go elsewhere [default: 5s]
     #[arg(long, value_name = "DURATION", env = "KUBEZONE_GRACE_PERIOD", value_parser = humantime::parse_duration)]
     grace_period: Option<Duration>,
+}
+
+/// Which flags contradict which: where one of a row's sides is typed, the other's environment variables do not count.
+const RANKS: [(&[&str], &[&str]); 2] = [
+    (&["config"], &["zone", "nameserver", "kubeconfig", "context", "manifests"]),
+    (&["manifests"], &["kubeconfig", "context"]),
+];
+
+/// `command`, `serve` itself, for a command line that has the flags of `typed`: flags go before the environment, also
+/// where both together would be a contradiction.
+pub(super) fn ranked(mut command: Command, typed: &ArgMatches) -> Command {
+    for (one, other) in RANKS {
+        for (flags, overruled) in [(one, other), (other, one)] {
+            if flags.iter().any(|flag| typed.contains_id(flag)) {
+                for id in overruled {
+                    command = command.mut_arg(id, |arg| arg.env(None::<&str>));
+                }
+            }
+        }
+    }
+    command
 }
 
 const EXAMPLES: &str = "\
