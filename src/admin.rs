@@ -2,7 +2,10 @@
 //!
 //! What is here names no Service and no error of an API, so that it is safe to
 //! expose. It reads what is published and knows nothing of where it comes from.
+//! A stranger who finds the port can hold neither many descriptors nor one for
+//! long, and cannot keep probes out.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -12,12 +15,23 @@ use axum::extract::State as Shared;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
+use axum::serve::Listener;
+use hyper::server::conn::http1;
+use hyper_util::rt::TokioIo;
+use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::metrics::Metrics;
 use crate::published::Published;
 use crate::zone::State;
+
+/// The most connections at a time: probes and a few Prometheus servers need one each, for a moment.
+const MAX_CONNECTIONS: usize = 32;
+
+/// How long a connection may take, from its first byte to the last: Prometheus, by default, waits as long.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Whether clients should be sent here.
 ///
@@ -70,9 +84,27 @@ impl Readiness {
 }
 
 /// Answers probes and scrapes that come to `listener`, until the future is dropped.
-pub async fn serve(listener: TcpListener, readiness: Arc<Readiness>, metrics: Arc<Metrics>) {
-    // It has no errors to give: what goes wrong with a connection ends that one.
-    let _ = axum::serve(listener, router(readiness, metrics)).await;
+///
+/// A connection is good for one request. Where there are [`MAX_CONNECTIONS`], the
+/// oldest makes place for a newcomer: were newcomers to wait, whoever opens
+/// connections and says nothing would have the kubelet restart us.
+pub async fn serve(mut listener: TcpListener, readiness: Arc<Readiness>, metrics: Arc<Metrics>) {
+    let service = TowerToHyperService::new(router(readiness, metrics));
+    let mut connections = VecDeque::with_capacity(MAX_CONNECTIONS);
+    loop {
+        // axum's: it rests when the system has no descriptor for us.
+        let (stream, _) = Listener::accept(&mut listener).await;
+        connections.retain(|connection: &AbortOnDropHandle<()>| !connection.is_finished());
+        if connections.len() == MAX_CONNECTIONS {
+            connections.pop_front();
+        }
+        let connection =
+            http1::Builder::new().keep_alive(false).serve_connection(TokioIo::new(stream), service.clone());
+        connections.push_back(AbortOnDropHandle::new(tokio::spawn(async move {
+            // What goes wrong with a connection ends that one and concerns nobody else.
+            let _ = timeout(PATIENCE, connection).await;
+        })));
+    }
 }
 
 /// What `listen.metrics` answers: `/livez`, `/readyz`, `/metrics` and nothing else.
@@ -94,7 +126,11 @@ fn router(readiness: Arc<Readiness>, metrics: Arc<Metrics>) -> Router {
 
 #[cfg(test)]
 mod tests {
+    use std::net::{Ipv6Addr, SocketAddr};
+
     use hickory_proto::rr::Name;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpStream;
     use tokio::time::advance;
 
     use super::*;
@@ -168,5 +204,46 @@ mod tests {
         check(&readiness, true, "ready; zones not loaded: c3.k8s.ooo.");
         readiness.drain();
         check(&readiness, false, "stopping");
+    }
+
+    /// Probes and metrics of a server without zones.
+    async fn serving() -> (SocketAddr, AbortOnDropHandle<()>) {
+        let (published, readiness) = server(&[]);
+        let listener = TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).await.expect("a socket");
+        let address = listener.local_addr().expect("its address");
+        let serving = serve(listener, Arc::new(readiness), Metrics::new(published));
+        (address, AbortOnDropHandle::new(tokio::spawn(serving)))
+    }
+
+    /// All that comes from `connection` until it is closed, in whichever way.
+    async fn rest(mut connection: TcpStream) -> String {
+        let mut received = Vec::new();
+        let _ = connection.read_to_end(&mut received).await;
+        String::from_utf8(received).expect("UTF-8")
+    }
+
+    #[tokio::test]
+    async fn connections_that_say_nothing_keep_no_probe_out() {
+        let (address, _serving) = serving().await;
+        let mut silent = VecDeque::new();
+        for _ in 0..=MAX_CONNECTIONS {
+            silent.push_back(TcpStream::connect(address).await.expect("a connection"));
+        }
+        assert_eq!(rest(silent.pop_front().expect("the first")).await, "", "the oldest makes place");
+
+        let mut probe = TcpStream::connect(address).await.expect("a connection");
+        probe.write_all(b"GET /livez HTTP/1.1\r\nHost: here\r\n\r\n").await.expect("sent");
+        let answer = rest(probe).await;
+        assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("alive\n"), "{answer}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_that_never_becomes_whole_is_not_waited_for() {
+        let (address, _serving) = serving().await;
+        let mut slow = TcpStream::connect(address).await.expect("a connection");
+        slow.write_all(b"GET /livez HTTP/1.1\r\nHost").await.expect("sent");
+        let started = Instant::now();
+        assert_eq!(rest(slow).await, "");
+        assert_eq!(started.elapsed().as_secs(), PATIENCE.as_secs());
     }
 }

@@ -8,6 +8,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::thread;
 
 use futures::FutureExt;
 use tokio::net::TcpListener;
@@ -21,7 +22,7 @@ use crate::config::Config;
 use crate::metrics::Metrics;
 use crate::nameserver::Served;
 use crate::published::Published;
-use crate::server::{ListenError, Listeners, ServeError};
+use crate::server::{self, ListenError, Listeners, ServeError};
 use crate::source;
 use crate::zone::Zones;
 
@@ -74,7 +75,7 @@ impl Server {
         let listeners = Listeners::bind(&config.dns)?;
         let dns = listeners.addresses().to_vec();
         let admin = match config.metrics {
-            Some(address) => Some(listen(address).await?),
+            Some(address) => Some(listen(address)?),
             None => None,
         };
         let metrics_address = admin.as_ref().map(|(_, address)| *address);
@@ -89,7 +90,8 @@ impl Server {
 
         let mut rest = follow_sources(config, &published, &metrics);
         if let Some((listener, _)) = admin {
-            rest.spawn(admin::serve(listener, Arc::clone(&readiness), metrics));
+            let serving = admin::serve(listener, Arc::clone(&readiness), metrics);
+            rest.spawn(async { drop(guarded("probes and metrics", serving).await) });
         }
         for address in &dns {
             info!(%address, transport = "udp", "listening");
@@ -135,9 +137,9 @@ impl Server {
     }
 }
 
-async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
+fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
     let failed = |source| StartError::Metrics { address, source };
-    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let listener = server::bind_tcp(address).map_err(failed)?;
     let bound = listener.local_addr().map_err(failed)?;
     Ok((listener, bound))
 }
@@ -146,35 +148,41 @@ async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartE
 fn follow_sources(config: Config, published: &Arc<Published>, metrics: &Arc<Metrics>) -> JoinSet<()> {
     let mut sources = JoinSet::new();
     for cluster in config.clusters {
-        let name = cluster.name.clone();
-        let numbers = metrics.cluster(&name);
+        let part = format!("cluster {}", cluster.name);
+        let numbers = metrics.cluster(&cluster.name);
         let following = source::follow(cluster, Arc::clone(published), numbers.clone());
         sources.spawn(async move {
-            if AssertUnwindSafe(following).catch_unwind().await.is_err() {
-                // The zones of others are none the worse for it, and its own are as good as they were.
+            if guarded(&part, following).await.is_err() {
                 numbers.set_synced(false);
-                error!(
-                    cluster = name,
-                    "the cluster is no longer followed: a bug in kubezone; its zones stay as they are"
-                );
             }
         });
     }
     if !config.files.is_empty() {
-        sources.spawn(source::files::follow(config.files, Arc::clone(published), Arc::clone(metrics)));
+        let following = source::files::follow(config.files, Arc::clone(published), Arc::clone(metrics));
+        sources.spawn(async { drop(guarded("zone files", following).await) });
     }
     sources
 }
 
+/// Runs one part of the server. Its panic ends it alone and is told of: the rest is none the worse for it, and its own
+/// zones are as good as they were.
+async fn guarded(part: &str, running: impl Future<Output = ()>) -> thread::Result<()> {
+    let ended = AssertUnwindSafe(running).catch_unwind().await;
+    if ended.is_err() {
+        error!(part, "a part of the server has ended: a bug in kubezone; what is published stays as it is");
+    }
+    ended
+}
+
 #[cfg(test)]
 mod tests {
-    use std::net::Ipv6Addr;
+    use std::net::{Ipv4Addr, Ipv6Addr};
     use std::path::Path;
     use std::time::Duration;
 
     use hickory_proto::op::{Message, Query, ResponseCode};
     use hickory_proto::rr::{Name, RecordType};
-    use tokio::net::UdpSocket;
+    use tokio::net::{TcpStream, UdpSocket};
     use tokio::time::{Instant, sleep, timeout};
 
     use super::*;
@@ -208,6 +216,19 @@ mod tests {
         let mut buffer = [0; 512];
         let length = timeout(BOUND, socket.recv(&mut buffer)).await.expect("an answer").expect("received");
         Message::from_vec(&buffer[..length]).expect("well-formed").metadata.response_code
+    }
+
+    #[tokio::test]
+    async fn a_part_that_panics_takes_nothing_with_it() {
+        assert!(guarded("a part", async { panic!("a bug") }).await.is_err());
+        assert!(guarded("a part", async {}).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn the_socket_for_probes_leaves_ipv4_to_another() {
+        let (_listener, address) = listen((Ipv6Addr::UNSPECIFIED, 0).into()).expect("a socket");
+        TcpStream::connect((Ipv4Addr::LOCALHOST, address.port())).await.expect_err("V6ONLY");
+        TcpStream::connect((Ipv6Addr::LOCALHOST, address.port())).await.expect("a connection");
     }
 
     #[tokio::test]

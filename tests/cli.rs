@@ -96,6 +96,37 @@ fn a_command_line_that_is_not_understood_is_refused() {
 }
 
 #[test]
+fn what_is_typed_goes_before_an_environment_that_contradicts_it() {
+    let other = TcpListener::bind("[::1]:0").expect("a socket");
+    let address = other.local_addr().expect("its address").to_string();
+    // That it gets as far as to listen says that it understood.
+    let line = format!("could not listen on {address}/tcp: Address already in use (os error 98)\n");
+    let folder = Folder::new().expect("a temporary folder");
+    folder.write("kubezone.yaml", "zones: [{ name: z, file: z }]\n").expect("configuration written");
+    let in_environment = |set: &[(&str, &str)], args: &[&str]| {
+        let mut command = Command::new(KUBEZONE.as_str());
+        command.args(["serve", "--listen-dns", &address]).args(args).envs(set.iter().copied());
+        let output = command.current_dir(folder.join(".")).output().expect("kubezone started");
+        (output.status.code(), String::from_utf8(output.stderr).expect("UTF-8"))
+    };
+    let zone = ["--zone", "z", "--nameserver", "ns.example."];
+    let manifests = [&zone[..], &["--manifests", "."]].concat();
+    let context = [&zone[..], &["--context", "c2"]].concat();
+    let in_variables = [("KUBEZONE_ZONE", "z"), ("KUBEZONE_NAMESERVERS", "ns."), ("KUBEZONE_MANIFESTS", ".")];
+    for (set, args) in [
+        (&[("KUBEZONE_CONFIG", "absent.yaml")][..], &zone[..]),
+        (&in_variables, &["--config", "kubezone.yaml"]),
+        (&[("KUBEZONE_KUBECONFIG", "absent"), ("KUBEZONE_CONTEXT", "c3")], &manifests),
+        (&[("KUBEZONE_MANIFESTS", "absent")], &context),
+    ] {
+        assert_eq!(in_environment(set, args), (Some(3), line.clone()), "{set:?} {args:?}");
+    }
+    // Two variables that contradict each other, neither of which goes before the other.
+    let both = [("KUBEZONE_CONFIG", "kubezone.yaml"), ("KUBEZONE_ZONE", "z"), ("KUBEZONE_NAMESERVERS", "ns.")];
+    assert_eq!(in_environment(&both, &[]).0, Some(2));
+}
+
+#[test]
 fn an_address_that_is_taken_ends_the_start() {
     let other = TcpListener::bind("[::1]:0").expect("a socket");
     let address = other.local_addr().expect("its address").to_string();
@@ -161,6 +192,11 @@ spec: { clusterIPs: [\"2a0a:e5c0:10:3::17\"] }
 /// kubezone with c2.k8s.ooo from manifests, and what `args` add to that.
 async fn c2(args: &[&str]) -> Kubezone {
     let folder = Folder::new().expect("a temporary folder");
+    c2_from(folder, &[], args).await
+}
+
+/// The same with the manifests in `folder`, started by `starter`.
+async fn c2_from(folder: Folder, starter: &[&str], args: &[&str]) -> Kubezone {
     fs::create_dir(folder.join("c2")).expect("a folder");
     let manifest = folder.write("c2/web.yaml", SERVICE).expect("a manifest");
     let manifests = format!("KUBEZONE_MANIFESTS={}", manifest.parent().expect("c2").display());
@@ -169,7 +205,7 @@ async fn c2(args: &[&str]) -> Kubezone {
         ["env", &manifests, "KUBEZONE_ZONE=c2.k8s.ooo", "KUBEZONE_NAMESERVERS=ns=2001:db8::53 ns.example."];
     let overridden = ["KUBEZONE_LISTEN_DNS=192.0.2.1:1", KUBEZONE.as_str(), "serve"];
     let flags = ["--listen-dns", "[::1]:0", "--listen-metrics", "[::1]:0"];
-    let command = [&environment[..], &overridden, &flags, args].concat();
+    let command = [starter, &environment, &overridden, &flags, args].concat();
     Kubezone::start("c2.k8s.ooo", &command, folder).await
 }
 
@@ -200,10 +236,32 @@ async fn the_simplest_case_needs_no_configuration() {
 }
 
 #[tokio::test]
+async fn a_log_that_nobody_takes_stops_nothing() {
+    let folder = Folder::new().expect("a temporary folder");
+    let manifest = folder.join("c2/web.yaml");
+    // Its reader goes away after the line that says where the last of its sockets is.
+    let reader = ["bash", "-c", "exec \"$@\" 2> >(exec sed -u /metrics/q)", "bash"];
+    let mut kubezone = c2_from(folder, &reader, &["--log", "debug", "--grace-period", "0s"]).await.ready().await;
+    for address in ["2a0a:e5c0:10:3::18", "2a0a:e5c0:10:3::19"] {
+        fs::write(&manifest, SERVICE.replace("2a0a:e5c0:10:3::17", address)).expect("a manifest");
+        kubezone.answers("web.shop.svc AAAA", address).await;
+    }
+    kubezone.terminate();
+    assert_eq!(kubezone.ended().await, Some(0));
+}
+
+#[tokio::test]
 async fn it_stops_when_it_is_told_to() {
     let mut kubezone = c2(&["--grace-period", "0s"]).await;
     kubezone.terminate();
     assert_eq!(kubezone.ended().await, Some(0));
+}
+
+#[tokio::test]
+async fn a_request_to_reload_does_not_end_it() {
+    let kubezone = c2(&[]).await.ready().await;
+    kubezone.hang_up().await;
+    kubezone.answers("web.shop.svc AAAA", "2a0a:e5c0:10:3::17").await;
 }
 
 #[tokio::test]

@@ -471,6 +471,25 @@ fn what_was_received_before_the_word_to_stop_is_answered() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn connections_that_wait_at_the_word_to_stop_are_answered() {
+    let Paused { address, stop, serving } = Paused::start();
+    // The server's turn comes only when we wait, and by then it is to stop.
+    let clients: Vec<_> = (0..10)
+        .map(|id| {
+            let mut tcp = tcp_client(address);
+            tcp.write_all(&framed(&any_query(id))).unwrap();
+            (id, tcp)
+        })
+        .collect();
+    stop.cancel();
+    serving.await.unwrap();
+    for (id, tcp) in clients {
+        assert_eq!(id_of(&read_message(&tcp).unwrap()), id);
+        assert_closed(&tcp);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn stopping_does_not_wait_for_clients_that_say_nothing() {
     let Paused { address, stop, serving } = Paused::start();
     let mut half = tokio::net::TcpStream::connect(address).await.unwrap();

@@ -8,11 +8,13 @@ mod demo;
 mod serve;
 mod zone;
 
+use std::env;
 use std::error::Error;
+use std::ffi::OsString;
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
 use crate::config::ConfigError;
@@ -108,7 +110,9 @@ impl From<io::Error> for Failure {
 /// Runs the command that the process was started with.
 #[must_use]
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = read_command_line(env::args_os().collect());
+    // A dependency that enables another provider would leave rustls without a choice. An error says that there is one.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     log_to_stderr(cli.log.unwrap_or_else(|| EnvFilter::new(cli.command.default_log())));
     let result = match cli.command {
         Command::Serve(serve) => serve.run(),
@@ -127,9 +131,26 @@ pub fn main() -> ExitCode {
     }
 }
 
+/// What `args` and the environment ask for; where they are not understood, that is said and the process ends.
+fn read_command_line(args: Vec<OsString>) -> Cli {
+    // First without the environment: what is typed decides which of its variables count.
+    let typed = Cli::command()
+        .ignore_errors(true)
+        .mut_subcommand("serve", |serve| serve.mut_args(|arg| arg.env(None::<&str>)))
+        .try_get_matches_from(&args);
+    let mut command = Cli::command();
+    // An error is one of the whole line, or a question for help.
+    if let Some(typed) = typed.ok().as_ref().and_then(|typed| typed.subcommand_matches("serve")) {
+        command = command.mut_subcommand("serve", |serve| serve::ranked(serve, typed));
+    }
+    Cli::from_arg_matches(&command.get_matches_from(args)).unwrap_or_else(|error| error.exit())
+}
+
 fn log_to_stderr(filter: EnvFilter) {
     let terminal = io::stderr().is_terminal();
     let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(terminal);
+    // A line that cannot be written would be told of on standard error, too, where that panics.
+    let subscriber = subscriber.log_internal_errors(false);
     if terminal {
         subscriber.init();
     } else {

@@ -5,11 +5,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 use std::{env, io};
 
-use clap::{ArgGroup, Args};
+use clap::{ArgGroup, ArgMatches, Args, Command};
 use humantime_serde::re::humantime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::sleep;
-use tracing::info;
+use tokio_util::task::AbortOnDropHandle;
+use tracing::{info, warn};
 
 use super::{Failure, runtime};
 use crate::config::{self, Access, Config, NameServerFlag};
@@ -68,13 +69,35 @@ pub(super) struct Serve {
     grace_period: Option<Duration>,
 }
 
+/// Which flags contradict which: where one of a row's sides is typed, the other's environment variables do not count.
+const RANKS: [(&[&str], &[&str]); 2] = [
+    (&["config"], &["zone", "nameserver", "kubeconfig", "context", "manifests"]),
+    (&["manifests"], &["kubeconfig", "context"]),
+];
+
+/// `command`, `serve` itself, for a command line that has the flags of `typed`: flags go before the environment, also
+/// where both together would be a contradiction.
+pub(super) fn ranked(mut command: Command, typed: &ArgMatches) -> Command {
+    for (one, other) in RANKS {
+        for (flags, overruled) in [(one, other), (other, one)] {
+            if flags.iter().any(|flag| typed.contains_id(flag)) {
+                for id in overruled {
+                    command = command.mut_arg(id, |arg| arg.env(None::<&str>));
+                }
+            }
+        }
+    }
+    command
+}
+
 const EXAMPLES: &str = "\
 Examples:
   kubezone serve --config kubezone.yaml
   kubezone serve --zone c2.k8s.ooo --nameserver kube-dns.kube-system.svc --context c2
   kubezone serve --zone c2.k8s.ooo --nameserver ns=2001:db8::53 --manifests examples/c2 --listen-dns [::1]:5353
 
-SIGTERM or SIGINT ends it: /readyz fails at once, answers go on for the grace period; a second signal ends that, too.";
+SIGTERM or SIGINT ends it: /readyz fails at once, answers go on for the grace period; a second signal ends that, too.
+SIGHUP changes nothing: zone files and manifests are watched, and another configuration takes a restart.";
 
 impl Serve {
     pub(super) fn run(self) -> Result<(), Failure> {
@@ -119,6 +142,7 @@ impl Serve {
 async fn serve(config: Config) -> Result<(), Failure> {
     // Before anything else: a signal that comes early is not lost, nor does it end us half-way.
     let mut signals = Signals::new()?;
+    let _hangups = AbortOnDropHandle::new(tokio::spawn(outlive(signal(SignalKind::hangup())?)));
     let grace_period = config.grace_period;
     let server = Server::start(config).await.map_err(Failure::unable)?;
 
@@ -134,6 +158,16 @@ async fn serve(config: Config) -> Result<(), Failure> {
         _ = signals.next() => {}
     }
     Ok(())
+}
+
+/// Goes on through SIGHUP, which means "read your files again" to a daemon, and by default its end.
+async fn outlive(mut hangups: Signal) {
+    while hangups.recv().await.is_some() {
+        warn!(
+            signal = "SIGHUP",
+            "the configuration is not read again: that takes a restart; zone files and manifests are watched anyway"
+        );
+    }
 }
 
 /// The signals that ask us to end.

@@ -133,9 +133,11 @@ impl Dump {
     fn print(&self, mut out: impl Write) -> Result<(), Failure> {
         let name = zone_name(&self.zone)?;
         let (zone, warnings) = match find(config::load(&self.config)?, &name, &self.config)? {
-            Configured::File(file) => {
-                files::load(&file).map_err(|source| usage(ZoneProblem::File { path: file.path, source }))?
-            }
+            Configured::File(file) => files::load(&file).map_err(|source| {
+                let unreadable = matches!(source, FileError::Unreadable(_));
+                let problem = ZoneProblem::File { path: file.path, source };
+                if unreadable { Failure::unable(problem) } else { usage(problem) }
+            })?,
             Configured::Cluster(zone, Access::Manifests(folder)) => {
                 let (records, _) = made(&zone, &read_manifests(&folder)?);
                 zone::Zone::build(&zone.origin, records).map_err(|error| usage(ZoneProblem::Contradiction(error)))?
@@ -306,6 +308,7 @@ mod tests {
         let config = folder.path().join("kubezone.yaml");
         let text = format!(
             "zones:\n- {{ name: k8s.ooo, file: {here}/zones/k8s.ooo.zone }}\n- {{ name: bad, file: bad.zone }}\n\
+             - {{ name: absent, file: absent.zone }}\n\
              - {{ name: c2.k8s.ooo, cluster: c2, nameservers: [{{ name: ns.example. }}] }}\n\
              - {{ name: c3.k8s.ooo, cluster: c3, nameservers: [{{ name: ns.example. }}] }}\n\
              clusters:\n- {{ name: c2, manifests: {here}/tests/data/schema/headless.yaml }}\n\
@@ -324,8 +327,11 @@ mod tests {
         let place = folder.path().display();
         let bad = format!("{place}/bad.zone: line 1, column 7: expected an IPv4 address, found `x`");
         assert_eq!(dump("bad"), Err((true, bad)));
-        let unknown =
-            format!("{place}/kubezone.yaml has no zone c4.k8s.ooo.: it has k8s.ooo., bad., c2.k8s.ooo., c3.k8s.ooo.");
+        let absent = format!("{place}/absent.zone: could not be read: No such file or directory (os error 2)");
+        assert_eq!(dump("absent"), Err((false, absent)));
+        let unknown = format!(
+            "{place}/kubezone.yaml has no zone c4.k8s.ooo.: it has k8s.ooo., bad., absent., c2.k8s.ooo., c3.k8s.ooo."
+        );
         assert_eq!(dump("c4.k8s.ooo"), Err((true, unknown)));
         let (usage, error) = dump("c3.k8s.ooo").unwrap_err();
         assert!(!usage && error.starts_with("c3.k8s.ooo. is made from a cluster's API"), "{error}");

@@ -11,7 +11,7 @@ use serde_saphyr::{DefaultMessageFormatter, Error, Location, MessageFormatter, S
 
 use super::file::{self, File, Text};
 use super::{Access, Cluster, Config, FileZone, NameServerFlag, Problem};
-use crate::schema::{AddressFilter, ClusterZone, NameServer};
+use crate::schema::{self, AddressFilter, ClusterZone, NameServer};
 
 /// A problem and where it stands.
 #[derive(Debug)]
@@ -77,7 +77,9 @@ pub(super) fn file(file: File, folder: &Path) -> Checked<Config> {
     if let Some(grace) = &file.grace_period {
         config.grace_period = duration(grace)?;
     }
+    let mut places = Vec::with_capacity(file.clusters.len());
     for entry in file.clusters {
+        places.push(entry.name.referenced);
         let cluster = cluster(entry, folder, &config)?;
         config.clusters.push(cluster);
     }
@@ -86,6 +88,9 @@ pub(super) fn file(file: File, folder: &Path) -> Checked<Config> {
     }
     if config.apexes().next().is_none() {
         return Err(Problem::NoZones.at(Location::UNKNOWN));
+    }
+    if let Some((cluster, at)) = config.clusters.iter().zip(places).find(|(cluster, _)| cluster.zones.is_empty()) {
+        return Err(Problem::UnusedCluster { name: cluster.name.clone() }.at(at));
     }
     Ok(config)
 }
@@ -290,10 +295,9 @@ fn nameserver(entry: &file::NameServer, origin: &Name) -> Checked<NameServer> {
     Err(problem.at(entry.name.referenced))
 }
 
-/// Whether `name` has the form `service.namespace.svc` in the zone.
+/// Whether `name` has the form `service.namespace.svc` in the zone, for a Service that there can be.
 fn is_service(name: &Name, origin: &Name) -> bool {
-    name.num_labels() == origin.num_labels() + 3
-        && name.iter().nth(2).is_some_and(|label| label.eq_ignore_ascii_case(b"svc"))
+    name.iter().count() == origin.iter().count() + 3 && schema::service_of(origin, name).is_some()
 }
 
 /// A mailbox as SOA records have it (RFC 1035 §3.3.13).
@@ -327,8 +331,15 @@ fn socket_address(text: &Text) -> Checked<SocketAddr> {
 }
 
 fn duration(text: &Text) -> Checked<Duration> {
-    humantime::parse_duration(&text.value).map_err(|_| unlike(text, "duration such as `60s` or `5m`"))
+    match humantime::parse_duration(&text.value) {
+        Ok(duration) if duration > MAX_DURATION => Err(unlike(text, "duration of at most a year")),
+        Ok(duration) => Ok(duration),
+        Err(_) => Err(unlike(text, "duration such as `60s` or `5m`")),
+    }
 }
+
+/// Nobody means to wait longer, and the clock's own limit, where sums panic, is far away.
+const MAX_DURATION: Duration = Duration::from_secs(366 * 24 * 60 * 60);
 
 /// Seconds; the upper half of their range counts as 0 (RFC 2181 §8) and is nobody's intention.
 fn ttl(text: Option<&Text>, default: u32) -> Checked<u32> {

@@ -263,6 +263,12 @@ pub enum Problem {
         /// The clusters that there are.
         clusters: Vec<String>,
     },
+    /// No zone is made from a cluster: it would be followed for nothing.
+    #[error("no zone is made from cluster `{name}`: name it as `cluster` of a zone, or leave it out")]
+    UnusedCluster {
+        /// The name.
+        name: String,
+    },
     /// A cluster that cannot be reached in one way exactly.
     #[error(
         "cluster `{cluster}` needs exactly one of `kubeconfig` (or a `context`), `inCluster: true` and `manifests`"

@@ -71,6 +71,9 @@ clusters:
 zones:
   - { name: k8s.ooo., file: zones/k8s.ooo.zone }
   - { name: ., file: /srv/root.zone }
+  - { name: a.k8s.ooo, cluster: a, nameservers: [{ name: ns.k8s.ooo. }] }
+  - { name: b.k8s.ooo, cluster: b, nameservers: [{ name: ns.k8s.ooo. }] }
+  - { name: c.k8s.ooo, cluster: c, nameservers: [{ name: ns.k8s.ooo. }] }
 "#,
     );
     assert_eq!(config.dns, ["[::1]:5353".parse().expect("an address")]);
@@ -155,6 +158,8 @@ fn a_value_says_what_would_be_right() {
     check("listen:\n  dns:\n  - '[::]:53'\n  - localhost:53", &format!("4:5: `localhost:53` is no {address}"));
     check("listen: { dns: [] }", "1:16: `listen.dns` is empty: there is nowhere to answer");
     check("readyTimeout: 60", "1:15: `60` is no duration such as `60s` or `5m`");
+    check("readyTimeout: 400000000000y", "1:15: `400000000000y` is no duration of at most a year");
+    check("gracePeriod: 367d", "1:14: `367d` is no duration of at most a year");
     check("gracePeriod: soon", "1:14: `soon` is no duration such as `60s` or `5m`");
     let identity = "x".repeat(256);
     check(&format!("identity: {identity}"), &format!("1:11: `{identity}` is no identity of at most 255 bytes"));
@@ -192,6 +197,11 @@ fn a_zone_comes_from_one_place() {
     check(
         "zones: [{ name: z, file: z, ttl: 5 }]",
         "1:34: `ttl` is for zones made from clusters: the file of zone `z.` says it all",
+    );
+    check(
+        "clusters: [{ name: c2, context: c2 }, { name: c3, context: c3 }]\n\
+         zones: [{ name: z, cluster: c2, nameservers: [{ name: ns. }] }]",
+        "1:47: no zone is made from cluster `c3`: name it as `cluster` of a zone, or leave it out",
     );
     check("identity: ''", "1:1: no zone is configured: there is nothing to answer");
     check("# nothing", "1:1: no zone is configured: there is nothing to answer");
@@ -241,6 +251,11 @@ fn a_name_server_can_be_found() {
     let nothing = "is inside of the zone and has no addresses: give `addresses`, \
                    or the name of a Service as `name.namespace.svc`";
     check_nameservers("[{ name: ns }]", &format!("5:25: name server `ns.c2.k8s.ooo.` {nothing}"));
+    // No Service can be called so: nobody would ever give it an address.
+    check_nameservers(
+        "[{ name: kube_dns.kube-system.svc.c2.k8s.ooo. }]",
+        &format!("5:25: name server `kube_dns.kube-system.svc.c2.k8s.ooo.` {nothing}"),
+    );
     check_nameservers(
         "[{ name: ns.example.com }]",
         &format!(

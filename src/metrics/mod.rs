@@ -118,7 +118,7 @@ mod tests {
 
     use super::*;
     use crate::nameserver::{Outcome, Reply, Served, Transport};
-    use crate::zone::{ZoneSlot, Zones};
+    use crate::zone::{State, Zone, ZoneSlot, Zones, master};
 
     fn metrics(apexes: &[&str]) -> Arc<Metrics> {
         let apexes = apexes.iter().map(|apex| Name::from_ascii(apex).expect("a name"));
@@ -214,6 +214,29 @@ mod tests {
             let line = format!("kubezone_dns_responses_total{{zone=\"z{slot}.\",rcode=\"NOERROR\"}} {}\n", slot + 1);
             assert!(text.contains(&line), "{line}{text}");
         }
+    }
+
+    #[test]
+    fn records_of_types_without_a_name_are_counted_type_by_type() {
+        let apex = Name::from_ascii("k8s.ooo.").expect("a name");
+        let text = b"@ 60 SOA ns hostmaster 1 14400 3600 1209600 30\n@ 60 NS ns.example.\n\
+                     a 60 TYPE65400 \\# 1 00\na 60 TYPE65401 \\# 1 00\nb 60 TYPE65401 \\# 1 00\n";
+        let records = master::parse(text, &apex, None).expect("a master file");
+        let (zone, _) = Zone::build(&apex, records).expect("a zone");
+        let zones = Zones::pending([apex.clone()]);
+        let published = Arc::new(Published::new(Served { zones, ..Served::default() }));
+        published.replace([(apex, State::Loaded(Arc::new(zone)))]);
+        let metrics = Metrics::new(published);
+        check(
+            &metrics,
+            "kubezone_zone_records{",
+            &[
+                r#"kubezone_zone_records{zone="k8s.ooo.",type="NS"} 1"#,
+                r#"kubezone_zone_records{zone="k8s.ooo.",type="SOA"} 1"#,
+                r#"kubezone_zone_records{zone="k8s.ooo.",type="TYPE65400"} 1"#,
+                r#"kubezone_zone_records{zone="k8s.ooo.",type="TYPE65401"} 2"#,
+            ],
+        );
     }
 
     #[test]

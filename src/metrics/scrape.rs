@@ -10,7 +10,7 @@ use prometheus::proto::{Counter, Gauge, LabelPair, Metric, MetricFamily, MetricT
 
 use super::{Workers, as_float, worker};
 use crate::published::Published;
-use crate::zone::State;
+use crate::zone::{State, rtype_to_text};
 
 /// Puts them together.
 #[derive(Debug, Clone)]
@@ -148,7 +148,7 @@ impl AtScrape {
             let by_type = zone
                 .census()
                 .into_iter()
-                .map(|(rtype, count)| RECORDS.gauge(&[&apex, &rtype.to_string()], as_float(count as u64)));
+                .map(|(rtype, count)| RECORDS.gauge(&[&apex, &rtype_to_text(rtype)], as_float(count as u64)));
             records.extend(by_type);
         }
         [LOADED.of(loaded), SERIAL.of(serials), RECORDS.of(records)]

@@ -144,20 +144,7 @@ impl ClusterZone {
     /// The Service that `name` is the name of, or is below the name of.
     #[must_use]
     pub fn service_of(&self, name: &Name) -> Option<ServiceKey> {
-        if !self.origin.zone_of(name) {
-            return None;
-        }
-        let depth = name.iter().count() - self.origin.iter().count();
-        let labels: Vec<&[u8]> = name.iter().skip(depth.checked_sub(3)?).take(3).collect();
-        let &[service, namespace, svc] = labels.as_slice() else { return None };
-        if !svc.eq_ignore_ascii_case(b"svc") {
-            return None;
-        }
-        let label = |bytes: &[u8]| {
-            let text = str::from_utf8(bytes).ok()?.to_ascii_lowercase();
-            host::is_label(&text).then(|| text.into())
-        };
-        Some(ServiceKey { namespace: label(namespace)?, name: label(service)? })
+        service_of(&self.origin, name)
     }
 
     /// The name of the Service at `key`.
@@ -235,6 +222,24 @@ impl ClusterZone {
         let addresses: BTreeSet<IpAddr> = addresses.iter().copied().collect();
         addresses.into_iter().map(|ip| address(name, self.nameserver_ttl, ip))
     }
+}
+
+/// The Service that `name` is the name of, or is below the name of, in a zone at `origin`.
+pub(crate) fn service_of(origin: &Name, name: &Name) -> Option<ServiceKey> {
+    if !origin.zone_of(name) {
+        return None;
+    }
+    let depth = name.iter().count() - origin.iter().count();
+    let labels: Vec<&[u8]> = name.iter().skip(depth.checked_sub(3)?).take(3).collect();
+    let &[service, namespace, svc] = labels.as_slice() else { return None };
+    if !svc.eq_ignore_ascii_case(b"svc") {
+        return None;
+    }
+    let label = |bytes: &[u8]| {
+        let text = str::from_utf8(bytes).ok()?.to_ascii_lowercase();
+        host::is_label(&text).then(|| text.into())
+    };
+    Some(ServiceKey { namespace: label(namespace)?, name: label(service)? })
 }
 
 /// `label` and then `parent`; none when that is too long to be a name.

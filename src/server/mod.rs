@@ -150,7 +150,8 @@ fn bind_pair(address: SocketAddr, workers: usize) -> Result<(SocketAddr, TcpList
     }
 }
 
-fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {
+/// Listens on `address`; an IPv6 socket is V6ONLY.
+pub(crate) fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = open(address, Type::STREAM, Protocol::TCP)?;
     // Connections of the server before us, in TIME_WAIT, do not keep us from starting; a listener still does.
     socket.set_reuse_address(true)?;

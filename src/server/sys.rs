@@ -67,43 +67,6 @@ impl Envelope {
             _ => None,
         }
     }
-
-    /// Turns "it came in by this interface" into "it leaves by whichever the routes say", keeping the address.
-    ///
-    /// With an interface a reply would bypass the routing table: wrong wherever
-    /// requests and replies take different ways. Only a link-local address means
-    /// nothing without one.
-    fn release_interface(&mut self, header: &libc::msghdr) {
-        // SAFETY: recvmsg filled in msg_control and msg_controllen, which describe `self.control`.
-        let message = unsafe { libc::CMSG_FIRSTHDR(header) };
-        if message.is_null() {
-            return;
-        }
-        // SAFETY: CMSG_FIRSTHDR gives a whole cmsghdr inside of the control buffer, or null.
-        let (level, kind) = unsafe { ((*message).cmsg_level, (*message).cmsg_type) };
-        // SAFETY: the data lies behind the cmsghdr in the same buffer. The kernel writes control messages of
-        // these types whole, and MSG_CTRUNC cannot be: CONTROL has room for the larger one.
-        unsafe {
-            let data = libc::CMSG_DATA(message);
-            match (level, kind) {
-                (libc::IPPROTO_IPV6, libc::IPV6_PKTINFO) => {
-                    let info = data.cast::<libc::in6_pktinfo>();
-                    let mut value = info.read_unaligned();
-                    if !Ipv6Addr::from(value.ipi6_addr.s6_addr).is_unicast_link_local() {
-                        value.ipi6_ifindex = 0;
-                        info.write_unaligned(value);
-                    }
-                }
-                (libc::IPPROTO_IP, libc::IP_PKTINFO) => {
-                    let info = data.cast::<libc::in_pktinfo>();
-                    let mut value = info.read_unaligned();
-                    value.ipi_ifindex = 0;
-                    info.write_unaligned(value);
-                }
-                _ => {}
-            }
-        }
-    }
 }
 
 /// Receives a datagram without waiting: its length. `WouldBlock` when none is queued.
@@ -122,10 +85,53 @@ pub(super) fn receive(socket: &impl AsFd, buffer: &mut [u8], envelope: &mut Enve
     // SAFETY: every pointer in the header is to memory of the length beside it, borrowed mutably until we return.
     let received = unsafe { libc::recvmsg(socket.as_fd().as_raw_fd(), &raw mut header, libc::MSG_DONTWAIT) };
     let length = usize::try_from(received).map_err(|_| io::Error::last_os_error())?;
+    // SAFETY: recvmsg has filled the header in, and until the envelope is used again, its pointers are good.
+    unsafe { release_interface(&header) };
     envelope.peer_length = header.msg_namelen;
     envelope.control_length = header.msg_controllen as _;
-    envelope.release_interface(&header);
     Ok(length)
+}
+
+/// Turns "it came in by this interface" into "it leaves by whichever the routes say", keeping the address.
+///
+/// With an interface a reply would bypass the routing table: wrong wherever
+/// requests and replies take different ways. Only a link-local address means
+/// nothing without one.
+///
+/// # Safety
+///
+/// recvmsg has filled `header` in, and nothing else has borrowed the control buffer since its pointer was taken: such
+/// a borrow ends the pointer's right to write there.
+unsafe fn release_interface(header: &libc::msghdr) {
+    // SAFETY: recvmsg filled in msg_control and msg_controllen, which describe the buffer that is ours to use.
+    let message = unsafe { libc::CMSG_FIRSTHDR(header) };
+    if message.is_null() {
+        return;
+    }
+    // SAFETY: CMSG_FIRSTHDR gives a whole cmsghdr inside of the control buffer, or null.
+    let (level, kind) = unsafe { ((*message).cmsg_level, (*message).cmsg_type) };
+    // SAFETY: the data lies behind the cmsghdr in the same buffer. The kernel writes control messages of
+    // these types whole, and MSG_CTRUNC cannot be: CONTROL has room for the larger one.
+    unsafe {
+        let data = libc::CMSG_DATA(message);
+        match (level, kind) {
+            (libc::IPPROTO_IPV6, libc::IPV6_PKTINFO) => {
+                let info = data.cast::<libc::in6_pktinfo>();
+                let mut value = info.read_unaligned();
+                if !Ipv6Addr::from(value.ipi6_addr.s6_addr).is_unicast_link_local() {
+                    value.ipi6_ifindex = 0;
+                    info.write_unaligned(value);
+                }
+            }
+            (libc::IPPROTO_IP, libc::IP_PKTINFO) => {
+                let info = data.cast::<libc::in_pktinfo>();
+                let mut value = info.read_unaligned();
+                value.ipi_ifindex = 0;
+                info.write_unaligned(value);
+            }
+            _ => {}
+        }
+    }
 }
 
 /// Sends `bytes` back to where `envelope` came from, without waiting.

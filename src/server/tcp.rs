@@ -2,7 +2,7 @@
 //!
 //! | what | bound |
 //! |---|---|
-//! | connections | [`MAX_CONNECTIONS`] and half of the process's descriptors; [`MAX_PER_SOURCE`] for one source |
+//! | connections | [`MAX_CONNECTIONS`] and half of the descriptors, for ours are not the only ones; [`MAX_PER_SOURCE`] for one source |
 //! | waiting for a whole query | [`IDLE`], however many bytes of it come |
 //! | waiting for a client to take its responses | [`WRITE`] |
 //! | memory of a connection | one message on the way in, [`MAX_OUTPUT`] and one response on the way out |
@@ -101,7 +101,7 @@ impl Server {
         loop {
             let accepted = tokio::select! {
                 biased;
-                () = self.stop.cancelled() => return,
+                () = self.stop.cancelled() => return self.accept_waiting(listener),
                 () = self.cut.cancelled() => return,
                 accepted = listener.accept() => accepted,
             };
@@ -115,14 +115,29 @@ impl Server {
                     // Without a descriptor accept fails also when nobody waits.
                     if sys::is_readable(&listener) {
                         if !failing {
-                            warn!(%error, "no connection can be accepted; the longest idle ones are closed");
+                            warn!(%error, "no connection can be accepted for now");
                         }
                         failing = true;
-                        self.seats.free_oldest();
+                        if is_lack_of_resources(&error) {
+                            self.seats.free_oldest();
+                        }
                     }
                     // What waits goes on waiting: without a rest we would spin.
                     time::sleep(PAUSE).await;
                 }
+            }
+        }
+    }
+
+    /// Accepts the connections that the kernel has completed: closed with the listener, they would be reset.
+    ///
+    /// This asks the socket itself: what tokio knows about it may be older.
+    fn accept_waiting(self: &Arc<Self>, listener: TcpListener) {
+        let Ok(listener) = listener.into_std() else { return };
+        for _ in 0..MAX_CONNECTIONS {
+            let Ok((stream, peer)) = listener.accept() else { return };
+            if let Ok(stream) = stream.set_nonblocking(true).and_then(|()| TcpStream::from_std(stream)) {
+                self.welcome(stream, peer);
             }
         }
     }
@@ -158,6 +173,13 @@ fn is_of_one_connection(error: &io::Error) -> bool {
                 | libc::ENONET
         )
     )
+}
+
+/// Whether accept(2) failed for want of what another connection, closed, gives back.
+///
+/// Not so where a security module refuses (EPERM): closing connections would not help the next.
+fn is_lack_of_resources(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM))
 }
 
 struct Connection {
@@ -396,6 +418,13 @@ mod tests {
         let _third = seats.take(source("2001:db8:0:1:ffff::")).unwrap();
         assert!(first.seat.freed.is_cancelled(), "of the same /64");
         assert!(!other.seat.freed.is_cancelled(), "of another /64");
+    }
+
+    #[test]
+    fn connections_are_closed_only_where_that_helps() {
+        let helps = |code| is_lack_of_resources(&io::Error::from_raw_os_error(code));
+        assert!([libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM].into_iter().all(helps));
+        assert!(![libc::EPERM, libc::EINVAL, libc::EBADF].into_iter().any(helps));
     }
 
     #[test]

@@ -39,6 +39,7 @@ pub use node::{Referral, RrSet};
 pub use record::{Rdata, Record, target_in};
 pub use serial::Serial;
 pub use text::{Lines, dump, name_to_text};
+pub use types::to_text as rtype_to_text;
 pub use zones::{Found, State, ZoneSlot, Zones};
 
 use block::OwnedBlock;

@@ -187,8 +187,9 @@ pub(super) fn fields(rtype: RecordType) -> &'static [Field] {
     TYPES.iter().find(|known| known.code == code).map_or(&[], |known| known.fields)
 }
 
-/// The mnemonic of a type that has a text form, else `TYPEnnn`: what every server reads.
-pub(super) fn to_text(rtype: RecordType) -> Cow<'static, str> {
+/// The mnemonic of a type that has a text form, else `TYPEnnn` (RFC 3597 §5): what every server reads.
+#[must_use]
+pub fn to_text(rtype: RecordType) -> Cow<'static, str> {
     let code = u16::from(rtype);
     match TYPES.iter().find(|known| known.code == code && !known.fields.is_empty()) {
         Some(known) => known.mnemonic.into(),

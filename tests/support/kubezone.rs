@@ -90,6 +90,16 @@ zones:
         self.process.signal("TERM");
     }
 
+    /// Sends it a signal that does not end it, and waits until it says so.
+    pub(crate) async fn hang_up(&self) {
+        self.process.signal("HUP");
+        eventually("kubezone tells of SIGHUP", async || match self.process.said() {
+            said if said.contains("SIGHUP") => Ok(()),
+            said => Err(said),
+        })
+        .await;
+    }
+
     /// Waits until it has ended, and gives its exit status.
     pub(crate) async fn ended(&mut self) -> Option<i32> {
         let process = &mut self.process;
