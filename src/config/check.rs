@@ -11,6 +11,7 @@ use serde_saphyr::{DefaultMessageFormatter, Error, Location, MessageFormatter, S
 
 use super::file::{self, File, Text};
 use super::{Access, Cluster, Config, FileZone, NameServerFlag, Problem};
+use crate::nameserver::MAX_IDENTITY;
 use crate::schema::{self, AddressFilter, ClusterZone, NameServer};
 
 /// A problem and where it stands.
@@ -139,8 +140,8 @@ fn not_yet<T>(
 
 fn identity(text: Text) -> Checked<String> {
     // It is a TXT record's one string, too.
-    if text.value.len() > 255 {
-        return Err(unlike(&text, "identity of at most 255 bytes"));
+    if text.value.len() > MAX_IDENTITY {
+        return Err(unlike(&text, "identity of at most 64 bytes"));
     }
     Ok(text.value)
 }

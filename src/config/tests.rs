@@ -161,8 +161,8 @@ fn a_value_says_what_would_be_right() {
     check("readyTimeout: 400000000000y", "1:15: `400000000000y` is no duration of at most a year");
     check("gracePeriod: 367d", "1:14: `367d` is no duration of at most a year");
     check("gracePeriod: soon", "1:14: `soon` is no duration such as `60s` or `5m`");
-    let identity = "x".repeat(256);
-    check(&format!("identity: {identity}"), &format!("1:11: `{identity}` is no identity of at most 255 bytes"));
+    let identity = "x".repeat(65);
+    check(&format!("identity: {identity}"), &format!("1:11: `{identity}` is no identity of at most 64 bytes"));
 
     let ttl = "number of seconds from 0 to 2147483647";
     check(&c2("  ttl: 30s"), &format!("6:8: `30s` is no {ttl}"));
