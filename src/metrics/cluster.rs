@@ -53,6 +53,10 @@ impl Families {
         // A cluster that nothing was heard of is not synced: say so from the start.
         let synced = self.synced.with_label_values(&[name]);
         synced.set(0);
+        // A rate needs a value before the first error.
+        for error in ClusterError::ALL {
+            self.errors.with_label_values(&[name, error.label()]);
+        }
         ClusterMetrics(Arc::new(ClusterNumbers {
             name: name.to_owned(),
             synced,
@@ -107,6 +111,18 @@ pub enum ClusterError {
 }
 
 impl ClusterError {
+    const ALL: [Self; 9] = [
+        Self::Configuration,
+        Self::Connection,
+        Self::Forbidden,
+        Self::Status,
+        Self::Idle,
+        Self::Expired,
+        Self::Undecodable,
+        Self::HeldList,
+        Self::Manifest,
+    ];
+
     fn label(self) -> &'static str {
         match self {
             Self::Configuration => "configuration",

@@ -250,7 +250,17 @@ mod tests {
         check(
             &metrics,
             "kubezone_cluster_errors_total",
-            &[r#"kubezone_cluster_errors_total{cluster="c2",reason="held_list"} 1"#],
+            &[
+                r#"kubezone_cluster_errors_total{cluster="c2",reason="configuration"} 0"#,
+                r#"kubezone_cluster_errors_total{cluster="c2",reason="connection"} 0"#,
+                r#"kubezone_cluster_errors_total{cluster="c2",reason="expired"} 0"#,
+                r#"kubezone_cluster_errors_total{cluster="c2",reason="forbidden"} 0"#,
+                r#"kubezone_cluster_errors_total{cluster="c2",reason="held_list"} 1"#,
+                r#"kubezone_cluster_errors_total{cluster="c2",reason="idle"} 0"#,
+                r#"kubezone_cluster_errors_total{cluster="c2",reason="manifest"} 0"#,
+                r#"kubezone_cluster_errors_total{cluster="c2",reason="status"} 0"#,
+                r#"kubezone_cluster_errors_total{cluster="c2",reason="undecodable"} 0"#,
+            ],
         );
         c2.programmed(Duration::from_millis(1));
         check(
