@@ -4,7 +4,9 @@
 //! resourceVersion on. Each event moves that position, and so do bookmarks;
 //! when a watch ends, the next goes on from there. It lists again when the
 //! position is lost: when the API says so (410 Gone, as a status or within the
-//! watch), when the kubeconfig changes, and when the writer asks for it.
+//! watch), when the kubeconfig changes, when the API is behind the position
+//! (its store was restored or made anew: it says nothing then, and for ever),
+//! and when the writer asks for it.
 //!
 //! The loop is our own, over kube's client: `kube::runtime::watcher` 5.0 keeps
 //! the list's resourceVersion and the bookmarks to itself, where a serial and
@@ -170,12 +172,7 @@ impl Follower {
     async fn list(&mut self, client: &Client) -> Result<(), FollowError> {
         let mut params = ListParams::default().limit(PAGE);
         loop {
-            let request = match self.kind {
-                Kind::Namespace => request(self.kind).list_metadata(&params),
-                Kind::Service | Kind::EndpointSlice => request(self.kind).list(&params),
-            };
-            let request = request.expect("the parameters are valid");
-            let page = within(self.pace.watch + self.pace.slack, client.request_text(request)).await??;
+            let page = self.page(client, &params).await?;
             let page: Page = serde_json::from_str(&page).map_err(FollowError::Malformed)?;
             if params.continue_token.is_none() {
                 // Not before there is an answer: what is told is a sign of life.
@@ -194,6 +191,24 @@ impl Follower {
         }
     }
 
+    /// The text of a page of a list.
+    async fn page(&self, client: &Client, params: &ListParams) -> Result<String, FollowError> {
+        let request = match self.kind {
+            Kind::Namespace => request(self.kind).list_metadata(params),
+            Kind::Service | Kind::EndpointSlice => request(self.kind).list(params),
+        };
+        let request = request.expect("the parameters are valid");
+        Ok(within(self.pace.watch + self.pace.slack, client.request_text(request)).await??)
+    }
+
+    /// Whether the API's store is older than `position`, as far as these can be compared.
+    async fn is_behind(&self, client: &Client, position: &str) -> Result<bool, FollowError> {
+        let page = self.page(client, &ListParams::default().limit(1)).await?;
+        let page: Page = serde_json::from_str(&page).map_err(FollowError::Malformed)?;
+        let numbers = translate::number(&page.metadata.resource_version).zip(translate::number(position));
+        Ok(numbers.is_some_and(|(newest, position)| newest < position))
+    }
+
     /// Watches from `position` on until the watch ends.
     async fn watch(&mut self, client: &Client, position: &str) -> Result<(), FollowError> {
         let begun = Instant::now();
@@ -207,6 +222,7 @@ impl Follower {
         let request = request.expect("the parameters are valid");
         let mut lines = pin!(within(patience, client.request_stream(request)).await??.lines());
         let relist = Arc::clone(&self.relist);
+        let mut is_mute = true;
         loop {
             let line = tokio::select! {
                 line = within(patience, lines.next()) => line?,
@@ -222,7 +238,16 @@ impl Follower {
                 Err(error) if error.is_eof() => break,
                 Err(error) => return Err(FollowError::Malformed(error)),
             }
+            is_mute = false;
             self.recovered();
+        }
+        // Not even a bookmark: an API drops what is older than what it was asked for, without a word.
+        if is_mute && self.is_behind(client, position).await? {
+            warn!(
+                cluster = %self.cluster, kind = ?self.kind, position,
+                "the API is older than what it said before: listing again"
+            );
+            self.position = None;
         }
         self.recovered();
         // A server that ends every watch at once must not be asked without end.

@@ -348,6 +348,7 @@ async fn the_next_watch_goes_on_where_the_last_ended() {
     // The end of the connection within a line is no event.
     watch.0.send(Ok(r#"{"type":"DELETED","obj"#.into())).unwrap();
     drop(watch);
+    api.list().await.page("25", &[]);
     api.watch("25").await;
     following.is_done("connection 1");
 }
@@ -367,6 +368,32 @@ async fn a_lost_position_is_listed_again() {
             .await;
         following.is_done(counted);
     }
+}
+
+#[tokio::test]
+async fn an_api_whose_store_was_restored_is_listed_again() {
+    let mut api = Api::start().await;
+    let mut following = Following::services(api.address);
+    api.list().await.page("20", &[service("a", "2a0a::1", "11")]);
+    following.tells("listing Service \n apply shop/a [2a0a::1] @11 \n listed Service @20").await;
+
+    // A quiet API is not behind, and nothing is listed again.
+    drop(api.watch("20").await.stream());
+    let asked = api.list().await;
+    assert_eq!((asked.parameter("limit"), asked.parameter("resourceVersion")), (Some("1"), None));
+    asked.page("20", &[service("a", "2a0a::1", "11")]);
+    drop(api.watch("20").await.stream());
+    api.list().await.page("opaque", &[]);
+
+    // What it has now is below where the watch goes on from: it would be silent until it gets there.
+    drop(api.watch("20").await.stream());
+    api.list().await.page("7", &[service("b", "2a0a::2", "5")]);
+    let asked = api.list().await;
+    assert_eq!(asked.parameter("limit"), Some("500"));
+    asked.page("7", &[service("b", "2a0a::2", "5")]);
+    api.watch("7").await;
+    following.tells("listing Service \n apply shop/b [2a0a::2] @5 \n listed Service @7").await;
+    following.is_done("");
 }
 
 #[tokio::test]
@@ -516,13 +543,16 @@ async fn a_kubeconfig_that_is_wrong_is_read_again() {
     // A client that works is kept when the file breaks.
     let watch = api.watch("20").await.stream();
     std::fs::write(following.folder.path().join("kubeconfig"), "{").unwrap();
+    watch.bookmark("20");
     drop(watch);
     let watch = api.watch("20").await.stream();
 
     // Another API has other resourceVersions.
     let mut other = Api::start().await;
     write_kubeconfig(following.folder.path(), other.address);
+    watch.bookmark("20");
     drop(watch);
+    following.tells("bookmark Service @20 \n bookmark Service @20").await;
     other.list().await.page("7", &[]);
     other.watch("7").await;
     following.tells("listing Service \n listed Service @7").await;
