@@ -77,7 +77,12 @@ pub async fn follow(cluster: Cluster, published: Arc<Published>, metrics: Cluste
 
 /// Does `work` on a thread where it may take its time.
 async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    match spawn_blocking(work).await.map_err(JoinError::try_into_panic) {
+    joined(spawn_blocking(work)).await
+}
+
+/// What `task` gives; its panic is the caller's.
+async fn joined<T>(task: impl Future<Output = Result<T, JoinError>>) -> T {
+    match task.await.map_err(JoinError::try_into_panic) {
         Ok(done) => done,
         Err(Ok(panic)) => std::panic::resume_unwind(panic),
         // The runtime is shutting down.

@@ -7,9 +7,11 @@ use k8s_openapi::jiff::Timestamp;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 use serde_json::Value;
+use tokio::time::timeout;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::FollowError;
-use crate::source::aside;
+use crate::source::{aside, joined};
 
 /// Within it an API server is connected to, or is away.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -33,6 +35,15 @@ pub(super) struct Connection {
     client: Option<Client>,
     /// The kubeconfig that the client was made from, to see it change (its type cannot be compared).
     configuration: Option<Value>,
+    attempt: Option<Attempt>,
+}
+
+/// A client in the making, kept when it is not made in time: it may wait for
+/// a program that hangs, and must not start another each time it is retried.
+struct Attempt {
+    /// What it is made from.
+    configuration: Value,
+    client: AbortOnDropHandle<Result<Client, FollowError>>,
 }
 
 /// What [`Connection::client`] found.
@@ -47,7 +58,7 @@ pub(super) enum Found {
 
 impl Connection {
     pub(super) fn new(access: Access) -> Self {
-        Self { access, client: None, configuration: None }
+        Self { access, client: None, configuration: None, attempt: None }
     }
 
     /// The next request is to come from a new client.
@@ -55,8 +66,8 @@ impl Connection {
         self.client = None;
     }
 
-    /// A client to send the next request with.
-    pub(super) async fn client(&mut self) -> Result<Found, FollowError> {
+    /// A client to send the next request with, made within `patience`.
+    pub(super) async fn client(&mut self, patience: Duration) -> Result<Found, FollowError> {
         let now = Timestamp::now();
         self.client.take_if(|client| client.valid_until().is_some_and(|until| until <= now));
         let (kubeconfig, configuration) = match (self.access.read(), &self.client) {
@@ -68,7 +79,7 @@ impl Connection {
         if let Some(client) = self.client.as_ref().filter(|_| same) {
             return Ok(Found::Same(client.clone()));
         }
-        let client = match (self.access.connect(kubeconfig).await, &self.client) {
+        let client = match (self.connect(kubeconfig, &configuration, patience).await, &self.client) {
             (Ok(client), _) => client,
             (Err(error), Some(client)) => return Ok(Found::Kept(client.clone(), error)),
             (Err(error), None) => return Err(error),
@@ -76,6 +87,23 @@ impl Connection {
         self.client = Some(client.clone());
         self.configuration = Some(configuration);
         Ok(if same { Found::Same(client) } else { Found::New(client) })
+    }
+
+    /// Makes a client, or goes on to make the one that was not ready in time.
+    async fn connect(
+        &mut self,
+        kubeconfig: Option<Kubeconfig>,
+        configuration: &Value,
+        patience: Duration,
+    ) -> Result<Client, FollowError> {
+        self.attempt.take_if(|attempt| attempt.configuration != *configuration);
+        let attempt = self.attempt.get_or_insert_with(|| Attempt {
+            configuration: configuration.clone(),
+            client: AbortOnDropHandle::new(tokio::spawn(self.access.clone().connect(kubeconfig))),
+        });
+        let made = timeout(patience, joined(&mut attempt.client)).await.map_err(|_| FollowError::NoClient(patience))?;
+        self.attempt = None;
+        made
     }
 }
 
@@ -92,10 +120,10 @@ impl Access {
         Ok((Some(kubeconfig), configuration))
     }
 
-    async fn connect(&self, kubeconfig: Option<Kubeconfig>) -> Result<Client, FollowError> {
+    async fn connect(self, kubeconfig: Option<Kubeconfig>) -> Result<Client, FollowError> {
         let mut config = match (self, kubeconfig) {
             (Self::Kubeconfig { context, .. }, Some(kubeconfig)) => {
-                let options = KubeConfigOptions { context: context.clone(), ..KubeConfigOptions::default() };
+                let options = KubeConfigOptions { context, ..KubeConfigOptions::default() };
                 Config::from_custom_kubeconfig(kubeconfig, &options).await.map_err(FollowError::Kubeconfig)?
             }
             _ => Config::incluster().map_err(FollowError::InCluster)?,
@@ -103,7 +131,7 @@ impl Access {
         config.connect_timeout = Some(CONNECT_TIMEOUT);
         // It would hide errors from the log and the metrics, and wait out of sight.
         config.default_retry = false;
-        // A kubeconfig may name a program to get credentials from; kube waits for it where it stands.
+        // A kubeconfig may name a program to get credentials from; kube waits for it where it stands, for ever.
         aside(|| Client::try_from(config)).await.map_err(|error| FollowError::Client(Box::new(error)))
     }
 }

@@ -151,7 +151,7 @@ impl Follower {
 
     /// A list, or a watch until it ends.
     async fn step(&mut self) -> Result<(), FollowError> {
-        let client = match self.connection.client().await? {
+        let client = match self.connection.client(self.pace.watch + self.pace.slack).await? {
             Found::Same(client) => client,
             Found::New(client) => {
                 self.position = None;
@@ -392,6 +392,8 @@ enum FollowError {
     InCluster(#[source] InClusterError),
     #[error("the configuration makes no client")]
     Client(#[source] Box<kube::Error>),
+    #[error("no client was made within {0:?}: a program that the kubeconfig gets credentials from may hang")]
+    NoClient(Duration),
     #[error("the request failed")]
     Request(#[source] Box<kube::Error>),
     #[error("the API answered {} {}: {}", .0.code, .0.reason, .0.message)]
@@ -419,7 +421,9 @@ impl FollowError {
     /// As what it is counted.
     fn class(&self) -> ClusterError {
         match self {
-            Self::Kubeconfig(_) | Self::InCluster(_) | Self::Client(_) => ClusterError::Configuration,
+            Self::Kubeconfig(_) | Self::InCluster(_) | Self::Client(_) | Self::NoClient(_) => {
+                ClusterError::Configuration
+            }
             Self::Request(error) if matches!(**error, kube::Error::Auth(_)) => ClusterError::Configuration,
             Self::Request(_) | Self::Broken(_) => ClusterError::Connection,
             Self::Status(status) | Self::Watch(status) => match status.code {

@@ -241,13 +241,18 @@ impl Following {
 }
 
 fn write_kubeconfig(folder: &Path, address: SocketAddr) {
+    write_kubeconfig_of(folder, address, "token: secret");
+}
+
+/// A kubeconfig whose user has these `credentials`.
+fn write_kubeconfig_of(folder: &Path, address: SocketAddr, credentials: &str) {
     let kubeconfig = format!(
         "
         apiVersion: v1
         kind: Config
         current-context: other
         clusters: [{{name: c2, cluster: {{server: 'http://{address}'}}}}]
-        users: [{{name: kubezone, user: {{token: secret}}}}]
+        users: [{{name: kubezone, user: {{{credentials}}}}}]
         contexts:
           - {{name: other, context: {{cluster: other, user: kubezone}}}}
           - {{name: c2, context: {{cluster: c2, user: kubezone}}}}
@@ -556,6 +561,33 @@ async fn a_kubeconfig_that_is_wrong_is_read_again() {
     other.list().await.page("7", &[]);
     other.watch("7").await;
     following.tells("listing Service \n listed Service @7").await;
+}
+
+#[tokio::test]
+async fn a_program_for_credentials_that_hangs_is_reported_and_not_started_again() {
+    let mut api = Api::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    std::fs::write(at("hangs"), "").unwrap();
+    let program = format!(
+        r#"
+        cd '{}' && echo run >> runs
+        while [ -e hangs ]; do sleep 0.05; done
+        echo '{{"apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential", "status": {{"token": "x"}}}}'
+        "#,
+        folder.path().display()
+    );
+    std::fs::write(at("program"), program).unwrap();
+    let exec = "exec: {apiVersion: client.authentication.k8s.io/v1, interactiveMode: Never, command: sh, args: ";
+    write_kubeconfig_of(folder.path(), api.address, &format!("{exec}['{}']}}", at("program").display()));
+
+    let pace = Pace { watch: Duration::from_millis(300), slack: Duration::ZERO, ..PACE };
+    let following = Following::with(Kind::Service, folder, pace);
+    following.counts("configuration 3").await;
+    let at = |name: &str| following.folder.path().join(name);
+    assert_eq!(std::fs::read_to_string(at("runs")).unwrap(), "run\n");
+    std::fs::remove_file(at("hangs")).unwrap();
+    api.list().await;
 }
 
 #[test]
