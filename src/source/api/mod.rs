@@ -34,6 +34,7 @@ use kube::config::{InClusterError, KubeconfigError};
 use kube::core::params::{ListParams, WatchParams};
 use kube::core::{Request, Status};
 use serde::Deserialize;
+use serde::de::{Deserializer, Error};
 use serde_json::value::RawValue;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
@@ -173,7 +174,7 @@ impl Follower {
         let mut params = ListParams::default().limit(PAGE);
         loop {
             let page = self.page(client, &params).await?;
-            let page: Page = serde_json::from_str(&page).map_err(FollowError::Malformed)?;
+            let page = Page::read(&page)?;
             if params.continue_token.is_none() {
                 // Not before there is an answer: what is told is a sign of life.
                 self.tell(Event::Listing(self.kind)).await;
@@ -204,7 +205,7 @@ impl Follower {
     /// Whether the API's store is older than `position`, as far as these can be compared.
     async fn is_behind(&self, client: &Client, position: &str) -> Result<bool, FollowError> {
         let page = self.page(client, &ListParams::default().limit(1)).await?;
-        let page: Page = serde_json::from_str(&page).map_err(FollowError::Malformed)?;
+        let page = Page::read(&page)?;
         let numbers = translate::number(&page.metadata.resource_version).zip(translate::number(position));
         Ok(numbers.is_some_and(|(newest, position)| newest < position))
     }
@@ -355,20 +356,41 @@ async fn within<F: Future>(patience: Duration, future: F) -> Result<F::Output, F
 }
 
 /// A page of a list. Its items are decoded one by one: a bad one must not hurt the others.
+///
+/// Whatever else answers must not be taken for an empty list: the kind, the
+/// resourceVersion and the items are required.
 #[derive(Deserialize)]
 struct Page<'a> {
+    kind: String,
     metadata: ListMetadata,
-    // An empty list is null with some servers.
-    #[serde(borrow)]
+    // An empty list is null with some servers. A field with a function of its own must be there.
+    #[serde(borrow, deserialize_with = "Option::deserialize")]
     items: Option<Vec<&'a RawValue>>,
 }
 
-/// The resourceVersion is required: what has none is no list, and must not be taken for an empty one.
+impl<'a> Page<'a> {
+    fn read(text: &'a str) -> Result<Self, FollowError> {
+        let page: Self = serde_json::from_str(text).map_err(FollowError::Malformed)?;
+        if !page.kind.ends_with("List") {
+            let error = serde_json::Error::custom(format!("{} is no kind of a list", page.kind));
+            return Err(FollowError::Malformed(error));
+        }
+        Ok(page)
+    }
+}
+
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct ListMetadata {
+    #[serde(deserialize_with = "not_empty")]
     resource_version: String,
     r#continue: Option<String>,
+}
+
+/// A watch from an empty resourceVersion would begin anywhere.
+fn not_empty<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
+    let text = String::deserialize(from)?;
+    if text.is_empty() { Err(D::Error::custom("an empty resourceVersion")) } else { Ok(text) }
 }
 
 #[derive(Deserialize)]

@@ -140,7 +140,8 @@ impl Watch {
 
 fn page(resource_version: &str, token: &str, items: &[String]) -> String {
     let items = items.join(",");
-    format!(r#"{{"metadata":{{"resourceVersion":"{resource_version}","continue":"{token}"}},"items":[{items}]}}"#)
+    let metadata = format!(r#"{{"resourceVersion":"{resource_version}","continue":"{token}"}}"#);
+    format!(r#"{{"kind":"ServiceList","metadata":{metadata},"items":[{items}]}}"#)
 }
 
 fn status(code: u16) -> String {
@@ -322,6 +323,14 @@ async fn a_list_goes_on_over_its_pages() {
 }
 
 #[tokio::test]
+async fn an_empty_list_may_be_null() {
+    let mut api = Api::start().await;
+    let mut following = Following::services(api.address);
+    api.list().await.answer(200, r#"{"kind":"ServiceList","metadata":{"resourceVersion":"20"},"items":null}"#);
+    following.tells("listing Service \n listed Service @20").await;
+}
+
+#[tokio::test]
 async fn a_page_that_is_gone_begins_the_list_anew() {
     let mut api = Api::start().await;
     let mut following = Following::services(api.address);
@@ -469,14 +478,24 @@ async fn errors_are_waited_out_and_take_nothing_away() {
     for code in [401, 403, 404, 410, 429, 500, 503] {
         api.list().await.status(code);
     }
-    // What has no resourceVersion is no list, above all not an empty one.
-    for body in ["", "<html>", "{}", r#"{"metadata":{},"items":[]}"#, r#"{"kind":"Status","metadata":{}}"#] {
+    // What is no list, above all not an empty one.
+    for body in [
+        "",
+        "<html>",
+        "{}",
+        r#"{"kind":"Status","metadata":{}}"#,
+        r#"{"kind":"ServiceList","metadata":{},"items":[]}"#,
+        r#"{"kind":"ServiceList","metadata":{"resourceVersion":""},"items":[]}"#,
+        r#"{"kind":"ServiceList","metadata":{"resourceVersion":"30"}}"#,
+        r#"{"kind":"Service","metadata":{"resourceVersion":"30"},"items":[]}"#,
+        r#"{"metadata":{"resourceVersion":"30"},"items":[]}"#,
+    ] {
         api.list().await.answer(200, body);
     }
     api.list().await.page("30", &[service("web", "2a0a::1", "11")]);
     api.watch("30").await;
     following.tells("listing Service \n apply shop/web [2a0a::1] @11 \n listed Service @30").await;
-    following.is_done("connection 1, expired 1, forbidden 4, status 14");
+    following.is_done("connection 1, expired 1, forbidden 4, status 18");
 }
 
 #[tokio::test]
