@@ -187,10 +187,9 @@ impl Folder {
                 }
             }
         }
-        // A file is gone when the whole folder could be looked through.
-        if self.errors.is_empty() {
-            self.files.retain(|path, _| there.contains(path));
-        }
+        // A file is gone when the folder it was in could be looked through.
+        let errors = &self.errors;
+        self.files.retain(|path, _| there.contains(path) || errors.iter().any(|error| path.starts_with(&error.path)));
         if !folders.is_empty() {
             self.folders = folders;
         }
@@ -502,6 +501,19 @@ items: [{ metadata: { name: typed } }]
         std::os::unix::fs::symlink(".below", &below).unwrap();
         assert_eq!(scan(&mut folder), [""; 0]);
         assert_eq!(errors(&folder), [""; 0]);
+    }
+
+    #[test]
+    fn an_entry_that_leads_nowhere_keeps_only_what_was_there() {
+        let (temporary, mut folder) =
+            folder(&[("a.yaml", &service("a", "2a0a::1")), ("below/b.yaml", &service("b", "2a0a::2"))]);
+        std::os::unix::fs::symlink("nowhere", temporary.path().join("link")).unwrap();
+        fs::remove_file(temporary.path().join("a.yaml")).unwrap();
+        assert_eq!(scan(&mut folder), ["delete default/a"]);
+        assert_eq!(folder.errors.len(), 1);
+        fs::remove_dir_all(temporary.path().join("below")).unwrap();
+        std::os::unix::fs::symlink("nowhere", temporary.path().join("below")).unwrap();
+        assert_eq!(scan(&mut folder), [""; 0]);
     }
 
     #[test]
