@@ -1,4 +1,4 @@
-//! A folder of Kubernetes manifests in the place of an API: no cluster needed.
+//! A folder of Kubernetes manifests, or one manifest, in the place of an API: no cluster needed.
 //!
 //! Every `.yaml`, `.yml` and `.json` file in the folder and below it is read,
 //! with as many documents and Lists as it has, and read again when it changes.
@@ -108,7 +108,9 @@ pub(super) async fn follow(cluster: Arc<str>, folder: PathBuf, events: mpsc::Sen
 #[derive(Debug)]
 struct Folder {
     path: PathBuf,
-    /// It and those below it: empty until it was read once.
+    /// Whether it could be looked through once: before that, nothing is known of what is in it.
+    looked_through: bool,
+    /// It and those below it; none if it is a file.
     folders: BTreeSet<PathBuf>,
     files: BTreeMap<PathBuf, File>,
     /// What the files say together.
@@ -134,6 +136,7 @@ impl Folder {
     fn new(path: PathBuf) -> Self {
         Self {
             path,
+            looked_through: false,
             folders: BTreeSet::new(),
             files: BTreeMap::new(),
             objects: BTreeMap::new(),
@@ -145,9 +148,9 @@ impl Folder {
 
     /// Reads the folder, and tells what is different from before.
     fn scan(&mut self) -> Vec<Event> {
-        let first = self.folders.is_empty();
+        let first = !self.looked_through;
         self.read();
-        if self.folders.is_empty() {
+        if !self.looked_through {
             return Vec::new();
         }
         let before = std::mem::take(&mut self.objects);
@@ -190,6 +193,7 @@ impl Folder {
         // A file is gone when the folder it was in could be looked through.
         let errors = &self.errors;
         self.files.retain(|path, _| there.contains(path) || errors.iter().any(|error| path.starts_with(&error.path)));
+        self.looked_through |= self.errors.iter().all(|error| error.path != self.path);
         if !folders.is_empty() {
             self.folders = folders;
         }
@@ -530,6 +534,21 @@ items: [{ metadata: { name: typed } }]
         assert_eq!(scan(&mut folder), [""; 0]);
         fs::remove_file(temporary.path().join("c.yaml")).unwrap();
         assert_eq!(scan(&mut folder), ["apply default/web [2a0a::a]"]);
+    }
+
+    #[test]
+    fn one_file_may_stand_for_a_folder() {
+        let temporary = tempfile::tempdir().unwrap();
+        let mut file = Folder::new(temporary.path().join("web.yaml"));
+        assert_eq!(scan(&mut file), [""; 0], "it is not there yet");
+        write(&temporary, "web.yaml", &service("web", "2a0a::1"));
+        write(&temporary, "beside.yaml", &service("beside", "2a0a::2"));
+        let first = scan(&mut file);
+        assert_eq!((first.len(), &*first[3]), (7, "apply default/web [2a0a::1]"));
+        write(&temporary, "web.yaml", &service("web", "2a0a::3"));
+        assert_eq!(scan(&mut file), ["apply default/web [2a0a::3]"]);
+        fs::remove_file(temporary.path().join("web.yaml")).unwrap();
+        assert_eq!(scan(&mut file), [""; 0], "as a folder that is away");
     }
 
     #[tokio::test]
