@@ -181,8 +181,14 @@ impl Folder {
         for entry in entries.filter_entry(|entry| entry.depth() == 0 || !hidden(entry.file_name())) {
             match entry {
                 Ok(entry) if entry.file_type().is_dir() => drop(folders.insert(entry.into_path())),
-                Ok(entry) if is_manifest(entry.path()) => drop(there.insert(entry.into_path())),
-                Ok(_) => {}
+                Ok(entry) if entry.depth() > 0 && !is_manifest(entry.path()) => {}
+                Ok(entry) if entry.file_type().is_file() => drop(there.insert(entry.into_path())),
+                // Reading a pipe would wait for whoever writes to it.
+                Ok(entry) => self.errors.push(ManifestError {
+                    path: entry.into_path(),
+                    position: None,
+                    message: "not a regular file".to_owned(),
+                }),
                 Err(error) => {
                     let path = error.path().unwrap_or(&self.path).to_owned();
                     let message = error.io_error().map_or_else(|| error.to_string(), ToString::to_string);
@@ -518,6 +524,20 @@ items: [{ metadata: { name: typed } }]
         fs::remove_dir_all(temporary.path().join("below")).unwrap();
         std::os::unix::fs::symlink("nowhere", temporary.path().join("below")).unwrap();
         assert_eq!(scan(&mut folder), [""; 0]);
+    }
+
+    #[test]
+    fn a_pipe_is_no_manifest() {
+        let (temporary, mut folder) = folder(&[("web.yaml", &service("web", "2a0a::1"))]);
+        let pipe = temporary.path().join("pipe.yaml");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        std::os::unix::fs::symlink("pipe.yaml", temporary.path().join("link.yaml")).unwrap();
+        write(&temporary, "web.yaml", &service("web", "2a0a::2"));
+        assert_eq!(scan(&mut folder), ["apply default/web [2a0a::2]"]);
+        let found: BTreeSet<_> = errors(&folder).into_iter().collect();
+        assert_eq!(Vec::from_iter(found), ["link.yaml: not a regular file", "pipe.yaml: not a regular file"]);
+        let mut pipe = Folder::new(pipe);
+        assert_eq!(scan(&mut pipe), [""; 0], "it tells nothing, not even that there is nothing");
     }
 
     #[test]
