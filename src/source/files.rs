@@ -13,10 +13,9 @@ use std::sync::Arc;
 
 use foldhash::fast::FixedState;
 use hickory_proto::rr::{Name, RecordType};
-use tokio::task::JoinError;
 use tracing::{error, info, warn};
 
-use super::Watch;
+use super::{Watch, aside};
 use crate::config::FileZone;
 use crate::error::chain;
 use crate::metrics::Metrics;
@@ -30,26 +29,32 @@ pub async fn follow(zones: Vec<FileZone>, published: Arc<Published>, metrics: Ar
     let mut files: Vec<File> = zones.into_iter().map(File::new).collect();
     loop {
         // A large file takes a while to read: not on a thread that others wait for.
-        let (published, metrics) = (Arc::clone(&published), Arc::clone(&metrics));
-        let reading = tokio::task::spawn_blocking(move || {
-            publish(&mut files, &published, &metrics);
-            files
-        });
-        match reading.await.map_err(JoinError::try_into_panic) {
-            Ok(read) => files = read,
-            Err(Ok(panic)) => std::panic::resume_unwind(panic),
-            // The runtime is shutting down.
-            Err(Err(_)) => return,
+        let read;
+        (files, read) = aside(move || {
+            let read: Vec<_> = files.iter_mut().map(File::read).collect();
+            (files, read)
+        })
+        .await;
+        if watch.is_disturbed().await {
+            // What was read may be half a file.
+            files.iter_mut().for_each(|file| file.last = None);
+        } else {
+            let (published, metrics) = (Arc::clone(&published), Arc::clone(&metrics));
+            files = aside(move || {
+                publish(&mut files, read, &published, &metrics);
+                files
+            })
+            .await;
         }
         watch.changed().await;
     }
 }
 
-/// Reads every file and puts the zones that changed into their places, all in one swap.
-fn publish(files: &mut [File], published: &Published, metrics: &Metrics) {
+/// Puts the zones that changed into their places, all in one swap: of each file what was read.
+fn publish(files: &mut [File], read: Vec<Read>, published: &Published, metrics: &Metrics) {
     let mut changed = Vec::new();
-    for file in files {
-        match file.read() {
+    for (file, read) in files.iter_mut().zip(read) {
+        match file.take_over(read) {
             Ok(Some(zone)) => changed.push((zone.apex().clone(), State::Loaded(zone))),
             Ok(None) => {}
             Err(error) => {
@@ -144,6 +149,9 @@ fn place(error: ZoneError, entries: &[Entry]) -> FileError {
     }
 }
 
+/// What a file says, if that may be another thing than before.
+type Read = Result<Option<(Zone, Vec<Warning>)>, FileError>;
+
 /// A zone's file and what has become of it.
 #[derive(Debug)]
 struct File {
@@ -160,16 +168,8 @@ impl File {
         Self { zone, served: None, last: None, failure: None }
     }
 
-    /// The zone, where it is another than the one before; an error that was there before is no news either.
-    fn read(&mut self) -> Result<Option<Arc<Zone>>, FileError> {
-        let result = self.read_anew();
-        let failure = result.as_ref().err().map(|error| format!("{error:?}"));
-        let news = failure != self.failure;
-        self.failure = failure;
-        if news { result } else { result.or(Ok(None)) }
-    }
-
-    fn read_anew(&mut self) -> Result<Option<Arc<Zone>>, FileError> {
+    /// What the file says; none where it is the text that was read before.
+    fn read(&mut self) -> Read {
         let text = fs::read(&self.zone.path).inspect_err(|_| self.last = None)?;
         let read = FixedState::default().hash_one(&text);
         if self.last == Some(read) {
@@ -178,11 +178,22 @@ impl File {
         // The files it includes may change without it.
         let includes = text.windows(8).any(|word| word.eq_ignore_ascii_case(b"$INCLUDE"));
         self.last = (!includes).then_some(read);
-        let (zone, warnings) = build(&self.zone, &text)?;
-        Ok(self.take_over(zone, &warnings))
+        build(&self.zone, &text).map(Some)
     }
 
-    fn take_over(&mut self, zone: Zone, warnings: &[Warning]) -> Option<Arc<Zone>> {
+    /// The zone, where it is another than the one before; an error that was there before is no news either.
+    fn take_over(&mut self, read: Read) -> Result<Option<Arc<Zone>>, FileError> {
+        let failure = read.as_ref().err().map(|error| format!("{error:?}"));
+        let news = failure != self.failure;
+        self.failure = failure;
+        match read {
+            Ok(read) => Ok(read.and_then(|(zone, warnings)| self.replace(zone, &warnings))),
+            Err(error) if news => Err(error),
+            Err(_) => Ok(None),
+        }
+    }
+
+    fn replace(&mut self, zone: Zone, warnings: &[Warning]) -> Option<Arc<Zone>> {
         let (apex, file, serial) = (&self.zone.apex, self.zone.path.display(), zone.serial());
         let records = zone.records();
         if let Some(served) = &self.served {
@@ -337,8 +348,8 @@ mod tests {
         let (_folder, mut file) = file(&text(1, ""));
         let mut check = |text: &str, expected: Option<u32>| {
             fs::write(&file.zone.path, text).unwrap();
-            let read = file.read().unwrap();
-            assert_eq!(read.map(|zone| zone.serial()), expected.map(Serial), "{text}");
+            let read = file.read();
+            assert_eq!(file.take_over(read).unwrap().map(|zone| zone.serial()), expected.map(Serial), "{text}");
         };
         check(&text(1, ""), Some(1));
         check(&text(1, ""), None);
@@ -351,11 +362,15 @@ mod tests {
     #[test]
     fn an_error_is_news_once() {
         let (folder, mut file) = file(&text(1, "$INCLUDE part"));
-        assert!(file.read().is_err());
-        assert!(matches!(file.read(), Ok(None)));
+        let mut check = |is_news: bool| {
+            let read = file.read();
+            assert_eq!(file.take_over(read).is_err(), is_news);
+        };
+        check(true);
+        check(false);
         fs::write(folder.path().join("part"), "b NS").unwrap();
-        assert!(file.read().is_err());
-        assert!(matches!(file.read(), Ok(None)));
+        check(true);
+        check(false);
     }
 
     /// Where an error is: `line, column` and what it says.

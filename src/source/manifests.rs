@@ -72,14 +72,11 @@ pub(super) async fn follow(cluster: Arc<str>, folder: PathBuf, events: mpsc::Sen
     let mut watch = Watch::new([&folder]);
     let mut folder = Folder::new(folder);
     while !events.is_closed() {
-        let watched = folder.folders.clone();
-        let known = folder.errors.clone();
-        let learned;
-        (folder, learned) = aside(move || {
-            let learned = folder.scan();
-            (folder, learned)
-        })
-        .await;
+        let Some((next, learned)) = scan(&folder, &watch).await else {
+            watch.changed().await;
+            continue;
+        };
+        let Folder { folders: watched, errors: known, .. } = std::mem::replace(&mut folder, next);
         if folder.errors.iter().all(|error| error.path != folder.path) {
             metrics.event();
         }
@@ -99,13 +96,25 @@ pub(super) async fn follow(cluster: Arc<str>, folder: PathBuf, events: mpsc::Sen
             watch.changed().await;
         } else {
             // Watched first, read again then: nothing changes unseen in between.
-            watch = Watch::new(&folder.folders);
+            watch.set(&folder.folders);
         }
     }
 }
 
+/// The folder as it is now, and what is different from before; none while somebody is writing to it:
+/// what was read may be half a file, and what is missing in it no deletion.
+async fn scan(folder: &Folder, watch: &Watch) -> Option<(Folder, Vec<Event>)> {
+    let mut next = folder.clone();
+    let scanned = aside(move || {
+        let learned = next.scan();
+        (next, learned)
+    })
+    .await;
+    (!watch.is_disturbed().await).then_some(scanned)
+}
+
 /// A folder, as it was read last.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Folder {
     path: PathBuf,
     /// Whether it could be looked through once: before that, nothing is known of what is in it.
@@ -123,7 +132,7 @@ struct Folder {
 }
 
 /// A file, as it was read last.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct File {
     /// The hash of its text: it is parsed again only when this changes; none while it cannot be read.
     text: Option<u64>,
@@ -569,6 +578,31 @@ items: [{ metadata: { name: typed } }]
         assert_eq!(scan(&mut file), ["apply default/web [2a0a::3]"]);
         fs::remove_file(temporary.path().join("web.yaml")).unwrap();
         assert_eq!(scan(&mut file), [""; 0], "as a folder that is away");
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn a_file_that_is_being_written_to_loses_nothing() {
+        use std::io::Write;
+
+        let (temporary, folder) = folder(&[("web.yaml", &service("web", "2a0a::1"))]);
+        let mut watch = Watch::new([temporary.path()]);
+        let mut file = fs::File::create(temporary.path().join("web.yaml")).unwrap();
+        let begun = async { while !watch.is_disturbed().await {} };
+        tokio::time::timeout(BOUND, begun).await.expect("the writer is seen");
+        assert!(super::scan(&folder, &watch).await.is_none(), "the file is empty for now");
+
+        // A folder that is new does not make it complete.
+        fs::create_dir(temporary.path().join("below")).unwrap();
+        watch.set([temporary.path(), &temporary.path().join("below")]);
+        assert!(super::scan(&folder, &watch).await.is_none());
+
+        file.write_all(service("web", "2a0a::2").as_bytes()).unwrap();
+        drop(file);
+        tokio::time::timeout(BOUND, watch.changed()).await.expect("the end is seen");
+        let (_, learned) = super::scan(&folder, &watch).await.unwrap();
+        assert_eq!(learned.len(), 1);
+        assert!(learned[0].text().starts_with("apply default/web [2a0a::2] @"));
     }
 
     #[tokio::test]

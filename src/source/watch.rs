@@ -3,19 +3,20 @@
 //! Folders are watched, not files: editors replace a file by renaming another
 //! over it, and a ConfigMap's files are links through one link that is
 //! swapped. A change is reported when its writer is done (it closed or renamed
-//! the file), so that half a file is not read as a deletion. What the kernel
-//! does not tell (a network file system, a link into a folder not watched) a
-//! re-scan finds: [`Watch::changed`] also returns every [`RESCAN`]. Whoever
-//! reads compares with what it read before.
+//! the file), so that half a file is not read as a deletion. Whoever has read
+//! asks [`Watch::is_disturbed`]: a writer may have begun in the meantime. What
+//! the kernel does not tell (a network file system, a link into a folder not
+//! watched) a re-scan finds: [`Watch::changed`] also returns every [`RESCAN`].
+//! Whoever reads compares with what it read before.
 
 use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf, absolute};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use notify::event::{AccessKind, AccessMode, CreateKind, EventKind, ModifyKind, RenameMode};
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 use tracing::{debug, warn};
 
 /// How long a change that the kernel does not tell may go unseen.
@@ -36,6 +37,8 @@ pub struct Watch {
     watcher: Option<RecommendedWatcher>,
     seen: Arc<Seen>,
     rescan: Instant,
+    /// [`State::begun`] when a change was reported last.
+    begun: u64,
 }
 
 impl Watch {
@@ -44,18 +47,32 @@ impl Watch {
     /// What cannot be watched, or does not exist yet, is only re-scanned.
     #[must_use]
     pub fn new<P: AsRef<Path>>(paths: impl IntoIterator<Item = P>) -> Self {
-        // As the kernel's events have them.
-        let paths = paths.into_iter().map(|path| absolute(&path).unwrap_or_else(|_| path.as_ref().to_owned()));
-        let paths: BTreeSet<PathBuf> = paths.collect();
-        let folders = paths.iter().map(|path| folder(path)).collect();
-        let seen = Arc::new(Seen { paths, ..Seen::default() });
+        let seen = Arc::<Seen>::default();
         let sink = Arc::clone(&seen);
         let watcher = notify::recommended_watcher(move |event| sink.note(event))
             .inspect_err(|error| warn!(%error, rescan = ?RESCAN, "files cannot be watched, only re-scanned"))
             .ok();
-        let mut watch = Self { folders, watcher, seen, rescan: Instant::now() + RESCAN };
-        watch.watch_folders();
+        let mut watch = Self { folders: BTreeSet::new(), watcher, seen, rescan: Instant::now() + RESCAN, begun: 0 };
+        watch.set(paths);
         watch
+    }
+
+    /// Watches `paths` from now on; who is writing to one that was watched before stays known.
+    pub fn set<P: AsRef<Path>>(&mut self, paths: impl IntoIterator<Item = P>) {
+        // As the kernel's events have them.
+        let paths = paths.into_iter().map(|path| absolute(&path).unwrap_or_else(|_| path.as_ref().to_owned()));
+        let paths: BTreeSet<PathBuf> = paths.collect();
+        let folders: BTreeSet<PathBuf> = paths.iter().map(|path| folder(path)).collect();
+        self.seen.state().paths = paths;
+        let before = std::mem::replace(&mut self.folders, folders);
+        let Some(watcher) = &mut self.watcher else { return };
+        for gone in before.difference(&self.folders) {
+            // An error says that it was not watched: nothing to undo.
+            let _ = watcher.unwatch(gone);
+        }
+        for new in self.folders.difference(&before) {
+            watch_folder(watcher, new);
+        }
     }
 
     /// Waits until something may have changed, or it is time for a re-scan.
@@ -65,7 +82,10 @@ impl Watch {
         let mut held = false;
         loop {
             tokio::select! {
-                () = self.seen.complete() => return,
+                begun = self.seen.complete() => {
+                    self.begun = begun;
+                    return;
+                }
                 () = sleep_until(self.rescan) => {}
             }
             self.rescan = Instant::now() + RESCAN;
@@ -73,9 +93,18 @@ impl Watch {
             // A writer at work gets one more interval, not every one: it may be a log.
             held = !held && self.seen.forget_unfinished();
             if !held {
+                self.begun = self.seen.state().begun;
                 return;
             }
         }
+    }
+
+    /// Whether somebody has begun to write to a watched file since a change was reported last, or since the
+    /// beginning: what was read may be half a file. When the writer is done, a change is reported.
+    pub async fn is_disturbed(&self) -> bool {
+        // What the kernel tells takes a moment to arrive.
+        sleep(QUIET).await;
+        self.seen.state().begun != self.begun
     }
 
     /// Watches every folder anew: its path may by now lead to another folder.
@@ -84,10 +113,14 @@ impl Watch {
         for folder in &self.folders {
             // An error says that it was not watched: nothing to undo.
             let _ = watcher.unwatch(folder);
-            if let Err(error) = watcher.watch(folder, RecursiveMode::NonRecursive) {
-                debug!(folder = %folder.display(), %error, "folder not watched");
-            }
+            watch_folder(watcher, folder);
         }
+    }
+}
+
+fn watch_folder(watcher: &mut RecommendedWatcher, folder: &Path) {
+    if let Err(error) = watcher.watch(folder, RecursiveMode::NonRecursive) {
+        debug!(folder = %folder.display(), %error, "folder not watched");
     }
 }
 
@@ -103,45 +136,48 @@ fn folder(path: &Path) -> PathBuf {
 /// What the kernel told and nobody was told yet.
 #[derive(Debug, Default)]
 struct Seen {
-    /// What is watched, not merely beside it.
-    paths: BTreeSet<PathBuf>,
     state: Mutex<State>,
     wake: tokio::sync::Notify,
 }
 
 #[derive(Debug, Default)]
 struct State {
+    /// What is watched, not merely beside it.
+    paths: BTreeSet<PathBuf>,
     /// When the last change was complete.
     complete: Option<Instant>,
     /// Watched files that somebody is writing to.
     unfinished: HashSet<PathBuf>,
+    /// How often somebody has begun to write to a watched file.
+    begun: u64,
 }
 
 impl Seen {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn note(&self, event: notify::Result<notify::Event>) {
-        // A log that is written beside a zone file holds nothing back.
-        let is_watched =
-            |path: &Path| self.paths.contains(path) || path.parent().is_some_and(|folder| self.paths.contains(folder));
-        if self.state.lock().unwrap_or_else(PoisonError::into_inner).note(event, is_watched) {
+        if self.state().note(event) {
             self.wake.notify_one();
         }
     }
 
     /// Forgets who is writing; whether anybody was.
     fn forget_unfinished(&self) -> bool {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state();
         !std::mem::take(&mut state.unfinished).is_empty()
     }
 
-    /// Waits until there is a complete change, no writer is at work, and it has been quiet.
-    async fn complete(&self) {
+    /// Waits until there is a complete change, no writer is at work, and it has been quiet; [`State::begun`] then.
+    async fn complete(&self) -> u64 {
         loop {
             let quiet = {
-                let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut state = self.state();
                 let quiet = state.complete.filter(|_| state.unfinished.is_empty()).map(|at| at + QUIET);
                 if quiet.is_some_and(|quiet| quiet <= Instant::now()) {
                     state.complete = None;
-                    return;
+                    return state.begun;
                 }
                 quiet
             };
@@ -158,7 +194,7 @@ impl Seen {
 
 impl State {
     /// Takes in an event; whether it says something new.
-    fn note(&mut self, event: notify::Result<notify::Event>, is_watched: impl Fn(&Path) -> bool) -> bool {
+    fn note(&mut self, event: notify::Result<notify::Event>) -> bool {
         let event = match event {
             Ok(event) => event,
             // Something may have been missed.
@@ -177,9 +213,15 @@ impl State {
             EventKind::Create(CreateKind::File) | EventKind::Modify(ModifyKind::Data(_))
                 if cfg!(target_os = "linux") && !event.paths.iter().any(|path| path.is_symlink()) =>
             {
+                // A log that is written beside a zone file holds nothing back.
+                let is_watched = |path: &PathBuf| {
+                    self.paths.contains(path) || path.parent().is_some_and(|folder| self.paths.contains(folder))
+                };
                 let before = self.unfinished.len();
-                self.unfinished.extend(event.paths.into_iter().filter(|path| is_watched(path)));
-                return self.unfinished.len() > before;
+                self.unfinished.extend(event.paths.into_iter().filter(is_watched));
+                let is_new = self.unfinished.len() > before;
+                self.begun += u64::from(is_new);
+                return is_new;
             }
             // Told a second time, with both names.
             EventKind::Modify(ModifyKind::Name(RenameMode::Both)) => return false,
@@ -268,7 +310,7 @@ mod tests {
         let mut watch = Watch::new([folder.path()]);
         let mut file = File::create(folder.path().join("a")).unwrap();
         file.write_all(b"half").unwrap();
-        let unfinished = || !watch.seen.state.lock().unwrap().unfinished.is_empty();
+        let unfinished = || !watch.seen.state().unfinished.is_empty();
         let begun = std::time::Instant::now();
         while !unfinished() {
             assert!(begun.elapsed() < BOUND, "the writing was not seen");
@@ -279,7 +321,7 @@ mod tests {
         file.write_all(b" and half").unwrap();
         drop(file);
         check(&mut watch, "the end").await;
-        assert!(watch.seen.state.lock().unwrap().unfinished.is_empty());
+        assert!(watch.seen.state().unfinished.is_empty());
     }
 
     fn event(kind: EventKind, path: &str) -> notify::Result<notify::Event> {
@@ -309,6 +351,26 @@ mod tests {
         };
         tokio::select! { () = log => {} () = watch.changed() => {} }
         assert_eq!(start.elapsed(), RESCAN * 2, "a writer who never ends holds back one re-scan");
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test(start_paused = true)]
+    async fn a_writer_who_begins_while_files_are_read_disturbs() {
+        let mut watch = Watch::new(["/nowhere/a", "/nowhere/b"]);
+        assert!(!watch.is_disturbed().await);
+        // Begun, and begun and done: both were read in between.
+        watch.seen.note(event(WRITTEN, "/nowhere/a"));
+        assert!(watch.is_disturbed().await);
+        watch.seen.note(event(CLOSED, "/nowhere/a"));
+        assert!(watch.is_disturbed().await);
+        watch.changed().await;
+        assert!(!watch.is_disturbed().await);
+        // More folders to watch make nobody forget who is writing.
+        watch.seen.note(event(WRITTEN, "/nowhere/b"));
+        watch.set(["/nowhere/b", "/nowhere/c/d"]);
+        assert!(watch.is_disturbed().await);
+        watch.changed().await;
+        assert!(!watch.is_disturbed().await, "one who falls silent is not waited for again");
     }
 
     #[cfg(target_os = "linux")]
