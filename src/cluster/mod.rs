@@ -18,7 +18,8 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 pub use object::{
-    Endpoint, EndpointSlice, Kind, Namespace, Object, ObjectKey, Port, Protocol, Service, ServiceKey, ServiceType,
+    Annotations, Endpoint, EndpointSlice, Kind, Namespace, Object, ObjectKey, Port, Protocol, Service, ServiceKey,
+    ServiceType,
 };
 use store::{Applied, Store};
 
@@ -33,6 +34,8 @@ pub struct Cluster {
     slices_of: HashMap<ServiceKey, Vec<Arc<str>>>,
     /// One allocation for each namespace's name, shared by all keys.
     namespace_names: HashSet<Arc<str>>,
+    /// Whether there is a Namespace for every Service.
+    has_all_namespaces: bool,
 }
 
 /// What the end of a complete list did.
@@ -45,6 +48,13 @@ pub struct Swept {
 }
 
 impl Cluster {
+    /// A cluster whose objects come from an API: it has a Namespace for every Service, and may tell of it later.
+    /// Manifests need not have any; they make a [`Cluster::default`].
+    #[must_use]
+    pub fn from_api() -> Self {
+        Self { has_all_namespaces: true, ..Self::default() }
+    }
+
     /// The object exists and says this; returns the Services touched, none when it said the same before.
     pub fn apply(&mut self, object: Object) -> Vec<ServiceKey> {
         match object {
@@ -152,6 +162,12 @@ impl Cluster {
         self.namespaces.get(name)
     }
 
+    /// Whether there is a Namespace called `name` of which nothing is known yet.
+    #[must_use]
+    pub fn awaits_namespace(&self, name: &str) -> bool {
+        self.has_all_namespaces && self.namespace(name).is_none()
+    }
+
     fn apply_service(&mut self, mut service: Service) -> Vec<ServiceKey> {
         service.key.namespace = self.shared(&service.key.namespace);
         let key = service.key.clone();
@@ -247,6 +263,7 @@ mod tests {
             service_type: ServiceType::Headless,
             cluster_ips: Vec::new(),
             ports: Vec::new(),
+            annotations: Annotations::new(),
         })
     }
 
@@ -261,7 +278,8 @@ mod tests {
     }
 
     fn namespace(name: &str, label: &str) -> Object {
-        Object::Namespace(Namespace { name: name.into(), labels: BTreeMap::from([("label".into(), label.into())]) })
+        let labels = BTreeMap::from([("label".into(), label.into())]);
+        Object::Namespace(Namespace { name: name.into(), labels, annotations: Annotations::new() })
     }
 
     fn object_key(kind: Kind, text: &str) -> ObjectKey {
@@ -383,6 +401,16 @@ mod tests {
         cluster.listing(Kind::Service, true);
         let swept = cluster.listed(Kind::Service);
         assert_eq!((swept.touched.len(), swept.held), (30, 0));
+    }
+
+    #[test]
+    fn only_an_api_has_a_namespace_for_every_service() {
+        let (mut api, manifests) = (Cluster::from_api(), Cluster::default());
+
+        assert!(api.awaits_namespace("shop"));
+        assert!(!manifests.awaits_namespace("shop"));
+        api.apply(namespace("shop", "a"));
+        assert!(!api.awaits_namespace("shop"));
     }
 
     #[test]

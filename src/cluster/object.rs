@@ -13,6 +13,9 @@ pub struct ServiceKey {
     pub name: Arc<str>,
 }
 
+/// The annotations that speak to this server, those in the domain `k8s.ooo`, by their full keys.
+pub type Annotations = BTreeMap<Box<str>, Box<str>>;
+
 /// A transport of a port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Protocol {
@@ -57,6 +60,8 @@ pub struct Service {
     pub cluster_ips: Vec<IpAddr>,
     /// `spec.ports`.
     pub ports: Vec<Port>,
+    /// `metadata.annotations`, trimmed.
+    pub annotations: Annotations,
 }
 
 /// One endpoint of an EndpointSlice, trimmed.
@@ -90,6 +95,8 @@ pub struct Namespace {
     pub name: Arc<str>,
     /// `metadata.labels`
     pub labels: BTreeMap<Box<str>, Box<str>>,
+    /// `metadata.annotations`, trimmed.
+    pub annotations: Annotations,
 }
 
 /// A kind of object that is followed.

@@ -11,6 +11,7 @@
 
 mod address;
 mod host;
+mod publish;
 mod reason;
 
 use std::collections::BTreeSet;
@@ -106,7 +107,8 @@ impl ClusterZone {
     /// Everything at or below the name of one Service, and what there is to say about it.
     ///
     /// A Service that is absent, not published or has nothing to publish owns no
-    /// records, save the addresses of a name server that is called after it.
+    /// records, save the addresses of a name server that is called after it
+    /// (configured ones, or else the Service's own, published or not).
     /// `last` are the addresses that such a name server had before, for as long
     /// as the Service has none itself; of no meaning for all others.
     ///
@@ -117,6 +119,7 @@ impl ClusterZone {
             return (None, vec![Reason::InvalidName]);
         };
         let mut reasons = Vec::new();
+        let is_published = cluster.service(key).is_some_and(|service| publish::check(cluster, service, &mut reasons));
         let hosts = match cluster.service(key).map(|service| (service, service.service_type)) {
             Some((service, ServiceType::ClusterIp)) => host::of_cluster_ips(service, &self.addresses, &mut reasons),
             Some((_, ServiceType::Headless)) => {
@@ -135,6 +138,11 @@ impl ClusterZone {
             self.nameservers.iter().filter(|nameserver| self.service_of(&nameserver.name).as_ref() == Some(key))
         {
             self.serve_nameserver(nameserver, &root, last, &mut records, &mut reasons);
+        }
+        if !is_published {
+            records.retain(|record| {
+                is_address(record) && self.nameservers.iter().any(|nameserver| nameserver.name == record.owner)
+            });
         }
         reasons.sort_unstable();
         reasons.dedup();
@@ -199,9 +207,7 @@ impl ClusterZone {
         records: &mut Vec<Record>,
         reasons: &mut Vec<Reason>,
     ) {
-        let is_address = |record: &Record| {
-            record.owner == nameserver.name && matches!(record.rtype, RecordType::A | RecordType::AAAA)
-        };
+        let is_address = |record: &Record| record.owner == nameserver.name && is_address(record);
         if !nameserver.addresses.is_empty() {
             records.retain(|record| !is_address(record));
             records.extend(self.nameserver_addresses(&nameserver.name, &nameserver.addresses));
@@ -245,6 +251,10 @@ pub(crate) fn service_of(origin: &Name, name: &Name) -> Option<ServiceKey> {
 /// `label` and then `parent`; none when that is too long to be a name.
 fn below(parent: &Name, label: &str) -> Option<Name> {
     parent.prepend_label(label.as_bytes()).ok()
+}
+
+fn is_address(record: &Record) -> bool {
+    matches!(record.rtype, RecordType::A | RecordType::AAAA)
 }
 
 fn address(owner: &Name, ttl: u32, address: IpAddr) -> Record {

@@ -11,6 +11,10 @@ pub enum Reason {
     /// The Service's or the namespace's name is no label that Kubernetes would accept (RFC 1123 §2.1, in lower case),
     /// or the full name is longer than 255 bytes.
     InvalidName,
+    /// The Service's Namespace is not known yet: it might say that the Service is not to be published.
+    NamespaceUnknown,
+    /// The Service, or else its Namespace, says that it is not to be published.
+    OptedOut,
     /// The Service is of the type ExternalName, which owns no records yet.
     ExternalName,
     /// A headless Service has no endpoint that is ready.
@@ -21,6 +25,8 @@ pub enum Reason {
     Ipv4Only,
     /// There are addresses, but none that may be published.
     AddressNotPublic,
+    /// Beside records or OptedOut: an annotation of the Service or its Namespace has a value that means nothing.
+    BadAnnotation,
     /// Beside records: an RRset would be larger than allowed; some endpoints are left out.
     TooManyRecords,
     /// Beside records: a port has a name that makes no label (RFC 6335 §5.1 and `_`, 63 bytes at most); it owns no SRV.
@@ -37,11 +43,14 @@ impl Reason {
     pub fn name(self) -> &'static str {
         match self {
             Self::InvalidName => "InvalidName",
+            Self::NamespaceUnknown => "NamespaceUnknown",
+            Self::OptedOut => "OptedOut",
             Self::ExternalName => "ExternalName",
             Self::NoReadyEndpoints => "NoReadyEndpoints",
             Self::AddressPending => "AddressPending",
             Self::Ipv4Only => "IPv4Only",
             Self::AddressNotPublic => "AddressNotPublic",
+            Self::BadAnnotation => "BadAnnotation",
             Self::TooManyRecords => "TooManyRecords",
             Self::InvalidPortName => "InvalidPortName",
             Self::InvalidHostname => "InvalidHostname",
@@ -52,7 +61,7 @@ impl Reason {
     /// Whether the Service owns no records for this reason; the others stand beside records.
     #[must_use]
     pub fn withholds(self) -> bool {
-        self < Self::TooManyRecords
+        self < Self::BadAnnotation
     }
 }
 

@@ -26,7 +26,7 @@ use tokio::task::{JoinError, JoinSet, spawn_blocking};
 pub use self::event::Event;
 pub use self::watch::{RESCAN, Watch};
 use self::writer::Relist;
-use crate::cluster::Kind;
+use crate::cluster::{self, Kind};
 use crate::config::{Access, Cluster};
 use crate::metrics::ClusterMetrics;
 use crate::published::Published;
@@ -62,12 +62,16 @@ pub async fn follow(cluster: Cluster, published: Arc<Published>, metrics: Cluste
             parts.spawn(follower.run());
         }
     };
+    let known = match cluster.access {
+        Access::InCluster | Access::Kubeconfig { .. } => cluster::Cluster::from_api(),
+        Access::Manifests(_) => cluster::Cluster::default(),
+    };
     match cluster.access {
         Access::InCluster => list_and_watch(&api::Access::InCluster),
         Access::Kubeconfig { path, context } => list_and_watch(&api::Access::Kubeconfig { path, context }),
         Access::Manifests(folder) => drop(parts.spawn(manifests::follow(name, folder, sender, metrics.clone()))),
     }
-    parts.spawn(writer::write(cluster.zones, events, relist, published, metrics));
+    parts.spawn(writer::write(known, cluster.zones, events, relist, published, metrics));
     while let Some(ended) = parts.join_next().await {
         if let Err(Ok(panic)) = ended.map_err(JoinError::try_into_panic) {
             std::panic::resume_unwind(panic);

@@ -10,7 +10,7 @@ use std::net::IpAddr;
 use hickory_proto::rr::Name;
 
 use super::translate;
-use crate::cluster::{Cluster, Kind};
+use crate::cluster::{Cluster, Kind, ServiceKey};
 use crate::schema::{AddressFilter, ClusterZone, NameServer, Reason};
 use crate::zone::{Record, Serial, Zone, master};
 
@@ -37,11 +37,15 @@ fn nameserver(text: &str, addresses: &[&str]) -> NameServer {
 }
 
 fn cluster(manifests: &str) -> Cluster {
-    let mut cluster = Cluster::default();
+    with(Cluster::default(), manifests)
+}
+
+fn with(mut cluster: Cluster, manifests: &str) -> Cluster {
     for document in serde_saphyr::from_multiple::<serde_json::Value>(manifests).unwrap() {
         let kind = match document["kind"].as_str().unwrap() {
             "Service" => Kind::Service,
             "EndpointSlice" => Kind::EndpointSlice,
+            "Namespace" => Kind::Namespace,
             other => panic!("no table has a {other}"),
         };
         let item = translate::item(kind, "default", &document).unwrap();
@@ -86,6 +90,7 @@ fn every_table_that_needs_no_configuration() {
         "named-ports",
         "not-ready",
         "odd-names",
+        "opted-out",
         "private",
     ];
     for table in tables {
@@ -113,6 +118,30 @@ fn configured_addresses_need_no_service() {
         nameserver("ns-0.kube-dns.kube-system.svc.c2.k8s.ooo.", &["2a0a:e5c0:13:e2::c"]),
     ];
     check("nameserver-absent", &ClusterZone { nameservers, ..zone() });
+}
+
+#[test]
+fn a_name_server_needs_no_service_that_is_published() {
+    let nameservers = vec![
+        nameserver("kube-dns.kube-system.svc.c2.k8s.ooo.", &["2a0a:e5c0:13:e2::a"]),
+        nameserver("dns.kube-system.svc.c2.k8s.ooo.", &[]),
+    ];
+    check("nameserver-opted-out", &ClusterZone { nameservers, ..zone() });
+}
+
+#[test]
+fn a_service_waits_for_its_namespace() {
+    let (zone, key) = (zone(), ServiceKey { namespace: "shop".into(), name: "web".into() });
+    let manifests = fs::read_to_string("tests/data/schema/clusterip.yaml").unwrap();
+    let check = |cluster: &Cluster, count: usize, expected: &[Reason]| {
+        let (subtree, reasons) = zone.service(cluster, &key, &[]);
+        assert_eq!((subtree.unwrap().records.len(), &*reasons), (count, expected));
+    };
+
+    check(&with(Cluster::default(), &manifests), 1, &[]);
+    check(&with(Cluster::from_api(), &manifests), 0, &[Reason::NamespaceUnknown]);
+    let namespace = "\n---\nkind: Namespace\nmetadata: { name: shop }";
+    check(&with(Cluster::from_api(), &(manifests + namespace)), 1, &[]);
 }
 
 #[test]

@@ -16,10 +16,12 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error};
 use tracing::{debug, warn};
 
-use crate::cluster::{self, Kind, Object, ObjectKey, Protocol, ServiceKey, ServiceType};
+use crate::cluster::{self, Annotations, Kind, Object, ObjectKey, Protocol, ServiceKey, ServiceType};
 
 /// The label that joins an EndpointSlice to its Service.
 const SERVICE_NAME: &str = "kubernetes.io/service-name";
+/// How the annotations begin that speak to this server.
+const ANNOTATIONS: &str = "k8s.ooo/";
 
 /// An object of the API: which one, and what it says.
 #[derive(Debug, Clone, PartialEq)]
@@ -44,9 +46,9 @@ pub(super) struct Identity {
 pub(super) fn item<'de, D: Deserializer<'de>>(kind: Kind, namespace: &str, from: D) -> Result<Item, D::Error> {
     let (identity, object) = match kind {
         Kind::Service => {
-            let service = Service::deserialize(from)?;
-            let identity = service.metadata.identity(kind, namespace)?;
-            let object = service.spec.unwrap_or_default().translate(&identity.key);
+            let Service { metadata, spec } = Service::deserialize(from)?;
+            let identity = metadata.identity(kind, namespace)?;
+            let object = spec.unwrap_or_default().translate(&identity.key, metadata.annotations());
             (identity, Some(Object::Service(object)))
         }
         Kind::EndpointSlice => {
@@ -57,8 +59,8 @@ pub(super) fn item<'de, D: Deserializer<'de>>(kind: Kind, namespace: &str, from:
         Kind::Namespace => {
             let Named { metadata } = Named::deserialize(from)?;
             let identity = metadata.identity(kind, namespace)?;
-            let labels = metadata.labels.unwrap_or_default();
-            let object = cluster::Namespace { name: Arc::clone(&identity.key.name), labels };
+            let (name, annotations) = (Arc::clone(&identity.key.name), metadata.annotations());
+            let object = cluster::Namespace { name, labels: metadata.labels.unwrap_or_default(), annotations };
             (identity, Some(Object::Namespace(object)))
         }
     };
@@ -88,7 +90,7 @@ struct Named {
     metadata: Metadata,
 }
 
-// Annotations and creationTimestamp join these when a record depends on them.
+// creationTimestamp joins these when a record depends on it.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Metadata {
@@ -96,9 +98,16 @@ struct Metadata {
     namespace: Option<String>,
     resource_version: Option<String>,
     labels: Option<BTreeMap<Box<str>, Box<str>>>,
+    annotations: Option<BTreeMap<Box<str>, Box<str>>>,
 }
 
 impl Metadata {
+    /// Those that are kept.
+    fn annotations(&self) -> Annotations {
+        let all = self.annotations.iter().flatten();
+        all.filter(|(key, _)| key.starts_with(ANNOTATIONS)).map(|(key, value)| (key.clone(), value.clone())).collect()
+    }
+
     fn identity<E: Error>(&self, kind: Kind, namespace: &str) -> Result<Identity, E> {
         let name = self.name.as_deref().filter(|name| !name.is_empty());
         let namespace = match kind {
@@ -136,7 +145,7 @@ struct ServiceSpec {
 }
 
 impl ServiceSpec {
-    fn translate(self, key: &ObjectKey) -> cluster::Service {
+    fn translate(self, key: &ObjectKey, annotations: Annotations) -> cluster::Service {
         // API servers before 1.20 know only the singular.
         let cluster_ips =
             self.cluster_ips.filter(|ips| !ips.is_empty()).unwrap_or_else(|| self.cluster_ip.into_iter().collect());
@@ -153,6 +162,7 @@ impl ServiceSpec {
                 ServiceType::Headless | ServiceType::ExternalName => Vec::new(),
             },
             ports: ports(key, self.ports),
+            annotations,
         }
     }
 }
@@ -263,16 +273,20 @@ mod tests {
     }
 
     fn text(object: &Object) -> String {
+        let annotations = |annotations: &Annotations| {
+            annotations.iter().map(|(key, value)| format!(" {key}={value}")).collect::<String>()
+        };
         let ports = |ports: &[cluster::Port]| {
             ports.iter().map(|port| format!("\n:{} {} {:?}", port.number, port.name, port.protocol)).collect::<String>()
         };
         match object {
             Object::Service(service) => format!(
-                "{}/{} {:?} {:?}{}",
+                "{}/{} {:?} {:?}{}{}",
                 service.key.namespace,
                 service.key.name,
                 service.service_type,
                 service.cluster_ips,
+                annotations(&service.annotations),
                 ports(&service.ports)
             ),
             Object::EndpointSlice(slice) => {
@@ -289,7 +303,9 @@ mod tests {
                     ports(&slice.ports)
                 )
             }
-            Object::Namespace(namespace) => format!("{} {:?}", namespace.name, namespace.labels),
+            Object::Namespace(namespace) => {
+                format!("{} {:?}{}", namespace.name, namespace.labels, annotations(&namespace.annotations))
+            }
         }
     }
 
@@ -402,6 +418,15 @@ mod tests {
     fn a_namespace_is_its_metadata() {
         let namespace = "{ metadata: { name: shop, labels: { team: a } }, spec: { finalizers: [kubernetes] } }";
         check(Kind::Namespace, namespace, r#"shop {"team": "a"}"#);
+    }
+
+    #[test]
+    fn of_the_annotations_those_to_this_server_are_kept() {
+        let annotations = "annotations: { k8s.ooo/publish: 'false', k8s.ooo.example/a: b, kubectl.kubernetes.io/c: d }";
+        let metadata = format!("{{ metadata: {{ name: shop, {annotations} }} }}");
+        check(Kind::Service, &metadata, "default/shop ClusterIp [] k8s.ooo/publish=false");
+        check(Kind::Namespace, &metadata, "shop {} k8s.ooo/publish=false");
+        check(Kind::Namespace, "{ metadata: { name: shop, annotations: null } }", "shop {}");
     }
 
     #[test]

@@ -63,17 +63,18 @@ impl Relist {
     }
 }
 
-/// Writes the zones of one cluster from `events`, until the last of its followers is gone.
+/// Writes the zones of `cluster`, empty as yet, from `events`, until the last of its followers is gone.
 ///
 /// There must be no other writer of `zones`. What has been published stays when this ends.
 pub(super) async fn write(
+    cluster: Cluster,
     zones: Vec<ClusterZone>,
     mut events: mpsc::Receiver<Event>,
     relist: Relist,
     published: Arc<Published>,
     metrics: ClusterMetrics,
 ) {
-    let mut writer = Writer::new(zones, published, metrics);
+    let mut writer = Writer::new(cluster, zones, published, metrics);
     let mut batch = Vec::new();
     let mut published_at: Option<Instant> = None;
     loop {
@@ -146,10 +147,10 @@ struct WrittenZone {
 }
 
 impl Writer {
-    fn new(zones: Vec<ClusterZone>, published: Arc<Published>, metrics: ClusterMetrics) -> Self {
+    fn new(cluster: Cluster, zones: Vec<ClusterZone>, published: Arc<Published>, metrics: ClusterMetrics) -> Self {
         let zones = zones.into_iter().map(WrittenZone::new).collect();
         Self {
-            cluster: Cluster::default(),
+            cluster,
             zones,
             is_first: true,
             touched: BTreeSet::new(),

@@ -11,7 +11,9 @@ use tokio::task::{JoinHandle, yield_now};
 use tokio::time::{sleep, timeout};
 
 use super::*;
-use crate::cluster::{Endpoint, EndpointSlice, Namespace, Object, ObjectKey, Port, Protocol, Service, ServiceType};
+use crate::cluster::{
+    Annotations, Endpoint, EndpointSlice, Namespace, Object, ObjectKey, Port, Protocol, Service, ServiceType,
+};
 use crate::metrics::Metrics;
 use crate::nameserver::Served;
 use crate::schema::{AddressFilter, NameServer};
@@ -47,6 +49,7 @@ fn service(text: &str, address: &str) -> Object {
         service_type: ServiceType::ClusterIp,
         cluster_ips: vec![address.parse().unwrap()],
         ports: Vec::new(),
+        annotations: Annotations::new(),
     })
 }
 
@@ -69,7 +72,7 @@ impl Writing {
         let published = Arc::new(Published::new(Served::default()));
         let relist = Relist::default();
         let metrics = Metrics::new(published.clone()).cluster("c2");
-        let task = write(zones, receiver, relist.clone(), published.clone(), metrics);
+        let task = write(Cluster::default(), zones, receiver, relist.clone(), published.clone(), metrics);
         Self { events, relist, published, task: tokio::spawn(task) }
     }
 
@@ -201,7 +204,8 @@ async fn what_changes_no_record_makes_no_version() {
 
     writing.apply(service("shop/inside", "10.0.0.1"), Some(1000)).await;
     let labels = BTreeMap::from([("a".into(), "b".into())]);
-    writing.apply(Object::Namespace(Namespace { name: "shop".into(), labels }), Some(1001)).await;
+    let annotations = Annotations::new();
+    writing.apply(Object::Namespace(Namespace { name: "shop".into(), labels, annotations }), Some(1001)).await;
     writing.send(Event::Delete { key: object_key(Kind::Service, "shop/absent"), version: Some(1002) }).await;
     writing.list(Kind::EndpointSlice, []).await;
     sleep(Duration::from_secs(1)).await;
@@ -330,12 +334,17 @@ fn any_ports() -> impl Strategy<Value = Vec<Port>> {
     vec(port.prop_map(|(name, protocol, number)| Port { name: name.into(), protocol, number }), 0..3)
 }
 
+fn any_annotations() -> impl Strategy<Value = Annotations> {
+    let publish = option::of(select(vec!["true", "false", "bad"]));
+    publish.prop_map(|value| value.into_iter().map(|value| ("k8s.ooo/publish".into(), value.into())).collect())
+}
+
 fn any_object(kind: Kind) -> BoxedStrategy<Object> {
     let service_type = select(vec![ServiceType::ClusterIp, ServiceType::Headless, ServiceType::ExternalName]);
-    let service =
-        (any_key(), service_type, any_addresses(), any_ports()).prop_map(|(key, service_type, cluster_ips, ports)| {
-            Object::Service(Service { key, service_type, cluster_ips, ports })
-        });
+    let service = (any_key(), service_type, any_addresses(), any_ports(), any_annotations());
+    let service = service.prop_map(|(key, service_type, cluster_ips, ports, annotations)| {
+        Object::Service(Service { key, service_type, cluster_ips, ports, annotations })
+    });
     let endpoint = (any_addresses(), option::of(select(vec!["a", "b"])), any::<bool>());
     let endpoint = endpoint.prop_map(|(addresses, hostname, ready)| Endpoint {
         addresses,
@@ -347,8 +356,10 @@ fn any_object(kind: Kind) -> BoxedStrategy<Object> {
             Object::EndpointSlice(EndpointSlice { name: name.into(), service, endpoints, ports })
         },
     );
-    let namespace = (select(vec!["shop", "depot"]), select(vec!["a", "b"])).prop_map(|(name, label)| {
-        Object::Namespace(Namespace { name: name.into(), labels: BTreeMap::from([("label".into(), label.into())]) })
+    let namespace = (select(vec!["shop", "depot"]), select(vec!["a", "b"]), any_annotations());
+    let namespace = namespace.prop_map(|(name, label, annotations)| {
+        let labels = BTreeMap::from([("label".into(), label.into())]);
+        Object::Namespace(Namespace { name: name.into(), labels, annotations })
     });
     match kind {
         Kind::Service => service.boxed(),
@@ -377,13 +388,13 @@ fn any_step() -> impl Strategy<Value = Step> {
 }
 
 /// A writer without a channel, for a zone with a small limit and a name server that is a Service.
-fn writer() -> Writer {
+fn writer(cluster: Cluster) -> Writer {
     let mut zone = zone("c2.k8s.ooo.", "db.shop.svc.c2.k8s.ooo.");
     zone.nameservers[0].addresses = vec!["2a0a::53".parse().unwrap()];
     zone.max_records = 2;
     let published = Arc::new(Published::new(Served::default()));
     let metrics = Metrics::new(published.clone()).cluster("c2");
-    Writer::new(vec![zone], published, metrics)
+    Writer::new(cluster, vec![zone], published, metrics)
 }
 
 /// Every record but the SOA, whose serial tells how many versions there were.
@@ -397,8 +408,9 @@ fn records(writer: &mut Writer) -> Vec<crate::zone::Record> {
 proptest! {
     /// Whatever the history, what is derived step by step is what the last state makes at once, in any order.
     #[test]
-    fn derived_versions_are_what_a_rebuild_makes(steps in vec(any_step(), 0..40)) {
-        let mut derived = writer();
+    fn derived_versions_are_what_a_rebuild_makes(is_api in any::<bool>(), steps in vec(any_step(), 0..40)) {
+        let cluster = || if is_api { Cluster::from_api() } else { Cluster::default() };
+        let mut derived = writer(cluster());
         let mut last: BTreeMap<ObjectKey, Object> = BTreeMap::new();
         derived.publish(Instant::now());
         for step in steps {
@@ -423,7 +435,7 @@ proptest! {
                 Step::Publish => derived.publish(Instant::now()),
             }
         }
-        let mut rebuilt = writer();
+        let mut rebuilt = writer(cluster());
         for object in last.into_values().rev() {
             rebuilt.apply_one(Event::Apply { object, version: None });
         }
