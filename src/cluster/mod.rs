@@ -75,7 +75,7 @@ impl Cluster {
 
     /// The object is gone; returns the Services touched.
     pub fn delete(&mut self, key: &ObjectKey) -> Vec<ServiceKey> {
-        match key.kind {
+        let touched = match key.kind {
             Kind::Service => {
                 let key = service_key(key);
                 self.services.delete(&key).map(|_| key).into_iter().collect()
@@ -88,7 +88,12 @@ impl Cluster {
                 Some(namespace) => self.services_in(&namespace.name),
                 None => Vec::new(),
             },
+        };
+        let namespace = if key.kind == Kind::Namespace { &key.name } else { &key.namespace };
+        if !self.has_objects_of(namespace) {
+            self.namespace_names.remove(namespace);
         }
+        touched
     }
 
     /// A complete list of `kind` begins.
@@ -227,6 +232,15 @@ impl Cluster {
         let first = ServiceKey { namespace: namespace.clone(), name: "".into() };
         let keys = self.services.from(&first).map(|(key, _)| key);
         keys.take_while(|key| key.namespace == *namespace).cloned().collect()
+    }
+
+    /// Whether any object is in the namespace, or is it.
+    fn has_objects_of(&self, namespace: &Arc<str>) -> bool {
+        let service = ServiceKey { namespace: namespace.clone(), name: "".into() };
+        let slice = (namespace.clone(), "".into());
+        self.namespace(namespace).is_some()
+            || self.services.from(&service).next().is_some_and(|(key, _)| key.namespace == *namespace)
+            || self.slices.from(&slice).next().is_some_and(|(key, _)| key.0 == *namespace)
     }
 
     fn shared(&mut self, namespace: &Arc<str>) -> Arc<str> {
@@ -422,5 +436,22 @@ mod tests {
         let service = cluster.services().next().unwrap();
         let slice = cluster.slices(&key("shop/web")).next().unwrap();
         assert!(Arc::ptr_eq(&service.key.namespace, &slice.service.namespace));
+    }
+
+    #[test]
+    fn the_name_of_a_namespace_goes_with_its_last_object() {
+        let mut cluster = Cluster::default();
+        // Whoever is told what was touched may keep that for a while.
+        let kept = cluster.apply(service("ci-1/web"));
+        cluster.apply(slice("ci-1/web", "s", "2a0a::1"));
+        cluster.apply(namespace("ci-1", "a"));
+        cluster.apply(service("ci-10/web"));
+
+        for (kind, text) in [(Kind::Service, "ci-1/web"), (Kind::EndpointSlice, "ci-1/s"), (Kind::Namespace, "/ci-1")] {
+            assert_eq!(cluster.namespace_names.len(), 2);
+            cluster.delete(&object_key(kind, text));
+        }
+        assert_eq!(Vec::from_iter(cluster.namespace_names), ["ci-10".into()]);
+        drop(kept);
     }
 }
