@@ -15,15 +15,14 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use std::{future, iter, mem, panic};
+use std::{future, iter, mem};
 
 use hickory_proto::rr::RecordType;
 use tokio::sync::{Notify, mpsc};
-use tokio::task;
 use tokio::time::{Instant, sleep_until, timeout_at};
 use tracing::{debug, error, info, warn};
 
-use super::Event;
+use super::{Event, aside};
 use crate::cluster::{Cluster, Kind, ServiceKey};
 use crate::metrics::{ClusterError, ClusterMetrics};
 use crate::published::Published;
@@ -96,10 +95,7 @@ pub(super) async fn write(
         if published_at.is_some_and(|at| arrived < at + QUIET) {
             settle(&mut writer, &mut events, arrived + BOUND).await;
         }
-        writer = match writer.publish_aside(arrived).await {
-            Some(writer) => writer,
-            None => return,
-        };
+        writer = writer.publish_aside(arrived).await;
         published_at = Some(Instant::now());
     }
 }
@@ -203,21 +199,17 @@ impl Writer {
         self.cluster.synced() && (self.is_first || !self.touched.is_empty())
     }
 
-    /// Publishes, away from the runtime's threads if it is much; none when the runtime is shutting down.
-    async fn publish_aside(mut self, arrived: Instant) -> Option<Self> {
+    /// Publishes, away from the runtime's threads if it is much.
+    async fn publish_aside(mut self, arrived: Instant) -> Self {
         if !self.is_first && self.touched.len() < LARGE {
             self.publish(arrived);
-            return Some(self);
+            return self;
         }
-        let work = task::spawn_blocking(move || {
+        aside(move || {
             self.publish(arrived);
             self
-        });
-        match work.await {
-            Ok(writer) => Some(writer),
-            Err(error) if error.is_panic() => panic::resume_unwind(error.into_panic()),
-            Err(_) => None,
-        }
+        })
+        .await
     }
 
     /// Makes a version of each zone that the Services touched have changed, and swaps all of them in.
