@@ -107,6 +107,8 @@ pub(super) struct Follower {
     delays: ExponentialBackoff,
     /// What was reported last and has not passed.
     trouble: Option<ClusterError>,
+    /// Whether the client is older than the configuration, which cannot be used: that was reported.
+    is_outdated: bool,
 }
 
 impl Follower {
@@ -131,6 +133,7 @@ impl Follower {
             position: None,
             delays: pace.delays(),
             trouble: None,
+            is_outdated: false,
         }
     }
 
@@ -152,14 +155,12 @@ impl Follower {
 
     /// A list, or a watch until it ends.
     async fn step(&mut self) -> Result<(), FollowError> {
-        let client = match self.connection.client(self.pace.watch + self.pace.slack).await? {
-            Found::Same(client) => client,
+        let found = self.connection.client(self.pace.watch + self.pace.slack).await?;
+        self.report_outdated(if let Found::Kept(_, error) = &found { Some(error) } else { None });
+        let client = match found {
+            Found::Same(client) | Found::Kept(client, _) => client,
             Found::New(client) => {
                 self.position = None;
-                client
-            }
-            Found::Kept(client, error) => {
-                self.report(&error);
                 client
             }
         };
@@ -329,6 +330,21 @@ impl Follower {
             info!(cluster, ?kind, error, "listing again");
         } else {
             warn!(cluster, ?kind, error, "not followed for now");
+        }
+    }
+
+    /// Counts an error of a configuration that a client stands in for: the cluster is followed all the same.
+    fn report_outdated(&mut self, error: Option<&FollowError>) {
+        let was_outdated = std::mem::replace(&mut self.is_outdated, error.is_some());
+        let (cluster, kind) = (&*self.cluster, self.kind);
+        if let Some(error) = error {
+            self.metrics.error(error.class());
+            if !was_outdated {
+                let error = chain(error);
+                warn!(cluster, ?kind, error, "the configuration cannot be used: followed with the one before it");
+            }
+        } else if was_outdated {
+            info!(cluster, ?kind, "the configuration can be used again");
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Mutex;
 
 use axum::body::Body;
 use axum::extract::{Request, State};
@@ -11,6 +12,8 @@ use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
+use tracing::Dispatch;
+use tracing::subscriber::{DefaultGuard, NoSubscriber};
 
 use super::*;
 use crate::metrics::Metrics;
@@ -164,6 +167,36 @@ fn object(name: &str, resource_version: &str, address: &str) -> String {
              "spec":{{"clusterIP":{address}}}}}"#
     )
     .replace('\n', "")
+}
+
+/// What is logged on this thread, from the level of information on.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Log {
+    fn start() -> (Self, (DefaultGuard, Dispatch)) {
+        let log = Self::default();
+        let writer = log.clone();
+        let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone()).finish();
+        // Were there one subscriber only, other tests' threads, which have none, would decide what it is asked about.
+        let second = Dispatch::new(NoSubscriber::default());
+        (log, (tracing::subscriber::set_default(subscriber), second))
+    }
+
+    /// How many lines have this in them.
+    fn count(&self, text: &str) -> usize {
+        String::from_utf8_lossy(&self.0.lock().unwrap()).lines().filter(|line| line.contains(text)).count()
+    }
 }
 
 /// A follower at work, and what it tells.
@@ -607,6 +640,29 @@ async fn a_program_for_credentials_that_hangs_is_reported_and_not_started_again(
     assert_eq!(std::fs::read_to_string(at("runs")).unwrap(), "run\n");
     std::fs::remove_file(at("hangs")).unwrap();
     api.list().await;
+}
+
+#[tokio::test]
+async fn a_broken_kubeconfig_beside_a_client_that_works_is_said_once() {
+    let (log, _guard) = Log::start();
+    let mut api = Api::start().await;
+    let mut following = Following::services(api.address);
+    api.list().await.page("20", &[]);
+    let mut watch = api.watch("20").await.stream();
+    std::fs::write(following.folder.path().join("kubeconfig"), "{").unwrap();
+    for _ in 0..3 {
+        watch.bookmark("20");
+        drop(watch);
+        watch = api.watch("20").await.stream();
+    }
+    write_kubeconfig(following.folder.path(), api.address);
+    watch.bookmark("20");
+    drop(watch);
+    api.watch("20").await;
+    let counts = ["followed with the one before it", "can be used again", "not followed for now", "followed again"];
+    assert_eq!(counts.map(|text| log.count(text)), [1, 1, 0, 0]);
+    following.tells("listing Service \n listed Service @20").await;
+    assert_eq!(following.errors(), "configuration 3");
 }
 
 #[test]
