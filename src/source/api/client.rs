@@ -7,6 +7,8 @@ use k8s_openapi::jiff::Timestamp;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 use serde_json::Value;
+use tokio::runtime::Handle;
+use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -70,7 +72,8 @@ impl Connection {
     pub(super) async fn client(&mut self, patience: Duration) -> Result<Found, FollowError> {
         let now = Timestamp::now();
         self.client.take_if(|client| client.valid_until().is_some_and(|until| until <= now));
-        let (kubeconfig, configuration) = match (self.access.read(), &self.client) {
+        let access = self.access.clone();
+        let (kubeconfig, configuration) = match (aside(move || access.read()).await, &self.client) {
             (Ok(read), _) => read,
             (Err(error), Some(client)) => return Ok(Found::Kept(client.clone(), error)),
             (Err(error), None) => return Err(error),
@@ -97,9 +100,11 @@ impl Connection {
         patience: Duration,
     ) -> Result<Client, FollowError> {
         self.attempt.take_if(|attempt| attempt.configuration != *configuration);
-        let attempt = self.attempt.get_or_insert_with(|| Attempt {
-            configuration: configuration.clone(),
-            client: AbortOnDropHandle::new(tokio::spawn(self.access.clone().connect(kubeconfig))),
+        let attempt = self.attempt.get_or_insert_with(|| {
+            // It reads certificates, and may run a program: kube waits for both where it stands.
+            let (access, runtime) = (self.access.clone(), Handle::current());
+            let client = spawn_blocking(move || runtime.block_on(access.connect(kubeconfig)));
+            Attempt { configuration: configuration.clone(), client: AbortOnDropHandle::new(client) }
         });
         let made = timeout(patience, joined(&mut attempt.client)).await.map_err(|_| FollowError::NoClient(patience))?;
         self.attempt = None;
@@ -131,7 +136,6 @@ impl Access {
         config.connect_timeout = Some(CONNECT_TIMEOUT);
         // It would hide errors from the log and the metrics, and wait out of sight.
         config.default_retry = false;
-        // A kubeconfig may name a program to get credentials from; kube waits for it where it stands, for ever.
-        aside(|| Client::try_from(config)).await.map_err(|error| FollowError::Client(Box::new(error)))
+        Client::try_from(config).map_err(|error| FollowError::Client(Box::new(error)))
     }
 }

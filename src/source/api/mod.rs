@@ -42,6 +42,7 @@ use tracing::{debug, info, warn};
 
 pub(super) use self::client::Access;
 use self::client::{Connection, Found};
+use super::aside;
 use super::event::Event;
 use super::translate::{self, Identity, Item};
 use crate::cluster::Kind;
@@ -174,18 +175,26 @@ impl Follower {
     async fn list(&mut self, client: &Client) -> Result<(), FollowError> {
         let mut params = ListParams::default().limit(PAGE);
         loop {
-            let page = self.page(client, &params).await?;
-            let page = Page::read(&page)?;
+            let text = self.page(client, &params).await?;
+            let kind = self.kind;
+            // Hundreds of EndpointSlices are megabytes.
+            let (metadata, items) = aside(move || {
+                let page = Page::read(&text)?;
+                let items: Vec<Decoded> =
+                    page.items.into_iter().flatten().map(|object| Decoded::read(kind, object)).collect();
+                Ok::<_, FollowError>((page.metadata, items))
+            })
+            .await?;
             if params.continue_token.is_none() {
                 // Not before there is an answer: what is told is a sign of life.
                 self.tell(Event::Listing(self.kind)).await;
             }
-            for object in page.items.into_iter().flatten() {
-                self.tell_of(object).await;
+            for item in items {
+                self.tell_of(item).await;
             }
-            params.continue_token = page.metadata.r#continue.filter(|token| !token.is_empty());
+            params.continue_token = metadata.r#continue.filter(|token| !token.is_empty());
             if params.continue_token.is_none() {
-                let position = page.metadata.resource_version;
+                let position = metadata.resource_version;
                 self.tell(Event::Listed { kind: self.kind, version: translate::number(&position) }).await;
                 self.position = Some(position);
                 return Ok(());
@@ -260,7 +269,7 @@ impl Follower {
     /// Takes in what a watch says.
     async fn take(&mut self, event: WatchEvent<'_>) -> Result<(), FollowError> {
         let identity = match &*event.r#type {
-            "ADDED" | "MODIFIED" => self.tell_of(event.object).await,
+            "ADDED" | "MODIFIED" => self.tell_of(Decoded::read(self.kind, event.object)).await,
             "DELETED" => {
                 let identity = translate::identity(self.kind, event.object).map_err(FollowError::Malformed)?;
                 self.tell(Event::Delete { key: identity.key.clone(), version: identity.version() }).await;
@@ -289,8 +298,8 @@ impl Follower {
     }
 
     /// Tells what an object says that was listed, added or modified; which one it was, if that can be read.
-    async fn tell_of(&self, object: &RawValue) -> Option<Identity> {
-        let (identity, event) = match translate::item(self.kind, "", object) {
+    async fn tell_of(&self, decoded: Decoded) -> Option<Identity> {
+        let (identity, event) = match decoded.0 {
             Ok(Item { identity, object: Some(object) }) => {
                 let version = identity.version();
                 (Some(identity), Some(Event::Apply { object, version }))
@@ -299,9 +308,8 @@ impl Follower {
                 let (key, version) = (identity.key.clone(), identity.version());
                 (Some(identity), Some(Event::Delete { key, version }))
             }
-            Err(error) => {
+            Err((identity, error)) => {
                 self.metrics.error(ClusterError::Undecodable);
-                let identity = translate::identity(self.kind, object).ok();
                 let key = identity.as_ref().map(|identity| identity.key.clone());
                 warn!(cluster = %self.cluster, kind = ?self.kind, ?key, %error, "object skipped");
                 (identity, key.map(Event::Skipped))
@@ -392,6 +400,16 @@ impl<'a> Page<'a> {
             return Err(FollowError::Malformed(error));
         }
         Ok(page)
+    }
+}
+
+/// An object, or why it cannot be decoded, and which one it is, if that can be read.
+struct Decoded(Result<Item, (Option<Identity>, serde_json::Error)>);
+
+impl Decoded {
+    fn read(kind: Kind, object: &RawValue) -> Self {
+        let item = translate::item(kind, "", object);
+        Self(item.map_err(|error| (translate::identity(kind, object).ok(), error)))
     }
 }
 
