@@ -75,7 +75,6 @@ pub(super) async fn write(
 ) {
     let mut writer = Writer::new(cluster, zones, published, metrics);
     let mut batch = Vec::new();
-    let mut published_at: Option<Instant> = None;
     loop {
         let received = tokio::select! {
             received = events.recv_many(&mut batch, MANY) => received,
@@ -92,11 +91,10 @@ pub(super) async fn write(
         if !writer.has_news() {
             continue;
         }
-        if published_at.is_some_and(|at| arrived < at + QUIET) {
+        if writer.published_at.is_some_and(|at| arrived < at + QUIET) {
             settle(&mut writer, &mut events, arrived + BOUND).await;
         }
         writer = writer.publish_aside(arrived).await;
-        published_at = Some(Instant::now());
     }
 }
 
@@ -122,6 +120,8 @@ struct Writer {
     zones: Vec<WrittenZone>,
     /// Nothing has been published yet.
     is_first: bool,
+    /// When the last version was: what touched a Service and changed nothing is no reason to wait.
+    published_at: Option<Instant>,
     /// The Services that may own other records than those published.
     touched: BTreeSet<ServiceKey>,
     /// The newest resourceVersion seen in objects, deletions and lists. Not that of bookmarks:
@@ -149,6 +149,7 @@ impl Writer {
             cluster,
             zones,
             is_first: true,
+            published_at: None,
             touched: BTreeSet::new(),
             newest: None,
             doubts: Doubts::default(),
@@ -232,6 +233,7 @@ impl Writer {
         }
         if !versions.is_empty() {
             self.published.replace(versions);
+            self.published_at = Some(Instant::now());
             self.metrics.published(started.elapsed());
             self.metrics.programmed(arrived.elapsed());
         }

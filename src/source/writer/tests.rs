@@ -156,6 +156,17 @@ async fn a_lone_change_is_published_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_changed_nothing_does_not_keep_the_next_change_waiting() {
+    let writing = Writing::synced().await;
+
+    writing.apply(service("shop/inside", "10.0.0.1"), None).await;
+    turn().await;
+    writing.apply(service("shop/web", "2a0a::1"), None).await;
+    turn().await;
+    assert_eq!((writing.serial(), writing.addresses()), (Some(2), 1));
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_is_in_the_channel_already_is_one_version() {
     let writing = Writing::synced().await;
 
