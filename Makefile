@@ -1,6 +1,6 @@
 # What people do every day. `make` alone lists it.
 
-.PHONY: help demo test check audit bench control-plane
+.PHONY: help demo test check audit bench fuzz control-plane
 
 help:
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -17,8 +17,12 @@ check: ## What every commit has to pass: form, dependencies, docs, rules and tab
 audit: ## The dependencies' advisories (fetches their database)
 	cargo deny --locked check
 
-bench: ## A zone's lookup, answer and publication
+bench: ## What an answer, a change and a name cost, and a whole server beside Knot
 	cargo bench --bench zone
+	cargo bench --bench server
+
+fuzz: ## Bytes from strangers, for five minutes (needs cargo-fuzz and a nightly toolchain)
+	cargo +nightly fuzz run respond -- -max_total_time=300
 
 control-plane: ## etcd, kube-apiserver and kube-controller-manager of the tests
 	tests/controlplane/build

@@ -85,7 +85,7 @@ impl Readiness {
 
 /// Answers probes and scrapes that come to `listener`, until the future is dropped.
 ///
-/// A connection is good for one request. Where there are [`MAX_CONNECTIONS`], the
+/// A connection is good for one request. Where there are `MAX_CONNECTIONS`, the
 /// oldest makes place for a newcomer: were newcomers to wait, whoever opens
 /// connections and says nothing would have the kubelet restart us.
 pub async fn serve(mut listener: TcpListener, readiness: Arc<Readiness>, metrics: Arc<Metrics>) {
