@@ -297,14 +297,15 @@ impl<'o> Response<'o> {
             let Ok(start @ ..0x4000) = u16::try_from(target_at) else { return };
             let frame = Frame { start, len: u16::try_from(target.wire().len()).expect("at most 255") };
             for rrset in zone.addresses(&target, rtype == RecordType::NS) {
-                self.optional(rrset.block(), frame);
+                self.optional(rrset, frame);
             }
         }
     }
 
     /// Writes an RRset into ADDITIONAL if there is room for it.
-    fn optional(&mut self, block: Block<'_>, frame: Frame) {
-        debug_assert!(matches!(block.wire().get(2..4), Some([0, 1 | 28])), "the frame may end in a pointer");
+    fn optional(&mut self, rrset: RrSet<'_>, frame: Frame) {
+        debug_assert!(matches!(rrset.rtype(), RecordType::A | RecordType::AAAA), "the frame may end in a pointer");
+        let block = rrset.block();
         let question = std::mem::replace(&mut self.frame, frame);
         // Not there: resolvers ask for it if they need it.
         let _: Result<usize, Truncated> = self.block(block, Section::Additional, block.records());
