@@ -16,7 +16,8 @@ use kube::core::WatchEvent;
 use serde_json::{Value, json};
 
 use support::control_plane::{self, Scene, address, ports};
-use support::kubezone::Kubezone;
+use support::kubezone::{KUBEZONE, Kubezone};
+use support::process::Folder;
 use support::{eventually, tell};
 
 /// The zone of almost every test.
@@ -51,6 +52,23 @@ async fn a_service_is_answered_from_its_creation_to_its_deletion() {
 
     let deleted = kubezone.serial().await;
     assert!(created < changed && changed < deleted, "serials rise: {created}, {changed}, {deleted}");
+}
+
+#[tokio::test]
+async fn in_a_pod_it_follows_its_own_cluster() {
+    const TEST: &str = "in_a_pod";
+    let Some(plane) = control_plane::shared(TEST).await else { return };
+    let Some(pod) = plane.pod(TEST) else { return };
+    let scene = plane.namespace("pod").await;
+    let nameserver = "ns=2a0a:e5c0:13:e2::a";
+    let serve = [&**KUBEZONE, "serve", "--zone", ZONE, "--nameserver", nameserver];
+    let listen = ["--listen-dns", "[::1]:0", "--listen-metrics", "[::1]:0"];
+    let command: Vec<_> = pod.iter().map(String::as_str).chain(serve).chain(listen).collect();
+    let kubezone = Kubezone::start(ZONE, &command, Folder::new().expect("a temporary folder")).await.ready().await;
+
+    let web = scene.create_service("web", https()).await;
+    kubezone.answers("web.pod.svc AAAA", &address(&web)).await;
+    kubezone.answers("ns AAAA", "2a0a:e5c0:13:e2::a").await;
 }
 
 #[tokio::test]

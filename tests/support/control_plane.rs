@@ -151,6 +151,27 @@ impl ControlPlane {
         self.folder.join(&format!("{READER}.kubeconfig"))
     }
 
+    /// The words before a command that run it as in a Pod of this cluster: with the variables and files that a kubelet
+    /// gives to a container, in a mount namespace of its own. `None` and a word about `test` where that is not permitted.
+    pub(crate) fn pod(&self, test: &str) -> Option<Vec<String>> {
+        const SCRIPT: &str = r#"
+            secrets=/run/secrets/kubernetes.io/serviceaccount
+            mount -t tmpfs tmpfs /run && mkdir -p $secrets &&
+            printf %s "$1" >$secrets/token && cp "$2" $secrets/ca.crt && printf default >$secrets/namespace &&
+            shift 2 && exec "$@"
+        "#;
+        let permitted = Command::new("unshare").args(["--mount", "true"]).output();
+        if !permitted.is_ok_and(|output| output.status.success()) {
+            skip(test, &"mount namespaces are not permitted here: run it as root");
+            return None;
+        }
+        let port = format!("KUBERNETES_SERVICE_PORT={}", self.api_port.address.port());
+        let (token, certificate) = (format!("{READER}-token"), self.folder.join("certificates/apiserver.crt"));
+        let unshare = ["unshare", "--mount", "env", "KUBERNETES_SERVICE_HOST=::1", &port, "sh", "-c", SCRIPT, "sh"];
+        let arguments = [token, certificate.display().to_string()];
+        Some(unshare.map(str::to_owned).into_iter().chain(arguments).collect())
+    }
+
     /// A client that may do everything. Of the runtime that asks for it: each test has its own.
     pub(crate) async fn client(&self) -> Client {
         let kubeconfig = Kubeconfig::read_from(self.folder.join(&format!("{ADMIN}.kubeconfig"))).expect("a kubeconfig");
