@@ -15,8 +15,9 @@ const HEADER: usize = QNAME_AT as usize;
 const OPT: u16 = 41;
 
 /// Option codes, as IANA's registry of DNS parameters lists them.
-const NSID: u16 = 3;
-const TCP_KEEPALIVE: u16 = 11;
+pub(super) const NSID: u16 = 3;
+pub(super) const TCP_KEEPALIVE: u16 = 11;
+pub(super) const EDE: u16 = 15;
 
 /// What a question says, and what came with it.
 #[derive(Debug)]

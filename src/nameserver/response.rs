@@ -5,10 +5,10 @@
 //! fit gives [`Truncated`]; what may be there is written RRset by RRset while
 //! there is room, and never sets TC (RFC 2181 §9).
 
-use hickory_proto::rr::RecordType;
+use hickory_proto::rr::{DNSClass, RecordType};
 use smallvec::SmallVec;
 
-use super::request::{Edns, Query};
+use super::request::{EDE, Edns, NSID, Query, TCP_KEEPALIVE};
 use super::{MAX_LINKS, MAX_TARGETS, MAX_UDP_PAYLOAD, PLAIN_UDP_PAYLOAD, Reply, TCP_IDLE_TIMEOUT, Transport};
 use crate::zone::{Block, Frame, HashedName, MAX_NAME, QNAME_AT, Referral, RrSet, Zone, read_name_at, target_in};
 
@@ -200,9 +200,12 @@ impl<'o> Response<'o> {
         let target_len = rdata_len(block);
         let target = match self.target_of(block) {
             Some(target) => target,
-            None => self.block(block, Section::Answer, 1)? + block.wire().len() - target_len,
+            None => {
+                let target = self.block(block, Section::Answer, 1)? + block.wire().len() - target_len;
+                self.dnames.push((block.wire().as_ptr(), target));
+                target
+            }
         };
-        self.dnames.push((block.wire().as_ptr(), target));
         // What is left of QNAME's labels once the DNAME's owner is taken off.
         let prefix = qname.wire().len() - usize::from(block.owner_len());
         let len = prefix + target_len;
@@ -212,16 +215,11 @@ impl<'o> Response<'o> {
         if self.out.len() + 2 + FIXED_LEN + len > self.limit {
             return Err(Truncated);
         }
-        self.out.extend_from_slice(&(0xc000 | self.frame.start).to_be_bytes());
-        self.out.extend_from_slice(&u16::from(RecordType::CNAME).to_be_bytes());
-        self.out.extend_from_slice(&1_u16.to_be_bytes());
-        self.out.extend_from_slice(&dname.ttl().to_be_bytes());
-        self.out.extend_from_slice(&u16::try_from(len).expect("a name's length").to_be_bytes());
+        self.head(RecordType::CNAME, DNSClass::IN, dname.ttl(), len);
         let start = self.out.len();
         let frame = usize::from(self.frame.start);
         self.out.extend_from_within(frame..frame + prefix);
         self.out.extend_from_within(target..target + target_len);
-        self.counts[Section::Answer as usize] += 1;
         Ok(Some(self.reframe(start)))
     }
 
@@ -316,13 +314,19 @@ impl<'o> Response<'o> {
     pub(super) fn identify(&mut self, identity: &[u8]) {
         let length = u8::try_from(identity.len()).expect("at most `MAX_IDENTITY`");
         self.authoritative();
-        self.out.extend_from_slice(&(0xc000 | QNAME_AT).to_be_bytes());
-        self.out.extend_from_slice(&u16::from(RecordType::TXT).to_be_bytes());
-        self.out.extend_from_slice(&[0, 3, 0, 0, 0, 0]);
-        self.out.extend_from_slice(&(u16::from(length) + 1).to_be_bytes());
+        self.head(RecordType::TXT, DNSClass::CH, 0, identity.len() + 1);
         self.out.push(length);
         self.out.extend_from_slice(identity);
-        self.counts[Section::Answer as usize] = 1;
+    }
+
+    /// Writes what stands before the RDATA of a record in ANSWER that no block holds; the frame's name owns it.
+    fn head(&mut self, rtype: RecordType, class: DNSClass, ttl: u32, rdata_len: usize) {
+        self.out.extend_from_slice(&(0xc000 | self.frame.start).to_be_bytes());
+        self.out.extend_from_slice(&u16::from(rtype).to_be_bytes());
+        self.out.extend_from_slice(&u16::from(class).to_be_bytes());
+        self.out.extend_from_slice(&ttl.to_be_bytes());
+        self.out.extend_from_slice(&u16::try_from(rdata_len).expect("at most 255").to_be_bytes());
+        self.counts[Section::Answer as usize] += 1;
     }
 
     /// Takes all records out again and says so: ask over TCP.
@@ -357,14 +361,14 @@ impl<'o> Response<'o> {
         self.out.extend_from_slice(&[extended, 0, dnssec_ok, 0, 0, 0]);
         let options = self.out.len();
         if !self.identity.is_empty() {
-            self.option(3, &[self.identity]);
+            self.option(NSID, &[self.identity]);
         }
         if self.keepalive {
             let tenths = u16::try_from(TCP_IDLE_TIMEOUT.as_millis() / 100).expect("less than two hours");
-            self.option(11, &[&tenths.to_be_bytes()]);
+            self.option(TCP_KEEPALIVE, &[&tenths.to_be_bytes()]);
         }
         if let Some(ede) = self.ede {
-            self.option(15, &[&ede.code().to_be_bytes(), ede.text().as_bytes()]);
+            self.option(EDE, &[&ede.code().to_be_bytes(), ede.text().as_bytes()]);
         }
         let length = u16::try_from(self.out.len() - options).expect("less than 200 octets");
         self.out[options - 2..options].copy_from_slice(&length.to_be_bytes());
