@@ -521,10 +521,11 @@ fn check(apex: &HashedName, owner: &Owner, warnings: &mut Vec<Warning>) -> Resul
 
 /// Encodes a name's RRsets, ascending by type.
 fn encode(owner: &Owner) -> Result<Vec<(RecordType, u32, Encoder<'_>)>, ZoneError> {
-    owner.sets.iter().map(|set| Ok((set.rtype, set.ttl, encode_set(owner, set.rtype, set)?))).collect()
+    owner.sets.iter().map(|set| Ok((set.rtype, set.ttl, encode_set(owner, set)?))).collect()
 }
 
-fn encode_set<'o>(owner: &'o Owner, rtype: RecordType, set: &RawSet) -> Result<Encoder<'o>, ZoneError> {
+fn encode_set<'o>(owner: &'o Owner, set: &RawSet) -> Result<Encoder<'o>, ZoneError> {
+    let rtype = set.rtype;
     if set.rdata.len() > usize::from(u16::MAX) {
         return Err(ZoneError::TooManyRecords { owner: owner.name(), rtype });
     }

@@ -179,7 +179,7 @@ impl Zone {
         let mut warnings = Vec::new();
         for Subtree { root, records } in subtrees {
             let name = HashedName::from(&root);
-            if !name.is_within(self.origin.wire()) || name.labels() == self.origin.labels() {
+            if !self.contains(&name) || name.labels() == self.origin.labels() {
                 refused.push((root.clone(), ZoneError::NotBelowApex { owner: root, apex: self.apex.clone() }));
                 continue;
             }
@@ -219,7 +219,7 @@ impl Zone {
     /// With `glue`, those too that the zone knows only to reach the name
     /// servers of another zone (RFC 9471 §2.2, "sibling glue").
     pub fn addresses(&self, target: &HashedName, glue: bool) -> impl Iterator<Item = RrSet<'_>> {
-        let node = match target.is_within(self.origin.wire()).then(|| self.place(target)) {
+        let node = match self.contains(target).then(|| self.place(target)) {
             Some(Place::Node(Node { referral: Some(referral), .. })) if glue => referral.hidden(target.wire()),
             Some(Place::Cut(referral)) if glue => referral.hidden(target.wire()),
             Some(Place::Node(node) | Place::Wildcard(node)) => Some(node),
@@ -410,9 +410,11 @@ impl Zone {
 
 /// Whether two sets of nodes, each with its owners once, say the same.
 fn same(old: &[Arc<Node>], new: &[Node]) -> bool {
+    if old.len() != new.len() {
+        return false;
+    }
     let new: HashMap<_, _> = new.iter().map(|node| (node.owner(), node)).collect();
-    old.len() == new.len()
-        && old.iter().all(|node| new.get(node.owner()).is_some_and(|other| node.says_the_same(other)))
+    old.iter().all(|node| new.get(node.owner()).is_some_and(|other| node.says_the_same(other)))
 }
 
 /// Adds a node's records to a census, or takes them out.
