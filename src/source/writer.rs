@@ -27,7 +27,7 @@ use crate::cluster::{Cluster, Kind, ServiceKey};
 use crate::metrics::{ClusterError, ClusterMetrics};
 use crate::published::Published;
 use crate::schema::{ClusterZone, Reason};
-use crate::zone::{Serial, State, Subtree, Zone};
+use crate::zone::{Serial, State, Subtree, Warning, Zone};
 
 /// A change that comes no sooner than this after a version is published at once;
 /// after this long without a further one, those that were gathered are.
@@ -255,6 +255,7 @@ impl WrittenZone {
                 for (root, error) in derived.refused {
                     error!(zone = %zone.apex(), %root, %error, "what is at and below the name stays as it was");
                 }
+                warn_of(&zone, &derived.warnings);
                 derived.zone
             }
         };
@@ -274,9 +275,7 @@ impl WrittenZone {
         let count = records.len();
         match Zone::build(&self.config.origin, records) {
             Ok((zone, warnings)) => {
-                for warning in warnings {
-                    warn!(zone = %zone.apex(), "{warning}");
-                }
+                warn_of(&zone, &warnings);
                 info!(zone = %zone.apex(), %serial, records = count, took = ?started.elapsed(), "zone built");
                 Some(zone)
             }
@@ -389,6 +388,13 @@ impl Verdicts {
         let withheld = self.counts.iter().filter(|(_, count)| **count > 0);
         let withheld = withheld.map(|(reason, count)| (reason.name(), *count));
         iter::once(("", services - self.withheld.len())).chain(withheld).collect()
+    }
+}
+
+/// Says what is odd about a zone's records.
+fn warn_of(zone: &Zone, warnings: &[Warning]) {
+    for warning in warnings {
+        warn!(zone = %zone.apex(), "{warning}");
     }
 }
 
