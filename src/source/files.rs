@@ -195,9 +195,8 @@ impl File {
 
     fn replace(&mut self, zone: Zone, warnings: &[Warning]) -> Option<Arc<Zone>> {
         let (apex, file, serial) = (&self.zone.apex, self.zone.path.display(), zone.serial());
-        let records = zone.records();
         if let Some(served) = &self.served {
-            if served.records() == records {
+            if served.records() == zone.records() {
                 return None;
             }
             if served.serial() == serial {
@@ -209,7 +208,8 @@ impl File {
         for warning in warnings {
             warn!(zone = %apex, %file, %warning, "zone file is odd");
         }
-        info!(zone = %apex, %file, %serial, records = records.len(), "zone published");
+        let records: usize = zone.census().iter().map(|(_, count)| count).sum();
+        info!(zone = %apex, %file, %serial, records, "zone published");
         let zone = Arc::new(zone);
         self.served = Some(Arc::clone(&zone));
         Some(zone)
