@@ -28,8 +28,10 @@ use std::time::{Duration, Instant};
 use std::{env, iter};
 
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
-use serde_json::Value;
 use tempfile::TempDir;
+
+#[path = "../tests/support/log.rs"]
+mod log;
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
@@ -239,7 +241,7 @@ impl World {
         let mut command = Command::new(binary);
         command.args(["serve", "--config"]).arg(self.path(file)).stderr(File::create(&log)?);
         let mut server = Server::start("kubezone", &mut command)?;
-        let (dns, metrics) = server.wait(|_| addresses(&fs::read_to_string(&log).ok()?))?;
+        let (dns, metrics) = server.wait(|_| log::addresses(&fs::read_to_string(&log).ok()?))?;
         server.dns = dns;
         server.wait(|_| is_ready(metrics).then_some(()))?;
         Ok(server)
@@ -292,17 +294,6 @@ fn free_port() -> Result<SocketAddr> {
     let address = tcp.local_addr()?;
     UdpSocket::bind(address)?;
     Ok(address)
-}
-
-/// Where kubezone says in its log that it listens: for DNS, and for probes.
-fn addresses(log: &str) -> Option<(SocketAddr, SocketAddr)> {
-    let address = |transport: &str| {
-        let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        let mut facts = lines.map(|line| line["fields"].clone());
-        let fact = facts.find(|fact| fact["message"] == "listening" && fact["transport"] == transport)?;
-        fact["address"].as_str()?.parse().ok()
-    };
-    Some((address("udp")?, address("metrics")?))
 }
 
 fn is_ready(metrics: SocketAddr) -> bool {

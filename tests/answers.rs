@@ -15,7 +15,7 @@ use kubezone::zone::State;
 use proptest::prelude::*;
 use support::answers::{Exchange, Story, Via};
 use support::dns::{HEADER, Question, Response};
-use support::kubezone::addresses;
+use support::log::addresses;
 use support::process::{Folder, Process};
 use support::{BOUND, eventually, strangers};
 

@@ -8,13 +8,13 @@ use std::time::Duration;
 
 use hickory_proto::op::{Message, Query, ResponseCode};
 use hickory_proto::rr::{Name, RData, RecordType};
-use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpStream, UdpSocket};
 use tokio::time::timeout;
 
 use super::eventually;
 use super::http::http;
+use super::log::addresses;
 use super::process::{Folder, Process};
 
 /// How long one answer may take. On loopback, one that is not there by then was never sent.
@@ -215,15 +215,4 @@ fn text(message: &Message) -> String {
         (rcode, _) => return format!("{rcode:?}").to_uppercase(),
     };
     if message.metadata.authoritative { said } else { format!("{said} (not authoritative)") }
-}
-
-/// The addresses that a kubezone logs when it listens: for DNS, and for probes and metrics.
-pub(crate) fn addresses(log: &str) -> Option<(SocketAddr, SocketAddr)> {
-    let address = |transport: &str| {
-        let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        let mut facts = lines.map(|line| line["fields"].clone());
-        let fact = facts.find(|fact| fact["message"] == "listening" && fact["transport"] == transport)?;
-        fact["address"].as_str()?.parse().ok()
-    };
-    Some((address("udp")?, address("metrics")?))
 }
