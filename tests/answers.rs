@@ -49,7 +49,7 @@ macro_rules! tables {
 
 tables! {
     aliases any cuts dname edns escapes matrix_cluster matrix_parent messages negative
-    parent_and_child pending records refused reverse root sizes targets wildcards
+    parent_and_child pending records refused reverse root sizes targets tsig wildcards
 }
 
 fn name(function: &str) -> String {
