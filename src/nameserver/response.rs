@@ -185,7 +185,8 @@ impl<'o> Response<'o> {
 
     /// Writes the RRset that was asked for, and gives where; it is there already if it is a DNAME that has led to it.
     pub(super) fn answer(&mut self, block: Block<'_>) -> Result<Option<usize>, Truncated> {
-        if self.target_of(block).is_some() {
+        // What a wildcard's DNAME has led on as is its own; what it answers may be that of a name it stands in for.
+        if self.target_of(block).is_some() && !block.stands_in(self.frame, self.out) {
             return Ok(None);
         }
         self.block(block, Section::Answer, block.records()).map(Some)
