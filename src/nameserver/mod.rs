@@ -231,3 +231,6 @@ fn answer(zone: &Zone, query: &Query<'_>, response: &mut Response<'_>) -> Result
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;
