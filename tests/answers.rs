@@ -320,10 +320,22 @@ fn questions() -> impl Strategy<Value = Vec<u8>> {
         "+ednsopt=10:0102",
         "CH",
     ]);
-    (names(), qtype, prop::collection::vec(word, 0..4)).prop_map(|(name, qtype, words)| {
+    let is_signed = prop::bool::weighted(0.1);
+    (names(), qtype, prop::collection::vec(word, 0..4), is_signed).prop_map(|(name, qtype, words, is_signed)| {
         let words: Vec<&str> = [qtype.as_str()].into_iter().chain(words).collect();
-        Question::dig(&name, &words).bytes
+        let mut bytes = Question::dig(&name, &words).bytes;
+        if is_signed {
+            sign(&mut bytes);
+        }
+        bytes
     })
+}
+
+/// Adds a TSIG record without a MAC.
+fn sign(bytes: &mut Vec<u8>) {
+    bytes[11] += 1;
+    bytes.extend(b"\x03key\0\0\xfa\0\xff\0\0\0\0\0\x15\x03foo\0");
+    bytes.extend([0; 16]);
 }
 
 /// A valid question with something done to it.
