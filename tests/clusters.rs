@@ -5,21 +5,29 @@
 
 mod support;
 
-use std::time::Instant;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use futures::{StreamExt as _, future, stream};
-use k8s_openapi::api::core::v1::Service;
+use k8s_openapi::api::core::v1::{Namespace, Service};
+use kube::api::Api;
+use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
 use support::control_plane::{self, ControlPlane, address, https};
-use support::kubezone::Kubezone;
-use support::proxy::{Fault, Proxy, Verb};
+use support::kubezone::{KUBEZONE, Kubezone};
+use support::process::Folder;
+use support::proxy::{Fault, Proxy, RESOURCES, Verb};
 use support::{BOUND, eventually, tell};
 
 /// The zone of tests that need only one.
 const ZONE: &str = "c2.k8s.ooo";
 /// What is said there of a name that does not exist.
 const ABSENT: &str = "NXDOMAIN c2.k8s.ooo.";
+/// How many zones each cluster has where there are several.
+const ZONES: usize = 20;
+/// The Extended DNS Error of a zone that has not been loaded: Not Ready (RFC 8914 §4.15).
+const NOT_READY: u16 = 14;
 /// The Services that all tests share, and none changes: more than twice as many as may go without doubt.
 const SERVICES: usize = 60;
 
@@ -139,5 +147,357 @@ async fn while_a_list_is_in_doubt_events_count_and_a_good_list_clears_it() {
             assert_eq!(asked(), 2);
             all_answered(&kubezone, services).await;
         }
+    }
+}
+
+#[tokio::test]
+async fn what_a_list_lacks_goes_at_once_if_it_is_few_or_less_than_half() {
+    let Some((plane, services)) = shop("what_a_list_lacks_goes_at_once").await else { return };
+    let (proxy, kubezone) = behind_a_proxy(plane).await;
+    all_answered(&kubezone, services).await;
+    let lists = proxy.asked(Verb::List, "services");
+
+    // 25 are more than a few, and less than half.
+    proxy.set(Verb::List, "services", Fault::lacks(|name| name >= "web-35"));
+    proxy.expire("services");
+    kubezone.answers("web-35.shop.svc AAAA", ABSENT).await;
+    kubezone.answers("web-59.shop.svc AAAA", ABSENT).await;
+    all_answered(&kubezone, &services[..35]).await;
+    assert_eq!(proxy.asked(Verb::List, "services") - lists, 1);
+
+    // 20 are more than half of the rest, and few.
+    proxy.set(Verb::List, "services", Fault::lacks(|name| name >= "web-15"));
+    proxy.expire("services");
+    kubezone.answers("web-15.shop.svc AAAA", ABSENT).await;
+    kubezone.answers("web-34.shop.svc AAAA", ABSENT).await;
+    all_answered(&kubezone, &services[..15]).await;
+    assert_eq!(proxy.asked(Verb::List, "services") - lists, 2);
+    assert_eq!(kubezone.metric("kubezone_cluster_errors_total", r#"reason="held_list""#).await, 0.0);
+}
+
+#[tokio::test]
+async fn nothing_that_becomes_of_a_request_takes_a_record_away() {
+    let Some((plane, services)) = shop("nothing_that_becomes_of_a_request").await else { return };
+    let scene = plane.namespace("trouble").await;
+    let trouble = async |number: usize, reason: &str, fault: Fault| {
+        let (proxy, kubezone) = behind_a_proxy(plane).await;
+        proxy.set_all(&fault);
+        for resource in RESOURCES {
+            proxy.expire(resource);
+        }
+        eventually(&format!("lists and watches of each kind fail: {reason}"), async || {
+            let errors = kubezone.metric("kubezone_cluster_errors_total", &format!("reason=\"{reason}\"")).await;
+            if errors < 6.0 { Err(format!("{errors} errors")) } else { Ok(()) }
+        })
+        .await;
+        all_answered(&kubezone, services).await;
+
+        proxy.set_all(&Fault::None);
+        let late = scene.create_service(format!("late-{number}"), https()).await;
+        kubezone.answers(&question(&late), &address(&late)).await;
+        all_answered(&kubezone, services).await;
+    };
+    let troubles = [
+        ("connection", Fault::CutOff),
+        ("status", Fault::Garbage),
+        ("status", Fault::Status(500)),
+        ("status", Fault::Status(429)),
+        ("forbidden", Fault::Status(401)),
+        ("forbidden", Fault::Status(403)),
+        ("expired", Fault::Status(410)),
+    ];
+    let troubles = troubles.into_iter().enumerate();
+    future::join_all(troubles.map(|(number, (reason, fault))| trouble(number, reason, fault))).await;
+}
+
+#[tokio::test]
+async fn a_list_without_namespaces_takes_no_services_away() {
+    let Some((plane, services)) = shop("a_list_without_namespaces").await else { return };
+    let (proxy, kubezone) = behind_a_proxy(plane).await;
+    all_answered(&kubezone, services).await;
+    let watches = proxy.asked(Verb::Watch, "namespaces");
+
+    proxy.set(Verb::List, "namespaces", Fault::lacks(|_| true));
+    proxy.expire("namespaces");
+    eventually("the list is complete", async || match proxy.asked(Verb::Watch, "namespaces") - watches {
+        0 => Err("no watch after it".to_owned()),
+        _ => Ok(()),
+    })
+    .await;
+    kubezone.counts_error(r#"reason="held_list""#).await;
+    all_answered(&kubezone, services).await;
+}
+
+#[tokio::test]
+async fn what_happened_while_the_api_was_away_and_was_forgotten_since_is_learned_from_a_list() {
+    let Some(mut plane) = control_plane::own("what_happened_while_the_api_was_away").await else { return };
+    let scene = plane.namespace("shop").await;
+    let services: Vec<Service> = stream::iter(0..SERVICES)
+        .map(|number| scene.create_service(format!("web-{number:02}"), https()))
+        .buffered(10)
+        .collect()
+        .await;
+    let (mut proxy, kubezone) = behind_a_proxy(&plane).await;
+    all_answered(&kubezone, &services).await;
+    let (gone, kept) = services.split_at(10);
+
+    proxy.close();
+    kubezone.counts_error(r#"reason="connection""#).await;
+    for service in gone {
+        scene.delete_service(service.metadata.name.as_deref().expect("a name")).await;
+    }
+    let new = scene.create_service("new", https()).await;
+    plane.compact().await;
+    // An API server remembers a while by itself; one that has just started does not.
+    plane.stop_api_server();
+    plane.start_api_server().await;
+    all_answered(&kubezone, &services).await;
+    proxy.open();
+
+    kubezone.answers(&question(&new), &address(&new)).await;
+    for service in gone {
+        kubezone.answers(&question(service), ABSENT).await;
+    }
+    all_answered(&kubezone, kept).await;
+    kubezone.counts_error(r#"reason="expired""#).await;
+    assert_eq!(kubezone.metric("kubezone_cluster_errors_total", r#"reason="held_list""#).await, 0.0);
+}
+
+#[tokio::test]
+async fn a_namespace_of_thousands_of_services_goes_at_once_when_it_is_deleted() {
+    const SERVICES: usize = 5000;
+    // Versions are counted: other tests' Services would be among them.
+    let Some(plane) = control_plane::own("a_namespace_of_thousands").await else { return };
+    let (doomed, kept) = (plane.namespace("doomed").await, plane.namespace("kept").await);
+    let (proxy, kubezone) = behind_a_proxy(&plane).await;
+    let neighbour = kept.create_service("web", https()).await;
+    let began = Instant::now();
+    let services: Vec<Service> = stream::iter(0..SERVICES)
+        .map(|number| doomed.create_service(format!("web-{number}"), https()))
+        .buffer_unordered(32)
+        .collect()
+        .await;
+    tell(&format!("{SERVICES} Services created in {:?}", began.elapsed()));
+    eventually("the Services are published", async || {
+        let published = kubezone.metric("kubezone_services", r#"published="true""#).await;
+        if published > 5000.0 { Ok(()) } else { Err(format!("{published}")) }
+    })
+    .await;
+    all_answered(&kubezone, &services).await;
+
+    // The first page says that it is the last.
+    let watches = proxy.asked(Verb::Watch, "services");
+    proxy.set(Verb::List, "services", Fault::LastPage);
+    proxy.expire("services");
+    kubezone.counts_error(r#"reason="held_list""#).await;
+    all_answered(&kubezone, &services[..500]).await;
+    proxy.set(Verb::List, "services", Fault::None);
+    eventually("another list has cleared it", async || match proxy.asked(Verb::Watch, "services") - watches {
+        2 => Ok(()),
+        watches => Err(format!("{watches} watches")),
+    })
+    .await;
+    all_answered(&kubezone, &services).await;
+
+    let client = plane.client().await;
+    let lists = proxy.asked(Verb::List, "services");
+    let versions = async || kubezone.metric("kubezone_publish_duration_seconds_count", "").await;
+    let (before, serial, began) = (versions().await, kubezone.serial().await, Instant::now());
+    doomed.delete().await;
+    let namespaces = Api::<Namespace>::all(client);
+    eventually("the namespace is gone", async || match namespaces.get_opt("doomed").await.expect("an answer") {
+        Some(_) => Err("it is there".to_owned()),
+        None => Ok(()),
+    })
+    .await;
+    let took = began.elapsed();
+    let said = Instant::now();
+    for service in &services {
+        kubezone.answers(&question(service), ABSENT).await;
+    }
+    tell(&format!(
+        "{SERVICES} Services deleted in {took:?}, all asked for in {:?}: {} versions of the zone, serial moved by {}",
+        said.elapsed(),
+        versions().await - before,
+        kubezone.serial().await - serial
+    ));
+    kubezone.answers("web.kept.svc AAAA", &address(&neighbour)).await;
+    assert_eq!(proxy.asked(Verb::List, "services"), lists, "no list has helped");
+    assert_eq!(kubezone.metric("kubezone_cluster_errors_total", r#"reason="held_list""#).await, 1.0);
+}
+
+/// The configuration of these clusters, each with its kubeconfig and so many zones.
+fn configuration(clusters: &[(&str, PathBuf)], ready_timeout: &str) -> Value {
+    let nameservers = &json!([{ "name": "ns", "addresses": ["2a0a:e5c0:13:e2::a"] }]);
+    let zones = clusters.iter().flat_map(|(cluster, _)| {
+        let names = (0..ZONES).map(move |zone| format!("z{zone}.{cluster}.k8s.ooo"));
+        names.map(move |name| json!({ "name": name, "cluster": cluster, "nameservers": nameservers }))
+    });
+    let clusters = clusters.iter().map(|(name, kubeconfig)| json!({ "name": name, "kubeconfig": kubeconfig }));
+    json!({
+        "apiVersion": "k8s.ooo/v1alpha1",
+        "kind": "KubezoneConfig",
+        "listen": { "dns": ["[::1]:0"], "metrics": "[::1]:0" },
+        "readyTimeout": ready_timeout,
+        "clusters": clusters.collect::<Vec<_>>(),
+        "zones": zones.collect::<Vec<_>>(),
+    })
+}
+
+/// A kubezone with this configuration; questions are relative to k8s.ooo.
+async fn configured(configuration: &Value) -> Kubezone {
+    let folder = Folder::new().expect("a temporary folder");
+    let configuration = folder.write("kubezone.yaml", &configuration.to_string()).expect("configuration written");
+    let configuration = configuration.display().to_string();
+    Kubezone::start("k8s.ooo", &[KUBEZONE.as_str(), "serve", "--config", &configuration], folder).await
+}
+
+/// Waits until every zone of a cluster says this of a Service.
+async fn zones_answer(kubezone: &Kubezone, cluster: &str, service: &Service, expected: &str) {
+    for zone in 0..ZONES {
+        kubezone.answers(&in_zone(service, zone, cluster), expected).await;
+    }
+}
+
+/// Sees to it that no zone of a cluster has heard of a Service.
+async fn zones_deny(kubezone: &Kubezone, cluster: &str, service: &Service) {
+    for zone in 0..ZONES {
+        let denied = format!("NXDOMAIN z{zone}.{cluster}.k8s.ooo.");
+        assert_eq!(kubezone.ask(&in_zone(service, zone, cluster)).await, denied);
+    }
+}
+
+/// What asks for the address of a Service in one of a cluster's zones.
+fn in_zone(service: &Service, zone: usize, cluster: &str) -> String {
+    question(service).replace(" AAAA", &format!(".z{zone}.{cluster} AAAA"))
+}
+
+#[tokio::test]
+async fn ten_clusters_and_two_hundred_zones_do_not_wait_for_each_other() {
+    const CLUSTERS: [&str; 10] = ["away", "hung", "slow", "garbled", "barred", "c5", "c6", "c7", "c8", "c9"];
+    let Some((plane, services)) = shop("ten_clusters_and_two_hundred_zones").await else { return };
+    let scene = plane.namespace("ten").await;
+    let web = &services[0];
+    let mut proxies: Vec<Proxy> = stream::iter(CLUSTERS).then(|_| Proxy::start(plane)).collect().await;
+    let clusters: Vec<_> = CLUSTERS.into_iter().zip(proxies.iter().map(Proxy::kubeconfig)).collect();
+    let (patient, hasty) = (configuration(&clusters, "1h"), configuration(&clusters, "1s"));
+    let kubezone = configured(&patient).await.ready().await;
+    for cluster in CLUSTERS {
+        zones_answer(&kubezone, cluster, web, &address(web)).await;
+        assert_eq!(kubezone.metric("kubezone_cluster_synced", &format!("cluster=\"{cluster}\"")).await, 1.0);
+    }
+    let (threads, descriptors) = kubezone.threads_and_descriptors();
+    tell(&format!("ten clusters, two hundred zones: {threads} threads, {descriptors} descriptors"));
+
+    let (broken, healthy) = CLUSTERS.split_at(5);
+    proxies[0].close();
+    let faults = [Fault::Hangs, Fault::Slow(Duration::from_secs(1)), Fault::Garbage, Fault::Status(403)];
+    for (proxy, fault) in proxies[1..].iter().zip(&faults) {
+        proxy.set_all(fault);
+    }
+    for (cluster, reason) in [("away", "connection"), ("garbled", "status"), ("barred", "forbidden")] {
+        kubezone.counts_error(&format!(r#"cluster="{cluster}",reason="{reason}""#)).await;
+    }
+    let asked: Vec<usize> = proxies.iter().map(|proxy| proxy.asked(Verb::Watch, "services")).collect();
+    assert!(asked[1..5].iter().all(|&watches| watches > 1), "{asked:?}");
+
+    // What changes meanwhile is known wherever it can be.
+    let late = scene.create_service("late", https()).await;
+    for cluster in healthy {
+        zones_answer(&kubezone, cluster, &late, &address(&late)).await;
+    }
+    for cluster in broken {
+        zones_deny(&kubezone, cluster, &late).await;
+        zones_answer(&kubezone, cluster, web, &address(web)).await;
+        assert_eq!(kubezone.metric("kubezone_cluster_synced", &format!("cluster=\"{cluster}\"")).await, 1.0);
+    }
+    for cluster in healthy {
+        assert_eq!(kubezone.metric("kubezone_cluster_errors_total", &format!("cluster=\"{cluster}\"")).await, 0.0);
+    }
+    assert!(kubezone.http("/readyz").await.starts_with("HTTP/1.1 200"));
+
+    // Those that start now know half of the clusters: one waits for the others, one does not for long.
+    let (patient, hasty) = (configured(&patient).await, configured(&hasty).await.ready().await);
+    for newcomer in [&patient, &hasty] {
+        for cluster in healthy {
+            zones_answer(newcomer, cluster, &late, &address(&late)).await;
+        }
+        let readyz = newcomer.http("/readyz").await;
+        for cluster in broken {
+            assert_eq!(newcomer.metric("kubezone_cluster_synced", &format!("cluster=\"{cluster}\"")).await, 0.0);
+            for zone in 0..ZONES {
+                let question = in_zone(web, zone, cluster);
+                assert_eq!(newcomer.ask(&question).await, "SERVFAIL", "{question}");
+                assert_eq!(newcomer.ede(&question).await, Some(NOT_READY), "{question}");
+                assert!(readyz.contains(&format!("z{zone}.{cluster}.k8s.ooo.")), "{readyz}");
+            }
+        }
+        assert!(healthy.iter().all(|cluster| !readyz.contains(cluster)), "{readyz}");
+    }
+    assert!(patient.http("/readyz").await.starts_with("HTTP/1.1 503"));
+    assert!(hasty.http("/readyz").await.starts_with("HTTP/1.1 200"));
+
+    // They come back, and so does all that happened meanwhile.
+    proxies[0].open();
+    for proxy in &proxies {
+        proxy.set_all(&Fault::None);
+    }
+    let patient = patient.ready().await;
+    for kubezone in [&kubezone, &patient, &hasty] {
+        for cluster in CLUSTERS {
+            zones_answer(kubezone, cluster, &late, &address(&late)).await;
+            zones_answer(kubezone, cluster, web, &address(web)).await;
+            assert_eq!(kubezone.metric("kubezone_cluster_synced", &format!("cluster=\"{cluster}\"")).await, 1.0);
+        }
+        let (threads, descriptors) = kubezone.threads_and_descriptors();
+        tell(&format!("ten clusters after all of that: {threads} threads, {descriptors} descriptors"));
+        assert!(threads < 100 && descriptors < 200, "{threads} threads, {descriptors} descriptors");
+    }
+}
+
+#[tokio::test]
+async fn one_cluster_may_go_under_two_names() {
+    let Some((plane, services)) = shop("one_cluster_may_go_under_two_names").await else { return };
+    let scene = plane.namespace("twins").await;
+    let twins = ["twin", "other"];
+    let clusters = twins.map(|cluster| (cluster, plane.kubeconfig()));
+    let kubezone = configured(&configuration(&clusters, "1h")).await.ready().await;
+    let late = scene.create_service("late", https()).await;
+    for cluster in twins {
+        zones_answer(&kubezone, cluster, &services[0], &address(&services[0])).await;
+        zones_answer(&kubezone, cluster, &late, &address(&late)).await;
+        assert_eq!(kubezone.metric("kubezone_cluster_synced", &format!("cluster=\"{cluster}\"")).await, 1.0);
+    }
+}
+
+#[tokio::test]
+async fn an_api_server_that_falls_silent_is_given_up_after_a_minute() {
+    let Some((plane, services)) = shop("an_api_server_that_falls_silent").await else { return };
+    let scene = plane.namespace("silence").await;
+    let (mute, hung) = (Proxy::start(plane).await, Proxy::start(plane).await);
+    let clusters = [("mute", mute.kubeconfig()), ("hung", hung.kubeconfig()), ("fine", plane.kubeconfig())];
+    let kubezone = configured(&configuration(&clusters, "1h")).await.ready().await;
+    let watches = [&mute, &hung].map(|proxy| proxy.asked(Verb::Watch, "services"));
+    mute.set(Verb::Watch, "services", Fault::Mute);
+    hung.set(Verb::Watch, "services", Fault::Hangs);
+    eventually("the watches fall silent", async || {
+        let now = [&mute, &hung].map(|proxy| proxy.asked(Verb::Watch, "services"));
+        if now[0] > watches[0] && now[1] > watches[1] { Ok(()) } else { Err(format!("{now:?}")) }
+    })
+    .await;
+    let silence = Instant::now();
+    let late = scene.create_service("late", https()).await;
+    zones_answer(&kubezone, "fine", &late, &address(&late)).await;
+
+    for cluster in ["mute", "hung"] {
+        kubezone.counts_error(&format!(r#"cluster="{cluster}",reason="idle""#)).await;
+        tell(&format!("an API server that is {cluster}: given up after {:?}", silence.elapsed()));
+        zones_deny(&kubezone, cluster, &late).await;
+        zones_answer(&kubezone, cluster, &services[0], &address(&services[0])).await;
+    }
+    mute.set(Verb::Watch, "services", Fault::None);
+    hung.set(Verb::Watch, "services", Fault::None);
+    for cluster in ["mute", "hung"] {
+        zones_answer(&kubezone, cluster, &late, &address(&late)).await;
     }
 }

@@ -32,7 +32,7 @@ use super::control_plane::{ControlPlane, Port};
 use super::process::Folder;
 
 /// What a kubezone follows.
-const RESOURCES: [&str; 3] = ["namespaces", "services", "endpointslices"];
+pub(crate) const RESOURCES: [&str; 3] = ["namespaces", "services", "endpointslices"];
 
 /// A proxy in front of a control plane's API server, for one kubezone.
 pub(crate) struct Proxy {
@@ -68,7 +68,7 @@ pub(crate) enum Fault {
     Mute,
     /// Each byte of the answer takes so long.
     Slow(Duration),
-    /// The answer is not JSON, not even text.
+    /// The answer is text, and not JSON.
     Garbage,
 }
 
@@ -209,7 +209,7 @@ impl Road {
                 let over = stream::once(changed).map(|()| Err::<Bytes, _>(broken()));
                 return Ok(Response::new(Body::from_stream(over)));
             }
-            Fault::Garbage => return Ok(Response::new(Body::from(&b"\x00\xff\x16\x03\x01 no JSON \x80\n"[..]))),
+            Fault::Garbage => return Ok(Response::new(Body::from("<html>Sign in to use this network</html>\n"))),
             _ => {}
         }
         let answer = self.client.send(upstream(&request)).await?;
@@ -221,7 +221,9 @@ impl Road {
             Fault::CutOff => {
                 let chunks = body.into_data_stream();
                 let half = chunks.take(1).map_ok(|chunk| chunk.slice(..chunk.len() / 2)).map_err(io::Error::other);
-                Body::from_stream(half.chain(stream::iter([Err(broken())])))
+                // Without a pause the half would be thrown away with the connection.
+                let end = stream::once(sleep(Duration::from_millis(10))).map(|()| Err(broken()));
+                Body::from_stream(half.chain(end))
             }
             Fault::Slow(pause) => Body::from_stream(slow(body, pause)),
             _ => body,
