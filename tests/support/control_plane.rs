@@ -416,6 +416,8 @@ fn start_api_server(programs: &Path, folder: &Folder, etcd: SocketAddr, own: Soc
         "--service-account-issuer=https://kubernetes.default.svc".to_owned(),
         format!("--service-account-key-file={key}"),
         format!("--service-account-signing-key-file={key}"),
+        // By itself it deletes what is in a namespace one by one.
+        "--delete-collection-workers=16".to_owned(),
         // Pods need no credentials here.
         "--disable-admission-plugins=ServiceAccount".to_owned(),
     ];

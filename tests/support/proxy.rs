@@ -68,6 +68,8 @@ pub(crate) enum Fault {
     Mute,
     /// Each byte of the answer takes so long.
     Slow(Duration),
+    /// What a watch says comes all at once, when the fault is changed.
+    Late,
     /// The answer is text, and not JSON.
     Garbage,
 }
@@ -124,7 +126,7 @@ impl Proxy {
         self.folder.join("kubeconfig")
     }
 
-    /// From now on, this becomes of such requests. Those that hang, and open watches, end.
+    /// From now on, this becomes of such requests. Those that go on, and open watches, end.
     pub(crate) fn set(&self, verb: Verb, resource: &str, fault: Fault) {
         self.road.rule(verb, resource).fault.send_replace(fault);
     }
@@ -199,8 +201,8 @@ impl Road {
         let changed = async move {
             let _ = changes.changed().await;
         };
-        match fault {
-            Fault::Status(code) => return Ok(status(code)),
+        match &fault {
+            Fault::Status(code) => return Ok(status(*code)),
             Fault::Hangs => {
                 changed.await;
                 return Err("hung until the fault was changed".into());
@@ -214,32 +216,22 @@ impl Road {
         }
         let answer = self.client.send(upstream(&request)).await?;
         let (head, body) = answer.into_parts();
-        let body = Body::new(body);
-        let body = match fault {
-            Fault::Lacks(is_lacking) => edited(body, |list| items(list).retain(|item| !is_lacking(item))).await?,
-            Fault::LastPage => edited(body, |list| list["metadata"]["continue"] = json!("")).await?,
-            Fault::CutOff => {
-                let chunks = body.into_data_stream();
-                let half = chunks.take(1).map_ok(|chunk| chunk.slice(..chunk.len() / 2)).map_err(io::Error::other);
-                // Without a pause the half would be thrown away with the connection.
-                let end = stream::once(sleep(Duration::from_millis(10))).map(|()| Err(broken()));
-                Body::from_stream(half.chain(end))
+        let said = spoiled(Body::new(body), &fault).await?.into_data_stream().take_until(changed);
+        let body = match (verb, fault) {
+            (Verb::List, _) => Body::from_stream(said),
+            (Verb::Watch, Fault::Late) => {
+                Body::from_stream(stream::once(said.collect::<Vec<_>>()).flat_map(stream::iter))
             }
-            Fault::Slow(pause) => Body::from_stream(slow(body, pause)),
-            _ => body,
-        };
-        let body = if is_watch {
-            let events = body.into_data_stream().take_until(changed).map(Some).chain(stream::iter([None]));
-            let road = Arc::clone(&self);
-            let expired = async move {
-                road.rule(verb, &resource).expire.notified().await;
-                Some(Ok(Bytes::from_static(EXPIRED)))
-            };
-            let expired = stream::once(expired).chain(stream::iter([None]));
-            // Whichever ends first ends the watch.
-            Body::from_stream(stream::select(events, expired).scan((), |(), said| ready(said)))
-        } else {
-            body
+            (Verb::Watch, _) => {
+                let expired = async move {
+                    self.rule(verb, &resource).expire.notified().await;
+                    Some(Ok(Bytes::from_static(EXPIRED)))
+                };
+                let expired = stream::once(expired).chain(stream::iter([None]));
+                let said = said.map(Some).chain(stream::iter([None]));
+                // Whichever ends first ends the watch.
+                Body::from_stream(stream::select(said, expired).scan((), |(), said| ready(said)))
+            }
         };
         let mut response = Response::new(body);
         *response.status_mut() = head.status;
@@ -281,16 +273,33 @@ fn broken() -> io::Error {
     io::Error::other("broken by the test")
 }
 
+/// What becomes of an answer's body.
+async fn spoiled(body: Body, fault: &Fault) -> Result<Body, Box<dyn Error + Send + Sync>> {
+    Ok(match fault {
+        Fault::Lacks(is_lacking) => {
+            let lack = |list: &mut Value| {
+                list["items"].as_array_mut().expect("items").retain(|item| !is_lacking(item));
+            };
+            edited(body, lack).await?
+        }
+        Fault::LastPage => edited(body, |list| list["metadata"]["continue"] = json!("")).await?,
+        Fault::CutOff => {
+            let half = body.into_data_stream().take(1).map_ok(|chunk| chunk.slice(..chunk.len() / 2));
+            // Without a pause the half would be thrown away with the connection.
+            let end = stream::once(sleep(Duration::from_millis(10))).map(|()| Err(broken()));
+            Body::from_stream(half.map_err(io::Error::other).chain(end))
+        }
+        Fault::Slow(pause) => Body::from_stream(slow(body, *pause)),
+        _ => body,
+    })
+}
+
 /// A list that has been changed.
 async fn edited(body: Body, edit: impl FnOnce(&mut Value)) -> Result<Body, Box<dyn Error + Send + Sync>> {
     let bytes = to_bytes(body, usize::MAX).await?;
     let mut list = serde_json::from_slice(&bytes)?;
     edit(&mut list);
     Ok(Body::from(list.to_string()))
-}
-
-fn items(list: &mut Value) -> &mut Vec<Value> {
-    list["items"].as_array_mut().expect("items")
 }
 
 /// The same bytes, each after a pause.
