@@ -93,9 +93,9 @@ async fn a_list_that_lacks_most_takes_nothing_away_before_a_second_one_does() {
         proxy.set(Verb::List, "services", fault);
         proxy.expire("services");
         kubezone.counts_error(r#"reason="held_list""#).await;
-        let said = kubezone.said();
-        let warning = said.lines().find(|line| line.contains("a complete list lacks most objects"));
-        assert!(warning.is_some_and(|line| line.contains(r#""cluster":"c2""#)), "{said}");
+        let log = kubezone.log();
+        let warning = log.iter().map(|line| &line["fields"]).find(|fields| !fields["held"].is_null());
+        assert_eq!(warning.expect("a warning")["cluster"], "c2", "{log:#?}");
         assert_eq!(asked(), 1, "{what}");
         let held = Instant::now();
         for service in services.iter().cycle() {
@@ -414,7 +414,7 @@ async fn ten_clusters_and_two_hundred_zones_do_not_wait_for_each_other() {
         zones_answer(&kubezone, cluster, web, &address(web)).await;
         assert!(synced(&kubezone, cluster).await, "{cluster}");
     }
-    let (threads, descriptors) = kubezone.threads_and_descriptors();
+    let (threads, descriptors) = (kubezone.count("task"), kubezone.count("fd"));
     tell(&format!("ten clusters, two hundred zones: {threads} threads, {descriptors} descriptors"));
 
     let (broken, healthy) = CLUSTERS.split_at(5);
@@ -478,7 +478,7 @@ async fn ten_clusters_and_two_hundred_zones_do_not_wait_for_each_other() {
             zones_answer(kubezone, cluster, web, &address(web)).await;
             assert!(synced(kubezone, cluster).await, "{cluster}");
         }
-        let (threads, descriptors) = kubezone.threads_and_descriptors();
+        let (threads, descriptors) = (kubezone.count("task"), kubezone.count("fd"));
         tell(&format!("ten clusters after all of that: {threads} threads, {descriptors} descriptors"));
         assert!(threads < 100 && descriptors < 200, "{threads} threads, {descriptors} descriptors");
     }

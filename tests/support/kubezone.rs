@@ -9,6 +9,7 @@ use std::time::Duration;
 use hickory_proto::op::{Edns, Message, Query, ResponseCode};
 use hickory_proto::rr::rdata::opt::{EdnsCode, EdnsOption};
 use hickory_proto::rr::{Name, RData, RecordType};
+use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpStream, UdpSocket};
 use tokio::time::timeout;
@@ -84,6 +85,22 @@ zones:
         })
         .await;
         self
+    }
+
+    /// Where DNS is answered: the first of the addresses that it logged.
+    pub(crate) fn dns(&self) -> SocketAddr {
+        self.dns
+    }
+
+    /// What it logged until now, line by line.
+    pub(crate) fn log(&self) -> Vec<Value> {
+        self.process.said().lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+    }
+
+    /// How many entries a folder of its own in /proc has: `fd`, `task`.
+    pub(crate) fn count(&self, of: &str) -> usize {
+        let folder = format!("/proc/{}/{of}", self.process.id());
+        std::fs::read_dir(folder).expect("it runs").count()
     }
 
     /// Asks it to end.
@@ -173,19 +190,6 @@ zones:
             }
         })
         .await;
-    }
-
-    /// What it has logged until now.
-    pub(crate) fn said(&self) -> String {
-        self.process.said()
-    }
-
-    /// How many threads and how many open descriptors it has.
-    pub(crate) fn threads_and_descriptors(&self) -> (usize, usize) {
-        let count = |what: &str| {
-            std::fs::read_dir(format!("/proc/{}/{what}", self.process.id())).expect("a running process").count()
-        };
-        (count("task"), count("fd"))
     }
 
     /// Asks its port for probes and metrics, and gives the whole answer.

@@ -50,6 +50,11 @@ impl Process {
         Ok(Self { child, log })
     }
 
+    /// Its process ID.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Whether it has ended by itself.
     pub(crate) fn has_ended(&mut self) -> bool {
         !matches!(self.child.try_wait(), Ok(None))
@@ -60,15 +65,10 @@ impl Process {
         self.child.try_wait().ok().flatten()
     }
 
-    /// Its pid.
-    pub(crate) fn id(&self) -> u32 {
-        self.child.id()
-    }
-
     /// Sends it a signal by name, e.g. `STOP`.
     pub(crate) fn signal(&self, name: &str) {
-        let sent = Command::new("sh").args(["-c", &format!("kill -{name} {}", self.id())]).status();
-        assert!(sent.is_ok_and(|status| status.success()), "SIG{name} sent to {}", self.id());
+        let sent = Command::new("sh").args(["-c", &format!("kill -{name} {}", self.child.id())]).status();
+        assert!(sent.is_ok_and(|status| status.success()), "SIG{name} sent to {}", self.child.id());
     }
 
     /// What it said until now.
