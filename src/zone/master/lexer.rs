@@ -46,10 +46,16 @@ pub(super) struct Lexer<'a> {
 }
 
 impl<'a> Lexer<'a> {
-    pub(super) fn new(text: &'a [u8]) -> Self {
+    /// Refuses a NUL wherever it stands: others end a string, or the file, there.
+    pub(super) fn new(text: &'a [u8]) -> Result<Self, MasterError> {
         // Some editors begin a file with a byte order mark.
         let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
-        Self { text, at: 0, counted: 0, position: Position { line: 1, column: 1 } }
+        let mut lexer = Self { text, at: 0, counted: 0, position: Position { line: 1, column: 1 } };
+        if let Some(nul) = text.iter().position(|&byte| byte == 0) {
+            lexer.at = nul;
+            return Err(Problem::Nul.at(lexer.position()));
+        }
+        Ok(lexer)
     }
 
     /// The next line with something on it; none at the end of the file.
@@ -59,7 +65,12 @@ impl<'a> Lexer<'a> {
         let mut open = Vec::new();
         loop {
             match self.text.get(self.at) {
-                Some(b' ' | b'\t' | b'\r') => self.at += 1,
+                Some(b' ' | b'\t') => self.at += 1,
+                // For some it ends a line all the same, for others it is a blank.
+                Some(b'\r') if !matches!(self.text.get(self.at + 1), None | Some(b'\n')) => {
+                    return Err(Problem::CarriageReturn.at(self.position()));
+                }
+                Some(b'\r') => self.at += 1,
                 Some(b';') => self.skip_until(|byte| byte == b'\n'),
                 Some(b'\n') if !open.is_empty() => self.at += 1,
                 Some(b'\n') if words.is_empty() => {
@@ -156,7 +167,7 @@ mod tests {
 
     /// One line a line: `_` for a blank before it, words between bars, quoted ones in quotes, each with its position.
     fn check(text: &str, expected: &str) {
-        let mut lexer = Lexer::new(text.as_bytes());
+        let mut lexer = Lexer::new(text.as_bytes()).unwrap();
         let mut lines = Vec::new();
         loop {
             match lexer.line() {

@@ -301,8 +301,9 @@ fn types_unknown_and_by_number() {
     check_rdata(r"HINFO \# 2 0000", r"TYPE13 \# 2 0000");
     check_rdata(r"TYPE1 \# 4 c0000201", "A 192.0.2.1");
     check_rdata(r"MX \# 5 000a 0161 00", "MX 10 a.");
-    check_error(r"A \# 3 c00002", "5: these octets are no RDATA of type A");
-    check_error(r"NS \# 2 c00c", "6: these octets are no RDATA of type NS");
+    check_error(r"A \# 3 c00002", "5: these octets are no RDATA of type A: check them, or write the record as text");
+    check_error(r"NS \# 2 c00c", "6: these octets are no RDATA of type NS: check them, or write the record as text");
+    check_error(r"MX \# 2 000a", "6: these octets are no RDATA of type MX: check them, or write the record as text");
     check_error(r"TXT \# 3 0261", "10: RDATA of 2 octets, where 3 were announced");
     check_error(r"TXT \# 2 0", "12: expected pairs of hexadecimal digits, found `0`");
     check_rdata(r"TXT \\#", r#"TXT "\\#""#);
