@@ -45,6 +45,10 @@ impl Master {
         zones.map(|path| Self { kind, name: path.file_stem().unwrap().to_str().unwrap().to_owned() }).collect()
     }
 
+    fn apex(&self) -> Name {
+        Name::from_ascii(format!("{}.", self.name)).unwrap()
+    }
+
     fn folder(&self) -> PathBuf {
         Path::new("tests/data/masters").join(self.kind)
     }
@@ -66,8 +70,7 @@ impl Master {
     }
 
     fn load(&self) -> Result<(Vec<Record>, Vec<Warning>), FileError> {
-        let apex = Name::from_ascii(format!("{}.", self.name)).unwrap();
-        let (zone, warnings) = files::load(&FileZone { apex, path: self.folder().join(self.file()) })?;
+        let (zone, warnings) = files::load(&FileZone { apex: self.apex(), path: self.folder().join(self.file()) })?;
         Ok((zone.records(), warnings))
     }
 }
@@ -92,6 +95,11 @@ fn every_file_is_read_or_refused_as_it_says() {
         }
     }
     assert!(wrong.is_empty(), "\n{wrong}");
+}
+
+#[test]
+fn what_is_read_is_written_and_read_again() {
+    Master::all().iter().for_each(|master| support::masters::check(&master.text(), &master.apex()));
 }
 
 /// Who reads the corpus beside us.

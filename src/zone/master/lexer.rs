@@ -46,16 +46,10 @@ pub(super) struct Lexer<'a> {
 }
 
 impl<'a> Lexer<'a> {
-    /// Refuses a NUL wherever it stands: others end a string, or the file, there.
-    pub(super) fn new(text: &'a [u8]) -> Result<Self, MasterError> {
+    pub(super) fn new(text: &'a [u8]) -> Self {
         // Some editors begin a file with a byte order mark.
         let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
-        let mut lexer = Self { text, at: 0, counted: 0, position: Position { line: 1, column: 1 } };
-        if let Some(nul) = text.iter().position(|&byte| byte == 0) {
-            lexer.at = nul;
-            return Err(Problem::Nul.at(lexer.position()));
-        }
-        Ok(lexer)
+        Self { text, at: 0, counted: 0, position: Position { line: 1, column: 1 } }
     }
 
     /// The next line with something on it; none at the end of the file.
@@ -87,6 +81,8 @@ impl<'a> Lexer<'a> {
                 }
                 Some(b'"') => words.push(self.quoted()?),
                 Some(b'\n') | None => break,
+                // For others, a string or the file ends there.
+                Some(0) => return Err(Problem::Nul.at(self.position())),
                 Some(_) => words.push(self.word()?),
             }
         }
@@ -111,7 +107,7 @@ impl<'a> Lexer<'a> {
     fn word(&mut self) -> Result<Word<'a>, MasterError> {
         let position = self.position();
         let start = self.at;
-        self.skip_until(|byte| b" \t\r\n;()\"".contains(&byte));
+        self.skip_until(|byte| b" \t\r\n;()\"\0".contains(&byte));
         let mut quotes = Quotes::None;
         if self.text.get(self.at) == Some(&b'"') {
             if self.text[self.at - 1] != b'=' {
@@ -126,11 +122,12 @@ impl<'a> Lexer<'a> {
     /// Skips a quoted string and its quotes; `position` is that of the word, for the error.
     fn skip_quotes(&mut self, position: Position) -> Result<(), MasterError> {
         self.at += 1;
-        self.skip_until(|byte| matches!(byte, b'"' | b'\n'));
-        if self.text.get(self.at) != Some(&b'"') {
-            return Err(Problem::UnclosedQuote.at(position));
+        self.skip_until(|byte| matches!(byte, b'"' | b'\n' | 0));
+        match self.text.get(self.at) {
+            Some(b'"') => self.at += 1,
+            Some(0) => return Err(Problem::Nul.at(self.position())),
+            _ => return Err(Problem::UnclosedQuote.at(position)),
         }
-        self.at += 1;
         Ok(())
     }
 
@@ -140,8 +137,8 @@ impl<'a> Lexer<'a> {
             if stop(byte) {
                 return;
             }
-            // An escaped line end stays one: the word before it is then found to end in a lone `\`.
-            let escape = byte == b'\\' && !matches!(self.text.get(self.at + 1), None | Some(b'\r' | b'\n'));
+            // An escaped line end stays one: the word before it is then found to end in a lone `\`. A NUL stays, too.
+            let escape = byte == b'\\' && !matches!(self.text.get(self.at + 1), None | Some(b'\r' | b'\n' | 0));
             self.at += if escape { 2 } else { 1 };
         }
     }
@@ -167,7 +164,7 @@ mod tests {
 
     /// One line a line: `_` for a blank before it, words between bars, quoted ones in quotes, each with its position.
     fn check(text: &str, expected: &str) {
-        let mut lexer = Lexer::new(text.as_bytes()).unwrap();
+        let mut lexer = Lexer::new(text.as_bytes());
         let mut lines = Vec::new();
         loop {
             match lexer.line() {
@@ -237,5 +234,16 @@ mod tests {
     fn a_backslash_escapes_no_line_end() {
         check("a\\\r\nb", "1:1 a\\\n2:1 b");
         check("a\\", "1:1 a\\");
+    }
+
+    #[test]
+    fn octets_that_others_read_in_several_ways_are_refused() {
+        let refused = |problem: Problem, column: usize| problem.at(Position { line: 1, column }).to_string();
+        for (text, column) in [("a\0b", 2), ("a \0", 3), ("a \"b\0\"", 5), ("a\\\0", 3)] {
+            check(text, &refused(Problem::Nul, column));
+        }
+        check("a ; \0", "1:1 a");
+        check("a\rb", &refused(Problem::CarriageReturn, 2));
+        check("a \"b\rc\" ; \r\r\nd\r", "1:1 a | 1:3 \"b\rc\"\n2:1 d");
     }
 }

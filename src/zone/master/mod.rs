@@ -211,7 +211,7 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn read(&mut self, text: &[u8]) -> Result<(), MasterError> {
-        let mut lexer = Lexer::new(text).map_err(|error| self.here(error))?;
+        let mut lexer = Lexer::new(text);
         while let Some(line) = lexer.line().map_err(|error| self.here(error))? {
             let mut words = Words::new(&line);
             let directive = line.words[0];
