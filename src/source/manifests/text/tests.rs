@@ -250,6 +250,14 @@ fn a_kind_that_is_nearly_ours_is_told() {
 }
 
 #[test]
+fn a_value_that_is_left_empty_is_an_empty_text() {
+    let text = "apiVersion: v1\nkind: Namespace\nmetadata:\n  name: shop\n  annotations:\n    k8s.ooo/publish:\n";
+    let manifest = read(text).unwrap();
+    let Object::Namespace(namespace) = &manifest.objects[0].1 else { panic!("{manifest:?}") };
+    assert_eq!(namespace.annotations.get("k8s.ooo/publish").map(|value| &**value), Some(""));
+}
+
+#[test]
 fn anchors_and_merged_maps_are_what_they_stand_for() {
     let text = "
 apiVersion: v1
