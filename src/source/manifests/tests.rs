@@ -125,6 +125,17 @@ fn an_object_that_is_refused_is_what_it_was_and_the_rest_counts() {
 }
 
 #[test]
+fn what_the_tables_and_examples_have_could_be_applied() {
+    for folder in ["tests/data/schema", "tests/data/internet/c2", "examples/c2", "examples/c3"] {
+        let (objects, mut errors) = read(Path::new(folder));
+        // A table of what comes out even of an API that lets anything in.
+        errors.retain(|error| !error.path.ends_with("odd-names.yaml"));
+        assert_eq!(errors, [], "{folder}");
+        assert!(!objects.is_empty(), "{folder}");
+    }
+}
+
+#[test]
 fn work_is_done_once_for_each_item_and_keeps_their_order() {
     let items: Vec<usize> = (0..1000).collect();
     assert_eq!(side_by_side(items.clone(), |item| item), items);
