@@ -1,9 +1,9 @@
 //! What reading manifests costs: `cargo bench --bench manifests`.
 //!
 //! For 10,000 and 100,000 Services, each as `kubectl get service -o yaml`
-//! prints it: seconds until their objects are there, from one YAML file for each namespace of a
-//! hundred, from one YAML file of many documents, from one that is a List,
-//! and from a List in JSON. The files are in the page cache.
+//! prints it: seconds until their objects are there, from one YAML file for
+//! each namespace of a hundred, from one YAML file of many documents, from one
+//! that is a List, and from a List in JSON. The files are in the page cache.
 //!
 //! With the name of a layout (`files`, `documents`, `list`, `json`) only that
 //! is read: for a profiler.
@@ -59,7 +59,7 @@ status:
 
 /// The last 32 bits of an address.
 fn address(index: usize) -> String {
-    format!("{:x}:{:x}", index >> 16, 1 + (index & 0xffff))
+    format!("{:x}:{:x}", 1 + (index >> 16), index & 0xffff)
 }
 
 fn documents(range: std::ops::Range<usize>) -> String {
