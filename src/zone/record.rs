@@ -70,6 +70,12 @@ pub struct Record {
     pub rdata: Rdata,
 }
 
+impl AsRef<Self> for Record {
+    fn as_ref(&self) -> &Self {
+        self
+    }
+}
+
 impl Record {
     /// A record from hickory-proto's RDATA.
     ///

@@ -86,6 +86,17 @@ impl<'a> Lexer<'a> {
         Ok((!words.is_empty()).then_some(Line { blank, words, end }))
     }
 
+    /// Leaves the line in which an error was found.
+    pub(super) fn skip_line(&mut self) {
+        let rest = self.text.get(self.at..).unwrap_or_default();
+        self.at = rest.iter().position(|&byte| byte == b'\n').map_or(self.text.len(), |end| self.at + end);
+    }
+
+    /// How many octets have been read.
+    pub(super) fn read(&self) -> usize {
+        self.at
+    }
+
     fn at_blank(&self) -> bool {
         matches!(self.text.get(self.at), Some(b' ' | b'\t'))
     }

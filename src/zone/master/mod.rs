@@ -51,6 +51,12 @@ pub struct Entry {
     pub file: Option<Arc<Path>>,
 }
 
+impl AsRef<Record> for Entry {
+    fn as_ref(&self) -> &Record {
+        &self.record
+    }
+}
+
 /// A master file that cannot be read: what is wrong, and where.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}{position}: {problem}", file.as_ref().map(|file| format!("{}: ", file.display())).unwrap_or_default())]
@@ -175,6 +181,20 @@ pub fn parse(text: &[u8], origin: &Name, folder: Option<&Path>) -> Result<Vec<Re
 ///
 /// As [`parse`].
 pub fn entries(text: &[u8], origin: &Name, folder: Option<&Path>) -> Result<Vec<Entry>, MasterError> {
+    let (entries, errors) = read(text, origin, folder, 1, &mut |_| {});
+    errors.into_iter().next().map_or(Ok(entries), Err)
+}
+
+/// [`entries`] beside what is wrong, in order: reading goes on behind an error until there are `most` (at least one).
+///
+/// `progress` is called every few thousand records.
+pub fn read(
+    text: &[u8],
+    origin: &Name,
+    folder: Option<&Path>,
+    most: usize,
+    progress: &mut dyn FnMut(Progress),
+) -> (Vec<Entry>, Vec<MasterError>) {
     let mut reader = Reader {
         folder,
         file: None,
@@ -184,10 +204,26 @@ pub fn entries(text: &[u8], origin: &Name, folder: Option<&Path>) -> Result<Vec<
         default_ttl: None,
         last_ttl: None,
         entries: Vec::new(),
+        errors: Vec::new(),
+        most,
+        octets: 0,
+        progress,
     };
-    reader.read(text)?;
-    Ok(reader.entries)
+    reader.read(text);
+    (reader.entries, reader.errors)
 }
+
+/// How far a master file has been read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    /// Octets of the text itself; files that it includes are not counted.
+    pub octets: usize,
+    /// Records, those of included files among them.
+    pub records: usize,
+}
+
+/// [`Progress`] is told whenever so many more records have been read.
+const RECORDS_PER_PROGRESS: usize = 4096;
 
 /// What an entry means depends on those before it.
 struct Reader<'a> {
@@ -201,28 +237,44 @@ struct Reader<'a> {
     default_ttl: Option<u32>,
     last_ttl: Option<u32>,
     entries: Vec<Entry>,
+    errors: Vec<MasterError>,
+    /// So many errors end it.
+    most: usize,
+    /// How much of the text itself has been read.
+    octets: usize,
+    progress: &'a mut dyn FnMut(Progress),
 }
 
 impl Reader<'_> {
-    fn read(&mut self, text: &[u8]) -> Result<(), MasterError> {
+    fn read(&mut self, text: &[u8]) {
         let mut lexer = Lexer::new(text);
-        while let Some(line) = lexer.line().map_err(|error| self.here(error))? {
-            let mut words = Words::new(&line);
-            let directive = line.words[0];
-            if !line.blank && directive.quotes == Quotes::None && directive.text.starts_with(b"$") {
-                self.directive(&mut words)
-            } else {
-                self.record(line.blank, &mut words)
+        while self.errors.len() < self.most {
+            let read = match lexer.line() {
+                Ok(None) => return,
+                Ok(Some(line)) => self.line(&line),
+                Err(error) => {
+                    lexer.skip_line();
+                    Err(error)
+                }
+            };
+            if let Err(error) = read {
+                self.errors.push(MasterError { file: self.file.clone(), ..error });
             }
-            .and_then(|()| words.finish())
-            .map_err(|error| self.here(error))?;
+            if self.depth == 0 {
+                self.octets = lexer.read();
+            }
         }
-        Ok(())
     }
 
-    /// Names the file of an error, unless a file included here has.
-    fn here(&self, error: MasterError) -> MasterError {
-        MasterError { file: error.file.or_else(|| self.file.clone()), ..error }
+    fn line(&mut self, line: &Line) -> Result<(), MasterError> {
+        let mut words = Words::new(line);
+        let directive = line.words[0];
+        if !line.blank && directive.quotes == Quotes::None && directive.text.starts_with(b"$") {
+            self.directive(&mut words)?;
+        } else {
+            self.record(line.blank, &mut words)?;
+        }
+        words.finish()
     }
 
     fn directive(&mut self, words: &mut Words) -> Result<(), MasterError> {
@@ -263,7 +315,7 @@ impl Reader<'_> {
         let origin = std::mem::replace(&mut self.origin, origin);
         let owner = self.owner.clone();
         self.depth += 1;
-        self.read(&text)?;
+        self.read(&text);
         self.depth -= 1;
         self.owner = owner;
         self.origin = origin;
@@ -292,6 +344,9 @@ impl Reader<'_> {
         }
         let record = Record { owner, ttl, rtype, rdata: Rdata::from_wire(rdata) };
         self.entries.push(Entry { record, position, file: self.file.clone() });
+        if self.entries.len().is_multiple_of(RECORDS_PER_PROGRESS) {
+            (self.progress)(Progress { octets: self.octets, records: self.entries.len() });
+        }
         Ok(())
     }
 }
