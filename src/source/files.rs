@@ -88,8 +88,7 @@ pub fn load(zone: &FileZone) -> Result<(Zone, Vec<Warning>), FileError> {
 fn build(zone: &FileZone, text: &[u8]) -> Result<(Zone, Vec<Warning>), FileError> {
     let folder = zone.path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let entries = master::entries(text, &zone.apex, Some(folder))?;
-    let records = entries.iter().map(|entry| entry.record.clone());
-    Zone::build(&zone.apex, records).map_err(|error| place(error, &entries))
+    Zone::build(&zone.apex, &entries).map_err(|error| place(error, &entries))
 }
 
 /// A master file that makes no zone.
