@@ -26,7 +26,7 @@ use self::lexer::{Lexer, Line, Quotes, Word};
 use super::{Rdata, Record, types};
 
 /// Where something stands in a master file; both count from 1.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Position {
     /// The line.
     pub line: usize,
@@ -203,6 +203,7 @@ pub fn read(
         owner: None,
         default_ttl: None,
         last_ttl: None,
+        rdata: Vec::new(),
         entries: Vec::new(),
         errors: Vec::new(),
         most,
@@ -236,6 +237,8 @@ struct Reader<'a> {
     /// From `$TTL`.
     default_ttl: Option<u32>,
     last_ttl: Option<u32>,
+    /// The RDATA being read.
+    rdata: Vec<u8>,
     entries: Vec<Entry>,
     errors: Vec<MasterError>,
     /// So many errors end it.
@@ -248,10 +251,11 @@ struct Reader<'a> {
 impl Reader<'_> {
     fn read(&mut self, text: &[u8]) {
         let mut lexer = Lexer::new(text);
+        let mut line = Line::default();
         while self.errors.len() < self.most {
-            let read = match lexer.line() {
-                Ok(None) => return,
-                Ok(Some(line)) => self.line(&line),
+            let read = match lexer.line(&mut line) {
+                Ok(false) => return,
+                Ok(true) => self.line(&line),
                 Err(error) => {
                     lexer.skip_line();
                     Err(error)
@@ -333,16 +337,19 @@ impl Reader<'_> {
         let stated = ttl_and_class(words)?;
         let rtype_position = words.position();
         let rtype = words.rtype()?;
-        let rdata = rdata::read(rtype, words, &self.origin)?;
+        self.rdata.clear();
+        rdata::read(rtype, words, &self.origin, &mut self.rdata)?;
         let ttl = match stated.or(self.default_ttl).or(self.last_ttl) {
             Some(ttl) => ttl,
-            None if rtype == RecordType::SOA => soa_minimum(&rdata).map_err(|problem| problem.at(rtype_position))?,
+            None if rtype == RecordType::SOA => {
+                soa_minimum(&self.rdata).map_err(|problem| problem.at(rtype_position))?
+            }
             None => return Err(Problem::NoTtl.at(rtype_position)),
         };
         if stated.is_some() || self.last_ttl.is_none() {
             self.last_ttl = Some(ttl);
         }
-        let record = Record { owner, ttl, rtype, rdata: Rdata::from_wire(rdata) };
+        let record = Record { owner, ttl, rtype, rdata: Rdata::from_wire(self.rdata.as_slice()) };
         self.entries.push(Entry { record, position, file: self.file.clone() });
         if self.entries.len().is_multiple_of(RECORDS_PER_PROGRESS) {
             (self.progress)(Progress { octets: self.octets, records: self.entries.len() });
@@ -369,14 +376,18 @@ fn ttl_and_class(words: &mut Words) -> Result<Option<u32>, MasterError> {
 
 /// Whether `word` is a class; an error when it is another than IN.
 fn is_class(word: &Word) -> Result<bool, MasterError> {
-    let text = word.text.to_ascii_uppercase();
-    match text.as_slice() {
-        b"IN" | b"CLASS1" => Ok(true),
-        b"CH" | b"HS" | b"CS" | b"ANY" | b"NONE" => Err(Problem::Class { class: shown(word.text) }.at(word.position)),
-        text if text.strip_prefix(b"CLASS").is_some_and(|n| !n.is_empty() && n.iter().all(u8::is_ascii_digit)) => {
-            Err(Problem::Class { class: shown(word.text) }.at(word.position))
-        }
-        _ => Ok(false),
+    let is = |class: &&[u8]| word.text.eq_ignore_ascii_case(class);
+    let number = || {
+        let (prefix, digits) = word.text.split_at_checked(5)?;
+        let is_number = !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
+        (is_number && prefix.eq_ignore_ascii_case(b"CLASS")).then_some(())
+    };
+    if [b"IN".as_slice(), b"CLASS1"].iter().any(is) {
+        Ok(true)
+    } else if [b"CH".as_slice(), b"HS", b"CS", b"ANY", b"NONE"].iter().any(is) || number().is_some() {
+        Err(Problem::Class { class: shown(word.text) }.at(word.position))
+    } else {
+        Ok(false)
     }
 }
 
@@ -447,11 +458,11 @@ impl<'a, 'l> Words<'a, 'l> {
     /// A record type that zones hold.
     fn rtype(&mut self) -> Result<RecordType, MasterError> {
         let word = self.plain("a record type")?;
-        let mnemonic = shown(word.text);
-        match types::from_text(&mnemonic) {
+        let shown = || shown(word.text);
+        match std::str::from_utf8(word.text).ok().and_then(types::from_text) {
             Some(rtype) if types::is_data(rtype) => Ok(rtype),
-            Some(_) => Err(Problem::NotData { rtype: mnemonic }.at(word.position)),
-            None => Err(Problem::UnknownType { mnemonic }.at(word.position)),
+            Some(_) => Err(Problem::NotData { rtype: shown() }.at(word.position)),
+            None => Err(Problem::UnknownType { mnemonic: shown() }.at(word.position)),
         }
     }
 
