@@ -16,6 +16,7 @@
 
 mod block;
 mod build;
+mod diff;
 pub mod master;
 mod name;
 mod node;
@@ -34,6 +35,7 @@ use hickory_proto::rr::{Name, RecordType};
 
 pub use block::{Block, Frame, QNAME_AT, read_name_at};
 pub use build::{Warning, ZoneError};
+pub use diff::{Change, diff};
 pub use name::{HashedName, MAX_NAME, MalformedName, Suffix};
 pub use node::{Referral, RrSet};
 pub use record::{Rdata, Record, target_in};
