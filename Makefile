@@ -21,8 +21,9 @@ bench: ## What an answer, a change and a name cost, and a whole server beside Kn
 	cargo bench --bench zone
 	cargo bench --bench server
 
-fuzz: ## Bytes from strangers, for five minutes (needs cargo-fuzz and a nightly toolchain)
+fuzz: ## Bytes from strangers, for five minutes each (needs cargo-fuzz and a nightly toolchain)
 	cargo +nightly fuzz run respond -- -max_total_time=300
+	cargo +nightly fuzz run master -- -max_total_time=300
 
 control-plane: ## etcd, kube-apiserver and kube-controller-manager of the tests
 	tests/controlplane/build

@@ -75,6 +75,10 @@ pub struct MasterError {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[expect(missing_docs, reason = "the messages say it; the fields are named by them")]
 pub enum Problem {
+    #[error("a NUL octet: write it as `\\000`; where there are many, the file is damaged or UTF-16")]
+    Nul,
+    #[error("a carriage return that ends no line: end lines with LF or CR LF")]
+    CarriageReturn,
     #[error("this quoted string is not closed on its line: add `\"`")]
     UnclosedQuote,
     #[error("a quote in the middle of a word: put the whole string in quotes, or write `\\\"`")]
@@ -105,7 +109,7 @@ pub enum Problem {
     RdataTooLong { length: usize },
     #[error("RDATA of {found} octets, where {stated} were announced")]
     RdataLength { stated: u16, found: usize },
-    #[error("these octets are no RDATA of type {rtype}")]
+    #[error("these octets are no RDATA of type {rtype}: check them, or write the record as text")]
     MalformedRdata { rtype: String },
     #[error("class {class}: only IN is served here")]
     Class { class: String },
@@ -129,6 +133,8 @@ pub enum Problem {
     ParamMissing { missing: String, by: &'static str },
     #[error("unknown directive `{directive}`: $ORIGIN, $TTL and $INCLUDE are known")]
     UnknownDirective { directive: String },
+    #[error("a blank before `{directive}`: a directive begins where its line begins")]
+    DirectiveBehindBlank { directive: String },
     #[error("$GENERATE is BIND's own and not read: write its records out, `named-compilezone` does")]
     Generate,
     #[error("$INCLUDE is not allowed here: put the records into this file")]
@@ -273,16 +279,19 @@ impl Reader<'_> {
     fn line(&mut self, line: &Line) -> Result<(), MasterError> {
         let mut words = Words::new(line);
         let directive = line.words[0];
-        if !line.blank && directive.quotes == Quotes::None && directive.text.starts_with(b"$") {
-            self.directive(&mut words)?;
+        if directive.quotes == Quotes::None && directive.text.starts_with(b"$") {
+            self.directive(line.blank, &mut words)?;
         } else {
             self.record(line.blank, &mut words)?;
         }
         words.finish()
     }
 
-    fn directive(&mut self, words: &mut Words) -> Result<(), MasterError> {
+    fn directive(&mut self, blank: bool, words: &mut Words) -> Result<(), MasterError> {
         let directive = words.plain("a directive")?;
+        if blank {
+            return Err(Problem::DirectiveBehindBlank { directive: shown(directive.text) }.at(directive.position));
+        }
         match directive.text.to_ascii_uppercase().as_slice() {
             b"$ORIGIN" => self.origin = words.name(&self.origin)?,
             b"$TTL" => self.default_ttl = Some(words.ttl()?),
@@ -384,7 +393,7 @@ fn is_class(word: &Word) -> Result<bool, MasterError> {
     };
     if [b"IN".as_slice(), b"CLASS1"].iter().any(is) {
         Ok(true)
-    } else if [b"CH".as_slice(), b"HS", b"CS", b"ANY", b"NONE"].iter().any(is) || number().is_some() {
+    } else if [b"CH".as_slice(), b"HS", b"CS"].iter().any(is) || number().is_some() {
         Err(Problem::Class { class: shown(word.text) }.at(word.position))
     } else {
         Ok(false)

@@ -328,8 +328,10 @@ fn param_value(key: u16, octets: &[u8]) -> Option<Vec<u8>> {
     let text = || std::str::from_utf8(octets).ok();
     match key {
         0 => {
-            let keys: Option<BTreeSet<_>> = text()?.split(',').map(types::param_key).collect();
-            Some(keys?.into_iter().flat_map(u16::to_be_bytes).collect())
+            let mut keys: Vec<_> = text()?.split(',').map(types::param_key).collect::<Option<_>>()?;
+            // A key twice is found by what reads the wire form: it ascends.
+            keys.sort_unstable();
+            Some(keys.into_iter().flat_map(u16::to_be_bytes).collect())
         }
         1 => Some(value_list(octets)?.iter().map(|id| short(id)).collect::<Option<Vec<_>>>()?.concat()),
         3 => number::<u16>(text()?).map(|port| port.to_be_bytes().to_vec()),
@@ -426,11 +428,12 @@ fn fixed(text: &str, decimals: u32) -> Option<i64> {
 
 /// Metres as a digit and a power of ten, of centimetres; further digits are lost (RFC 1876 §2).
 fn size(text: &str) -> Option<u8> {
-    let mut mantissa = u64::try_from(fixed(text, 2)?).ok()?;
+    const MOST: i64 = 9_000_000_000;
+    let mut mantissa = fixed(text, 2).filter(|centimetres| (0..=MOST).contains(centimetres))?;
     let mut exponent = 0;
     while mantissa > 9 {
         mantissa /= 10;
         exponent += 1;
     }
-    if exponent > 9 { None } else { u8::try_from(mantissa << 4 | exponent).ok() }
+    u8::try_from(mantissa << 4 | exponent).ok()
 }
