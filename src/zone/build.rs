@@ -12,7 +12,7 @@ use smallvec::SmallVec;
 
 use super::block::{Encoder, OwnedBlock};
 use super::name::{self, HashedName};
-use super::node::{Node, Referral};
+use super::node::{Encoded, Node, Referral};
 use super::record::names_in;
 use super::text::name_to_text;
 use super::{Rdata, Record, Serial, types};
@@ -610,7 +610,7 @@ fn check(apex: &HashedName, owner: &Owner, warnings: &mut Vec<Warning>) -> Resul
 }
 
 /// Encodes a name's RRsets, ascending by type.
-fn encode<'r>(owner: &Owner<'r>) -> Result<SmallVec<[(RecordType, u32, Encoder<'r>); 2]>, ZoneError> {
+fn encode<'r>(owner: &Owner<'r>) -> Result<SmallVec<[Encoded<'r>; 1]>, ZoneError> {
     owner.sets.iter().map(|set| Ok((set.rtype, set.ttl, encode_set(owner, set)?))).collect()
 }
 
