@@ -103,6 +103,20 @@ fn what_is_read_is_written_and_read_again() {
     Master::all().iter().for_each(|master| support::masters::check(&master.text(), &master.apex()));
 }
 
+/// Of two octets, so that whoever cuts a word in the wrong place is caught.
+#[test]
+fn a_stray_character_anywhere_is_read_or_refused() {
+    for master in Master::of_kind("valid") {
+        let (text, apex) = (master.text(), master.apex());
+        // The long ones are about length.
+        let places = if text.len() < 300 { text.len() } else { 0 };
+        for at in 0..places {
+            let (before, behind) = text.split_at(at);
+            support::masters::check(&[before, "\u{e9}".as_bytes(), behind].concat(), &apex);
+        }
+    }
+}
+
 /// Who reads the corpus beside us.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Peer {

@@ -143,7 +143,8 @@ pub(super) fn period(text: &str) -> Option<u32> {
     }
     let mut seconds = 0_u32;
     for part in text.split_inclusive(|c: char| c.is_ascii_alphabetic()) {
-        let (count, unit) = part.split_at(part.len() - 1);
+        // Behind the last letter there may be anything, also what is longer than an octet.
+        let (count, unit) = part.split_at_checked(part.len() - 1)?;
         let unit = match unit.to_ascii_lowercase().as_str() {
             "s" => 1,
             "m" => 60,

@@ -142,6 +142,7 @@ fn owner_ttl_class_and_type() {
         "line 2, column 3: a TTL of 2147483648 seconds: 2147483647 is the most (RFC 2181 §8)",
     );
     check("a 1h30 A 192.0.2.1", "line 2, column 3: expected seconds, or a period such as 1h30m, found `1h30`");
+    check("a 1h\u{e9} A 192.0.2.1", "line 2, column 3: expected seconds, or a period such as 1h30m, found `1h\u{e9}`");
     check("a", "line 2, column 2: the entry ends where a record type is expected");
     check("a A 192.0.2.1 192.0.2.2", "line 2, column 15: `192.0.2.2` is left over: the record was complete before it");
 }
