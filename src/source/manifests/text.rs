@@ -10,7 +10,7 @@ use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
-use serde_saphyr::options::DuplicateKeyPolicy;
+use serde_saphyr::options::{DuplicateKeyPolicy, NonFiniteFloatPolicy};
 use serde_saphyr::{Options, Spanned};
 use tracing::debug;
 
@@ -211,6 +211,9 @@ fn options() -> Options {
         emit_comments: false,
         // Told with the object they are in, and of no interest in others.
         duplicate_keys: DuplicateKeyPolicy::PassThrough,
+        // As kubectl reads them.
+        legacy_octal_numbers: true,
+        non_finite_float_policy: NonFiniteFloatPolicy::PassThrough,
     }
 }
 

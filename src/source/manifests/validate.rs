@@ -133,10 +133,10 @@ impl Causes {
         &mut self,
         field: &Field<'_, 'a>,
         wanted: &str,
-        read: impl FnOnce(&'a Value) -> Option<T>,
+        read: impl FnOnce(&'a Node) -> Option<T>,
     ) -> Option<T> {
         let node = field.node?;
-        let value = read(&node.value);
+        let value = read(node);
         if value.is_none() {
             self.invalid(field, node, &format!("must be {wanted}"));
         }
@@ -144,7 +144,7 @@ impl Causes {
     }
 
     fn text<'a>(&mut self, field: &Field<'_, 'a>) -> Option<&'a str> {
-        self.of_type(field, "a string", |value| if let Value::Text(text) = value { Some(&**text) } else { None })
+        self.of_type(field, "a string", Node::text)
     }
 
     /// A text that is not "": that stands for none in most fields of the API.
@@ -153,20 +153,20 @@ impl Causes {
     }
 
     fn integer(&mut self, field: &Field) -> Option<i64> {
-        self.of_type(field, "an integer", |value| if let Value::Integer(number) = value { Some(*number) } else { None })
+        self.of_type(field, "an integer", Node::integer)
     }
 
     fn boolean(&mut self, field: &Field) {
-        self.of_type(field, "a boolean", |value| matches!(value, Value::Bool(_)).then_some(()));
+        self.of_type(field, "a boolean", |node| matches!(node.value, Value::Bool(_)).then_some(()));
     }
 
     fn list<'a>(&mut self, field: &Field<'_, 'a>) -> &'a [Node] {
-        self.of_type(field, "a list", |value| if let Value::List(nodes) = value { Some(&**nodes) } else { None })
+        self.of_type(field, "a list", |node| if let Value::List(nodes) = &node.value { Some(&**nodes) } else { None })
             .unwrap_or_default()
     }
 
     fn map<'a>(&mut self, field: &Field<'_, 'a>) -> &'a [(Box<str>, Node)] {
-        self.of_type(field, "a map", |value| if let Value::Map(fields) = value { Some(&**fields) } else { None })
+        self.of_type(field, "a map", |node| if let Value::Map(fields) = &node.value { Some(&**fields) } else { None })
             .unwrap_or_default()
     }
 
