@@ -5,7 +5,9 @@
 //! Kubernetes 1.36 for a new object, where a key or a record depends on the
 //! field; what only the node's proxy or a cloud's load balancer look at
 //! (`selector`, `targetPort`, `sessionAffinity`, …) and what depends on how a
-//! cluster is configured (its address ranges) is not looked at.
+//! cluster is configured (its address ranges) is not looked at. What an older
+//! cluster gave out was accepted once: addresses may be written as they were
+//! allowed to be before 1.36.
 //!
 //! tests/manifests.rs asks a real API server about the same objects.
 
@@ -15,6 +17,7 @@ use std::net::IpAddr;
 
 use super::node::{Node, Position, Value};
 use crate::cluster::Kind;
+use crate::source::translate;
 
 /// Why an object is refused: one of the reasons.
 #[derive(Debug, Clone, PartialEq)]
@@ -518,18 +521,11 @@ fn is_empty_map(node: &Node) -> bool {
 impl Causes {
     fn address(&mut self, field: &Field, node: &Node) -> Option<IpAddr> {
         let text = self.text(field).or(field.node.is_none().then_some(""))?;
-        let address = text.parse();
-        match address {
-            Err(_) => {
-                self.invalid(field, node, "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)");
-            }
-            Ok(IpAddr::V6(address)) if address.to_ipv4_mapped().is_some() => {
-                self.invalid(field, node, "must not be an IPv4-mapped IPv6 address");
-                return None;
-            }
-            Ok(_) => {}
+        let address = translate::address(text);
+        if address.is_none() {
+            self.invalid(field, node, "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)");
         }
-        address.ok()
+        address
     }
 
     /// An address that somebody else could mean by it is none of an endpoint.
@@ -619,8 +615,6 @@ impl Causes {
             } else if let Some(address) = self.address(&field, node) {
                 if (address_type == "IPv4") != address.is_ipv4() {
                     self.invalid(&addresses, node, &format!("must be an {address_type} address"));
-                } else if address.is_ipv6() && node.text() != Some(&address.to_string()) {
-                    self.invalid(&field, node, &format!("must be in canonical form ({:?})", address.to_string()));
                 }
                 self.endpoint_address(&field, node, address);
             }
