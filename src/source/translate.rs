@@ -112,7 +112,9 @@ impl Metadata {
         let name = self.name.as_deref().filter(|name| !name.is_empty());
         let namespace = match kind {
             Kind::Namespace => "",
-            Kind::Service | Kind::EndpointSlice => self.namespace.as_deref().unwrap_or(namespace),
+            Kind::Service | Kind::EndpointSlice => {
+                self.namespace.as_deref().filter(|namespace| !namespace.is_empty()).unwrap_or(namespace)
+            }
         };
         Ok(Identity {
             key: ObjectKey {

@@ -366,8 +366,11 @@ fn said(object: &Node, of_list: Option<(&str, &str)>, items: Items) -> Vec<Said>
 
 fn key_of(kind: Kind, object: &Node) -> Option<ObjectKey> {
     let metadata = object.get("metadata")?;
-    let namespace = metadata.get("namespace").map_or(Some(NAMESPACE), Node::text)?;
-    let namespace = if kind == Kind::Namespace { "" } else { namespace };
+    let namespace = match (kind, metadata.get("namespace").map_or(Some(""), Node::text)?) {
+        (Kind::Namespace, _) => "",
+        (_, "") => NAMESPACE,
+        (_, namespace) => namespace,
+    };
     Some(ObjectKey { kind, namespace: namespace.into(), name: metadata.get("name")?.text()?.into() })
 }
 
