@@ -11,7 +11,7 @@
 //!
 //! tests/manifests.rs asks a real API server about the same objects.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::net::IpAddr;
 
@@ -187,15 +187,15 @@ impl Causes {
         strings
     }
 
-    /// No key stands twice in any map: only one of them would count, and which of them nobody says.
+    /// No key stands twice in any map, but with the same value: only one would count, and which of them nobody says.
     fn no_duplicate_keys(&mut self, field: &Field) {
         match field.node.map(|node| &node.value) {
             Some(Value::Map(fields)) => {
-                let mut seen = BTreeSet::new();
+                let mut seen = BTreeMap::new();
                 for (key, node) in fields {
                     let field = Field { parent: Some(field), step: Step::Name(key), node: Some(node), place: None };
-                    if !seen.insert(key) {
-                        self.add(&field, "Duplicate field", "it stands there already");
+                    if seen.insert(key, node).is_some_and(|before| before != node) {
+                        self.add(&field, "Duplicate field", "it stands there already, with another value");
                     }
                     self.no_duplicate_keys(&field);
                 }

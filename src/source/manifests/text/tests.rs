@@ -213,7 +213,7 @@ items:
 - 5
 - metadata: { name: untyped }
 - { apiVersion: v1, kind: Namespace, metadata: { name: shop } }
-- { apiVersion: v1, kind: Namespace, metadata: { name: shop, name: shop } }
+- { apiVersion: v1, kind: Namespace, metadata: { name: depot, name: shop } }
 ";
     check(
         text,
@@ -227,7 +227,7 @@ items:
             "17:1: an object without apiVersion and kind",
             "22:3: 5 is no object",
             "23:3: an object without apiVersion and kind",
-            r#"25:68: Namespace "shop": metadata.name: Duplicate field: it stands there already"#,
+            r#"25:69: Namespace "shop": metadata.name: Duplicate field: it stands there already, with another value"#,
         ],
     );
 }
@@ -248,6 +248,20 @@ fn a_kind_that_is_nearly_ours_is_told() {
         [("v1", "Endpoints"), ("v1", "Secret"), ("v1", "ServiceAccount"), ("serving.knative.dev/v1", "Service")]
     {
         check(&format!("apiVersion: {version}\nkind: {kind}\nmetadata: {{ name: a }}\n"), &[]);
+    }
+}
+
+#[test]
+fn an_object_without_a_namespace_is_in_the_default_one() {
+    for namespace in ["null", "''"] {
+        let text = |name: &str| {
+            let metadata = format!("{{ name: {name}, namespace: {namespace} }}");
+            format!("apiVersion: v1\nkind: Service\nmetadata: {metadata}\nspec: {{ clusterIP: None }}\n")
+        };
+        check(&text("web"), &["Service default/web"]);
+        let manifest = read(&text("web").replace("None", "5")).unwrap();
+        let key = manifest.refused[0].key.as_ref().map(|key| (&*key.namespace, &*key.name));
+        assert_eq!(key, Some(("default", "web")));
     }
 }
 
