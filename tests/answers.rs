@@ -48,7 +48,7 @@ macro_rules! tables {
 }
 
 tables! {
-    aliases any cuts dname edns escapes matrix_cluster matrix_parent messages negative
+    aliases any cuts dname edns escapes found_by_differential matrix_cluster matrix_parent messages negative
     parent_and_child pending records refused reverse root sizes targets wildcards
 }
 

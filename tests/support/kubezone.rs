@@ -85,6 +85,11 @@ zones:
         self
     }
 
+    /// Where it answers, over UDP and TCP.
+    pub(crate) fn dns(&self) -> SocketAddr {
+        self.dns
+    }
+
     /// Asks it to end.
     pub(crate) fn terminate(&self) {
         self.process.signal("TERM");
