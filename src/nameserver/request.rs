@@ -6,13 +6,16 @@
 
 use hickory_proto::rr::RecordType;
 
-use crate::zone::{HashedName, QNAME_AT};
+use crate::zone::{HashedName, MAX_NAME, QNAME_AT};
 
 /// The octets of a header (RFC 1035 §4.1.1).
 const HEADER: usize = QNAME_AT as usize;
 
 /// The type of OPT records (RFC 6891 §6.1.1).
 const OPT: u16 = 41;
+
+/// The type of TSIG records (RFC 8945 §4.2).
+const TSIG: u16 = 250;
 
 /// Option codes, as IANA's registry of DNS parameters lists them.
 pub(super) const NSID: u16 = 3;
@@ -33,6 +36,8 @@ pub(super) struct Query<'a> {
     pub(super) qclass: u16,
     /// The OPT record, if there is one; the first of several.
     pub(super) edns: Option<Edns>,
+    /// The TSIG record that ends the message, if there is one.
+    pub(super) tsig: Option<Tsig<'a>>,
     /// What follows the question does not parse to the message's end.
     pub(super) malformed: bool,
 }
@@ -51,15 +56,26 @@ pub(super) struct Edns {
     pub(super) keepalive: bool,
 }
 
+/// What a response repeats of a TSIG record (RFC 8945 §5.3.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Tsig<'a> {
+    /// Where in the message the key's name stands.
+    pub(super) key_at: usize,
+    /// The algorithm's name, Time Signed and Fudge: what RDATA begins with.
+    pub(super) begin: &'a [u8],
+    /// The ID that was signed.
+    pub(super) original_id: [u8; 2],
+}
+
 /// Why there is no question to answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Problem {
     /// No header, or a response: to answer would make a loop.
     NotAQuery,
-    /// An opcode other than QUERY.
-    Opcode,
-    /// Not exactly one question, or one that cannot be read.
-    Question,
+    /// An opcode other than QUERY; with the OPT record, if there is one.
+    Opcode(Option<Edns>),
+    /// Not exactly one question, or one that cannot be read; with the OPT record, if there is one.
+    Question(Option<Edns>),
 }
 
 /// Reads a request, its question's name into `qname`.
@@ -67,26 +83,24 @@ pub(super) fn parse<'a>(message: &'a [u8], qname: &'a mut HashedName) -> Result<
     let Some((header, body)) = message.split_at_checked(HEADER) else {
         return Err(Problem::NotAQuery);
     };
-    let field = |at: usize| u16::from_be_bytes([header[at], header[at + 1]]);
     if header[2] & 0x80 != 0 {
         return Err(Problem::NotAQuery);
     }
     if header[2] & 0x78 != 0 {
-        return Err(Problem::Opcode);
+        return Err(Problem::Opcode(edns_of(message)));
     }
-    if field(4) != 1 {
-        return Err(Problem::Question);
-    }
-    qname.set(body).map_err(|_| Problem::Question)?;
-    let question = body.get(..qname.wire().len() + 4).ok_or(Problem::Question)?;
-    let [.., t1, t0, c1, c0] = *question else {
-        return Err(Problem::Question);
+    let question = match field(header, 4) {
+        1 if qname.set(body).is_ok() => body.get(..qname.wire().len() + 4),
+        _ => None,
+    };
+    let Some(question @ &[.., t1, t0, c1, c0]) = question else {
+        return Err(Problem::Question(edns_of(message)));
     };
 
-    let mut rest = Records { message, at: HEADER + question.len(), edns: None };
-    let well_formed = rest.skip(u32::from(field(6)) + u32::from(field(8))) && rest.additional(field(10));
+    let mut rest = Records { message, at: HEADER + question.len(), edns: None, tsig: None };
+    let well_formed = rest.read();
     Ok(Query {
-        id: field(0),
+        id: field(header, 0),
         rd: header[2] & 1 != 0,
         question,
         qname,
@@ -94,7 +108,22 @@ pub(super) fn parse<'a>(message: &'a [u8], qname: &'a mut HashedName) -> Result<
         qclass: u16::from_be_bytes([c1, c0]),
         malformed: !well_formed || rest.at != message.len(),
         edns: rest.edns,
+        tsig: rest.tsig,
     })
+}
+
+/// The OPT record of a message whose question nobody answers, if that can be found.
+///
+/// Whoever sends one has to get one back (RFC 6891 §6.1.1), with an error, too.
+fn edns_of(message: &[u8]) -> Option<Edns> {
+    let mut rest = Records { message, at: HEADER, edns: None, tsig: None };
+    let _ = rest.skip_questions(field(message, 4)) && rest.read();
+    rest.edns
+}
+
+/// The two octets at `at` of a header.
+fn field(header: &[u8], at: usize) -> u16 {
+    u16::from_be_bytes([header[at], header[at + 1]])
 }
 
 /// A record's fixed part, and where it stands.
@@ -111,27 +140,52 @@ struct Records<'a> {
     message: &'a [u8],
     at: usize,
     edns: Option<Edns>,
+    tsig: Option<Tsig<'a>>,
 }
 
 impl<'a> Records<'a> {
-    /// Walks over `count` records that say nothing to us; false where they are malformed.
-    ///
-    /// OPT belongs into ADDITIONAL only (RFC 6891 §6.1.1).
-    fn skip(&mut self, count: u32) -> bool {
-        (0..count).all(|_| self.next().is_some_and(|record| record.rtype != OPT))
+    /// Walks over `count` questions; false where they are malformed.
+    fn skip_questions(&mut self, count: u16) -> bool {
+        (0..count).all(|_| {
+            let end = skip_name(self.message, self.at).map(|name| name + 4).filter(|end| *end <= self.message.len());
+            self.at = end.unwrap_or(self.at);
+            end.is_some()
+        })
     }
 
-    /// Reads ADDITIONAL; false where it is malformed, or its OPT is.
+    /// Reads all records; false where they are malformed.
+    fn read(&mut self) -> bool {
+        let count = |at| field(self.message, at);
+        let (unread, additional) = (u32::from(count(6)) + u32::from(count(8)), count(10));
+        self.skip(unread) && self.additional(additional)
+    }
+
+    /// Walks over `count` records that say nothing to us; false where they are malformed.
+    ///
+    /// OPT and TSIG belong into ADDITIONAL only (RFC 6891 §6.1.1, RFC 8945 §5.1).
+    fn skip(&mut self, count: u32) -> bool {
+        (0..count).all(|_| self.next().is_some_and(|record| record.rtype != OPT && record.rtype != TSIG))
+    }
+
+    /// Reads ADDITIONAL; false where it is malformed, or its OPT or TSIG is.
     fn additional(&mut self, count: u16) -> bool {
-        (0..count).all(|_| {
+        (1..=count).all(|nth| {
+            let key_at = self.at;
             let Some(record) = self.next() else { return false };
-            if record.rtype != OPT {
-                return true;
+            match record.rtype {
+                OPT => {
+                    let second = self.edns.is_some();
+                    let (edns, well_formed) = read_edns(&record);
+                    self.edns.get_or_insert(edns);
+                    well_formed && !second
+                }
+                TSIG => {
+                    self.tsig = read_tsig(key_at, &record);
+                    // The last record of all: so there is one at most (RFC 8945 §5.1).
+                    self.tsig.is_some() && nth == count
+                }
+                _ => true,
             }
-            let second = self.edns.is_some();
-            let (edns, well_formed) = read_edns(&record);
-            self.edns.get_or_insert(edns);
-            well_formed && !second
         })
     }
 
@@ -193,4 +247,23 @@ fn read_options(mut options: &[u8], edns: &mut Edns) -> Option<()> {
         }
     }
     Some(())
+}
+
+/// Reads a TSIG record (RFC 8945 §4.2); none when it is malformed.
+fn read_tsig<'a>(key_at: usize, record: &Fixed<'a>) -> Option<Tsig<'a>> {
+    /// TSIG is of class ANY.
+    const ANY: u16 = 255;
+
+    // Not compressed: in RDATA alone there is nothing to aim at.
+    let algorithm = skip_name(record.rdata, 0).filter(|length| *length <= MAX_NAME)?;
+    // Time Signed and Fudge.
+    let (begin, rest) = record.rdata.split_at_checked(algorithm + 8)?;
+    let (mac_size, rest) = rest.split_first_chunk()?;
+    let (_, rest) = rest.split_at_checked(u16::from_be_bytes(*mac_size).into())?;
+    let (&original_id, rest) = rest.split_first_chunk()?;
+    // Error, then Other Len.
+    let (&[_, _, o1, o0], other) = rest.split_first_chunk()?;
+    let other_len = usize::from(u16::from_be_bytes([o1, o0]));
+    let well_formed = record.class == ANY && record.ttl == [0; 4] && other.len() == other_len;
+    well_formed.then_some(Tsig { key_at, begin, original_id })
 }

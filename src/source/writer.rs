@@ -183,6 +183,7 @@ impl Writer {
                 self.newest = self.newest.max(version);
                 if swept.held > 0 {
                     warn!(
+                        cluster = self.metrics.cluster(),
                         ?kind,
                         held = swept.held,
                         "a complete list lacks most objects: kept until a second one says so"

@@ -6,8 +6,10 @@ use std::path::Path;
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use hickory_proto::op::{Message, Query, ResponseCode};
+use hickory_proto::op::{Edns, Message, Query, ResponseCode};
+use hickory_proto::rr::rdata::opt::{EdnsCode, EdnsOption};
 use hickory_proto::rr::{Name, RData, RecordType};
+use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpStream, UdpSocket};
 use tokio::time::timeout;
@@ -85,9 +87,20 @@ zones:
         self
     }
 
-    /// Where it answers, over UDP and TCP.
+    /// Where DNS is answered: the first of the addresses that it logged.
     pub(crate) fn dns(&self) -> SocketAddr {
         self.dns
+    }
+
+    /// What it logged until now, line by line.
+    pub(crate) fn log(&self) -> Vec<Value> {
+        self.process.said().lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+    }
+
+    /// How many entries a folder of its own in /proc has: `fd`, `task`.
+    pub(crate) fn count(&self, of: &str) -> usize {
+        let folder = format!("/proc/{}/{of}", self.process.id());
+        std::fs::read_dir(folder).expect("it runs").count()
     }
 
     /// Asks it to end.
@@ -136,6 +149,17 @@ zones:
         assert_eq!(said, expected, "{question} over TCP");
     }
 
+    /// The Extended DNS Error of the answer, if it has one: the INFO-CODE (RFC 8914).
+    pub(crate) async fn ede(&self, question: &str) -> Option<u16> {
+        let mut asked = self.question(question);
+        asked.set_edns(Edns::new());
+        let message = self.over_udp(&asked).await;
+        match message.edns.as_ref()?.option(EdnsCode::Unknown(15))? {
+            EdnsOption::Unknown(_, data) => Some(u16::from_be_bytes([*data.first()?, *data.get(1)?])),
+            _ => None,
+        }
+    }
+
     /// The zone's serial.
     pub(crate) async fn serial(&self) -> u32 {
         let message = self.over_udp(&self.question("@ SOA")).await;
@@ -155,6 +179,17 @@ zones:
             (of == name && with.contains(labels)).then(|| value.parse::<f64>().expect("a number"))
         });
         samples.sum()
+    }
+
+    /// Waits until it has counted an error with these labels, such as `reason="forbidden"`.
+    pub(crate) async fn counts_error(&self, labels: &str) {
+        eventually(&format!("an error is counted: {labels}"), async || {
+            match self.metric("kubezone_cluster_errors_total", labels).await {
+                0.0 => Err(self.http("/metrics").await),
+                _ => Ok(()),
+            }
+        })
+        .await;
     }
 
     /// Asks its port for probes and metrics, and gives the whole answer.
