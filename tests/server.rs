@@ -12,12 +12,13 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use futures::future::join_all;
 use hickory_proto::op::{Edns, Message, MessageType, Query};
 use hickory_proto::rr::{Name, RecordType};
 use kubezone::metrics::Metrics;
 use kubezone::nameserver::Served;
 use kubezone::published::Published;
-use kubezone::server::{ListenError, Listeners};
+use kubezone::server::{Answerer, ListenError, Listener};
 use kubezone::zone::{State, Zone, Zones, master};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::runtime::Runtime;
@@ -60,10 +61,11 @@ impl Server {
     fn start_with(addresses: &[&str], served: Served) -> Result<Self, ListenError> {
         let runtime = Runtime::new().expect("a runtime");
         let inside = runtime.enter();
-        let listeners = Listeners::bind(&parse(addresses))?;
-        let addresses = listeners.addresses().to_vec();
+        let addresses = parse(addresses).into_iter();
+        let listeners = addresses.map(|address| Listener::bind(address, &[])).collect::<Result<Vec<_>, _>>()?;
+        let addresses = listeners.iter().map(Listener::address).collect();
         let stop = CancellationToken::new();
-        let serving = runtime.spawn(serve(listeners, served, &stop));
+        let serving = runtime.spawn(serve(listeners, served, stop.clone()));
         drop(inside);
         Ok(Self { addresses, stop, serving, runtime })
     }
@@ -84,10 +86,11 @@ impl Server {
     }
 }
 
-fn serve(listeners: Listeners, served: Served, stop: &CancellationToken) -> impl Future<Output = ()> + use<> {
+async fn serve(listeners: Vec<Listener>, served: Served, stop: CancellationToken) {
     let published = Arc::new(Published::new(served));
-    let metrics = Metrics::new(Arc::clone(&published));
-    listeners.serve(published, &metrics, stop.clone()).expect("threads")
+    let answerer = Answerer::new(Arc::clone(&published), &Metrics::new(published));
+    let serving = listeners.into_iter().map(|listener| listener.serve(&answerer, stop.clone()).expect("threads"));
+    join_all(serving).await;
 }
 
 fn parse(addresses: &[&str]) -> Vec<SocketAddr> {
@@ -400,10 +403,10 @@ struct Paused {
 
 impl Paused {
     fn start() -> Self {
-        let listeners = Listeners::bind(&parse(&[LOOPBACK])).unwrap();
-        let address = listeners.addresses()[0];
+        let listener = Listener::bind(LOOPBACK.parse().expect("an address"), &[]).unwrap();
+        let address = listener.address();
         let stop = CancellationToken::new();
-        let serving = tokio::spawn(serve(listeners, Served::default(), &stop));
+        let serving = tokio::spawn(serve(vec![listener], Served::default(), stop.clone()));
         Self { address, stop, serving }
     }
 }

@@ -25,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::warn;
 
-use super::sys;
+use super::{Answerer, sys};
 use crate::metrics::WorkerMetrics;
 use crate::nameserver::{self, Outcome, Request, Transport};
 use crate::published::Published;
@@ -57,27 +57,20 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// How long connections have to take their last responses after the word to stop.
 const DRAIN: Duration = Duration::from_secs(3);
 
-/// Answers on `listeners` until `stop`, then what was received by then.
-pub(super) async fn serve(
-    listeners: Vec<TcpListener>,
-    published: Arc<Published>,
-    metrics: Arc<WorkerMetrics>,
-    stop: CancellationToken,
-) {
+/// Answers on `listener` until `stop`, then what was received by then.
+pub(super) async fn serve(listener: TcpListener, answerer: Answerer, stop: CancellationToken) {
     let cut = CancellationToken::new();
     let server = Arc::new(Server {
-        published,
-        metrics,
-        seats: Arc::new(Seats::new(MAX_CONNECTIONS.min(sys::descriptor_limit() / 2), MAX_PER_SOURCE)),
+        published: answerer.published,
+        metrics: answerer.tcp,
+        seats: answerer.seats,
         tasks: TaskTracker::new(),
         stop,
         cut: cut.clone(),
     });
     // Also when this future is dropped.
     let _cut = cut.drop_guard();
-    for listener in listeners {
-        server.tasks.spawn(Arc::clone(&server).accept(listener));
-    }
+    server.tasks.spawn(Arc::clone(&server).accept(listener));
     server.stop.cancelled().await;
     server.tasks.close();
     let _ = time::timeout(DRAIN, server.tasks.wait()).await;
@@ -289,7 +282,8 @@ impl Source {
 /// The connections there are, and which of them may go.
 ///
 /// A thousand at the most, looked through when one is opened: there is no index to keep right.
-struct Seats {
+#[derive(Debug)]
+pub(super) struct Seats {
     total: usize,
     per_source: usize,
     taken: Mutex<Vec<(Source, Arc<Seat>)>>,
@@ -298,6 +292,7 @@ struct Seats {
 }
 
 /// One connection's place.
+#[derive(Debug)]
 struct Seat {
     /// The turn in which it became idle; [`BUSY`] while it has responses to write.
     idle_since: AtomicU64,
@@ -314,6 +309,11 @@ struct Seated {
 }
 
 impl Seats {
+    /// Those that the addresses of a server share.
+    pub(super) fn of_server() -> Self {
+        Self::new(MAX_CONNECTIONS.min(sys::descriptor_limit() / 2), MAX_PER_SOURCE)
+    }
+
     fn new(total: usize, per_source: usize) -> Self {
         Self { total, per_source, taken: Mutex::default(), idle_turns: AtomicU64::new(0) }
     }
