@@ -200,9 +200,7 @@ fn shared<T>(leaving: &[&Claim], open: impl FnOnce(bool) -> T) -> T {
 /// Listens on `address`, and also where it overlaps with those that are `leaving`; an IPv6 socket is V6ONLY.
 pub(crate) fn bind_tcp(address: SocketAddr, leaving: &[&Claim]) -> io::Result<TcpListener> {
     match open_tcp(address, false) {
-        Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
-            shared(leaving, |shared| open_tcp(address, shared))
-        }
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => shared(leaving, |shared| open_tcp(address, shared)),
         opened => opened,
     }
 }

@@ -68,8 +68,13 @@ pub fn read(folder: &Path) -> (Vec<Object>, Vec<ManifestError>) {
 }
 
 /// Reads the manifests in `folder`, tells `events` what they say, and goes on to follow their changes.
-pub(super) async fn follow(cluster: Arc<str>, folder: PathBuf, events: mpsc::Sender<Event>, metrics: ClusterMetrics) {
-    let mut watch = Watch::new([&folder]);
+pub(super) async fn follow(
+    cluster: Arc<str>,
+    folder: PathBuf,
+    mut watch: Watch,
+    events: mpsc::Sender<Event>,
+    metrics: ClusterMetrics,
+) {
     let mut folder = Folder::new(folder);
     while !events.is_closed() {
         let Some((next, learned)) = scan(&folder, &watch).await else {
@@ -611,7 +616,8 @@ items: [{ metadata: { name: typed } }]
         let path = temporary.path().join("manifests");
         let (sender, mut events) = mpsc::channel(100);
         let metrics = Metrics::new(Arc::new(Published::new(Served::default())));
-        let following = tokio::spawn(follow("c2".into(), path, sender, metrics.cluster("c2")));
+        let following =
+            tokio::spawn(follow("c2".into(), path.clone(), Watch::new([path]), sender, metrics.cluster("c2")));
         let mut tells = async |expected: &str| {
             let told = async { while !events.recv().await.unwrap().text().starts_with(expected) {} };
             tokio::time::timeout(BOUND, told).await.unwrap_or_else(|_| panic!("never told: {expected}"));

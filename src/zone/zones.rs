@@ -150,8 +150,7 @@ impl Zones {
         let configured = self.entries.iter().filter(|entry| entry.state.is_some()).map(|entry| &*entry.apex);
         let children = configured.filter(|(_, child)| {
             let above = child.labels().checked_sub(1).and_then(|labels| self.longest(child, labels));
-            let is_below =
-                above.is_some_and(|(found, _)| self.entries[usize::from(found.slot.0)].apex.0 == *parent);
+            let is_below = above.is_some_and(|(found, _)| self.entries[usize::from(found.slot.0)].apex.0 == *parent);
             is_below && !zone.delegates(child)
         });
         children.map(|(apex, _)| apex).collect()
@@ -240,7 +239,10 @@ mod tests {
         check(&zones, "web.c2.k8s.ooo.", Some(0));
         check(&zones, "web.org.", None);
         assert!(zones.get(&name("org.")).is_none());
-        assert_eq!(zones.iter().map(|(slot, apex, _)| (slot.0, apex.to_string())).collect::<Vec<_>>(), [(0, "ooo.".into())]);
+        assert_eq!(
+            zones.iter().map(|(slot, apex, _)| (slot.0, apex.to_string())).collect::<Vec<_>>(),
+            [(0, "ooo.".into())]
+        );
 
         zones.set(&name("net."), State::Pending);
         zones.set(&name("C2.k8s.ooo."), State::Pending);
