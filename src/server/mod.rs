@@ -106,7 +106,7 @@ impl Listener {
     /// Outside of a tokio runtime.
     pub fn bind(address: SocketAddr, leaving: &[&Claim]) -> Result<Self, ListenError> {
         match Self::open(address, false) {
-            Err(error) if error.source.kind() == io::ErrorKind::AddrInUse => {
+            Err(error) if is_ours(&error.source, address, leaving) => {
                 shared(leaving, |shared| Self::open(address, shared))
             }
             opened => opened,
@@ -186,6 +186,15 @@ impl Claim {
     }
 }
 
+/// Whether `address` may be in use by nobody but ourselves: something of ours is `leaving` that port.
+fn is_ours(error: &io::Error, address: SocketAddr, leaving: &[&Claim]) -> bool {
+    let at_port = |claim: &&Claim| {
+        let own = claim.0.local_addr().ok().and_then(|own| own.as_socket());
+        own.is_some_and(|own| own.port() == address.port())
+    };
+    error.kind() == io::ErrorKind::AddrInUse && leaving.iter().any(at_port)
+}
+
 /// Opens something where sockets of our own are `leaving`: meanwhile they have `SO_REUSEPORT`.
 ///
 /// Only then can `[::]:53` be opened before `[::1]:53` is closed. It is taken back at once, as the lock that it is.
@@ -200,7 +209,7 @@ fn shared<T>(leaving: &[&Claim], open: impl FnOnce(bool) -> T) -> T {
 /// Listens on `address`, and also where it overlaps with those that are `leaving`; an IPv6 socket is V6ONLY.
 pub(crate) fn bind_tcp(address: SocketAddr, leaving: &[&Claim]) -> io::Result<TcpListener> {
     match open_tcp(address, false) {
-        Err(error) if error.kind() == io::ErrorKind::AddrInUse => shared(leaving, |shared| open_tcp(address, shared)),
+        Err(error) if is_ours(&error, address, leaving) => shared(leaving, |shared| open_tcp(address, shared)),
         opened => opened,
     }
 }
