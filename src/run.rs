@@ -31,7 +31,7 @@ use crate::metrics::Metrics;
 use crate::nameserver::Served;
 use crate::published::Published;
 use crate::schema::ClusterZone;
-use crate::server::{self, Answerer, Claim, ListenError, Listener, ServeError};
+use crate::server::{self, Answerer, Claim, ListenError, Listener, ServeError, Words};
 use crate::source::{self, AccessError, PrepareError, Prepared, Proposal, Rescans};
 use crate::zone::{State, Zones};
 
@@ -52,8 +52,12 @@ pub struct Server {
     files: Source<FileZone>,
     /// By their names.
     clusters: BTreeMap<String, Source<ClusterZone>>,
+    /// Ends everything, when it has answered what it has received.
+    stop: CancellationToken,
     /// Addresses that are not configured any more: they finish what they have begun.
     leaving: JoinSet<()>,
+    /// Said by those among them whose sockets are closed.
+    left: Vec<CancellationToken>,
 }
 
 /// DNS on one address.
@@ -63,7 +67,7 @@ struct Listening {
     asked: SocketAddr,
     address: SocketAddr,
     claim: Claim,
-    stop: CancellationToken,
+    words: Words,
     answering: AbortOnDropHandle<()>,
 }
 
@@ -148,7 +152,9 @@ impl Server {
             readiness: Arc::new(Readiness::new(Arc::clone(&published), config.ready_timeout)),
             files: follow_files(config.files.clone(), &published, &metrics, &rescans),
             clusters: BTreeMap::new(),
+            stop: CancellationToken::new(),
             leaving: JoinSet::new(),
+            left: Vec::new(),
             published,
             metrics,
             rescans,
@@ -178,6 +184,10 @@ impl Server {
             source::check(&cluster.access).await.map_err(failed)?;
         }
         let prepared = self.prepare(&config).await?;
+        // An address that has just been given up may be wanted again.
+        for left in self.left.drain(..) {
+            left.cancelled().await;
+        }
         // Who is ready now stays it, also if nobody has asked yet.
         let _ = self.readiness.check();
         self.take_over(config, prepared)?;
@@ -226,8 +236,9 @@ impl Server {
     /// Answers what has come in, then ends.
     pub async fn stop(mut self) {
         self.drain();
-        for listening in self.dns.drain(..) {
-            leave(listening, &mut self.leaving);
+        self.stop.cancel();
+        while let Some(listening) = self.dns.pop() {
+            self.leave(listening);
         }
         while self.leaving.join_next().await.is_some() {}
         let sources = self.clusters.into_values().map(|source| source.following);
@@ -291,7 +302,7 @@ impl Server {
         while self.leaving.try_join_next().is_some() {}
         for gone in before.into_iter().flatten() {
             info!(address = %gone.address, "listening no more");
-            leave(gone, &mut self.leaving);
+            self.leave(gone);
         }
         if probes_change {
             self.probes = probes;
@@ -319,9 +330,18 @@ impl Server {
     fn listen(&self, address: SocketAddr, leaving: &[&Claim]) -> Result<Listening, StartError> {
         let listener = Listener::bind(address, leaving)?;
         let claim = listener.claim().map_err(|source| ListenError { address, transport: "tcp", source })?;
-        let (asked, address, stop) = (address, listener.address(), CancellationToken::new());
-        let answering = AbortOnDropHandle::new(tokio::spawn(listener.serve(&self.answerer, stop.clone())?));
-        Ok(Listening { asked, address, claim, stop, answering })
+        let (asked, address, words) = (address, listener.address(), Words::until(&self.stop));
+        let answering = AbortOnDropHandle::new(tokio::spawn(listener.serve(&self.answerer, words.clone())?));
+        Ok(Listening { asked, address, claim, words, answering })
+    }
+
+    /// Lets an address answer what has come in, then end.
+    fn leave(&mut self, listening: Listening) {
+        let Listening { words, claim, answering, .. } = listening;
+        drop(claim);
+        words.leave.cancel();
+        self.left.push(words.left);
+        self.leaving.spawn(async { drop(answering.await) });
     }
 
     /// Opens `address` for probes and metrics, and answers there.
@@ -374,14 +394,6 @@ impl Server {
 /// The cluster in `config` that has the name of `cluster` and is reached in the same way.
 fn followed_as<'c>(cluster: &Cluster, config: &'c Config) -> Option<&'c Cluster> {
     config.clusters.iter().find(|other| other.name == cluster.name && other.access == cluster.access)
-}
-
-/// Lets an address answer what has come in, then end.
-fn leave(listening: Listening, leaving: &mut JoinSet<()>) {
-    let Listening { stop, claim, answering, .. } = listening;
-    drop(claim);
-    stop.cancel();
-    leaving.spawn(async { drop(answering.await) });
 }
 
 /// Starts to follow the files of `zones`; again and again, should a mistake of ours end it.

@@ -18,7 +18,7 @@ use hickory_proto::rr::{Name, RecordType};
 use kubezone::metrics::Metrics;
 use kubezone::nameserver::Served;
 use kubezone::published::Published;
-use kubezone::server::{Answerer, Claim, ListenError, Listener};
+use kubezone::server::{Answerer, Claim, ListenError, Listener, Words};
 use kubezone::zone::{State, Zone, Zones, master};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::runtime::Runtime;
@@ -89,7 +89,7 @@ impl Server {
 fn serve(listeners: Vec<Listener>, served: Served, stop: &CancellationToken) -> impl Future<Output = ()> + use<> {
     let published = Arc::new(Published::new(served));
     let answerer = Answerer::new(Arc::clone(&published), &Metrics::new(published));
-    let serving = listeners.into_iter().map(|listener| listener.serve(&answerer, stop.clone()).expect("threads"));
+    let serving = listeners.into_iter().map(|listener| listener.serve(&answerer, Words::until(stop)).expect("threads"));
     let serving: Vec<_> = serving.collect();
     async { drop(join_all(serving).await) }
 }

@@ -150,24 +150,47 @@ impl Listener {
         Claim::of(&self.tcp)
     }
 
-    /// Starts answering; the future ends when, after `stop`, everything received by then is answered and closed.
+    /// Starts answering; the future ends when, after a word to do so, everything is answered and closed.
     ///
     /// A future that is dropped before closes everything at once.
     ///
     /// # Errors
     ///
     /// When the system does not give us the threads; nothing is answered then.
-    pub fn serve(
-        self,
-        answerer: &Answerer,
-        stop: CancellationToken,
-    ) -> Result<impl Future<Output = ()> + use<>, ServeError> {
+    pub fn serve(self, answerer: &Answerer, words: Words) -> Result<impl Future<Output = ()> + use<>, ServeError> {
         let workers = udp::Workers::start(self.udp, answerer).map_err(ServeError)?;
-        let tcp = tcp::serve(self.tcp, answerer.clone(), stop);
+        // Said also if this is dropped.
+        let left = Arc::new(words.left.clone().drop_guard());
+        let tcp = tcp::serve(self.tcp, answerer.clone(), words.clone(), Arc::clone(&left));
         Ok(async move {
-            tcp.await;
-            workers.stop().await;
+            let udp = async {
+                words.leave.cancelled().await;
+                workers.stop().await;
+                drop(left);
+            };
+            tokio::join!(tcp, udp);
         })
+    }
+}
+
+/// What is said to an address that is served, and what it says.
+#[derive(Debug, Clone)]
+pub struct Words {
+    /// The address is not ours any more: what has come to it is answered, and connections have a while to end.
+    pub leave: CancellationToken,
+    /// The server is to stop: what has been received is answered. Implies `leave`.
+    pub stop: CancellationToken,
+    /// Said by the address: its sockets are closed, only connections may be left.
+    pub left: CancellationToken,
+}
+
+impl Words {
+    /// For an address of a server that ends with `stop`.
+    #[must_use]
+    pub fn until(stop: &CancellationToken) -> Self {
+        // Its own, for it may end before the server does.
+        let stop = stop.child_token();
+        Self { leave: stop.child_token(), stop, left: CancellationToken::new() }
     }
 }
 

@@ -21,11 +21,11 @@ use socket2::SockRef;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 use tracing::warn;
 
-use super::{Answerer, sys};
+use super::{Answerer, Words, sys};
 use crate::metrics::WorkerMetrics;
 use crate::nameserver::{self, Outcome, Request, Transport};
 use crate::published::Published;
@@ -57,22 +57,31 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// How long connections have to take their last responses after the word to stop.
 const DRAIN: Duration = Duration::from_secs(3);
 
-/// Answers on `listener` until `stop`, then what was received by then.
-pub(super) async fn serve(listener: TcpListener, answerer: Answerer, stop: CancellationToken) {
+/// Accepts from `listener` until it is to leave, and answers what was received until it is to stop.
+///
+/// `left` is dropped when the listener is closed.
+pub(super) async fn serve(listener: TcpListener, answerer: Answerer, words: Words, left: Arc<DropGuard>) {
+    let Words { leave, stop, .. } = words;
     let cut = CancellationToken::new();
     let server = Arc::new(Server {
         published: answerer.published,
         metrics: answerer.tcp,
         seats: answerer.seats,
         tasks: TaskTracker::new(),
+        leave,
         stop,
         cut: cut.clone(),
     });
     // Also when this future is dropped.
     let _cut = cut.drop_guard();
-    server.tasks.spawn(Arc::clone(&server).accept(listener));
-    server.stop.cancelled().await;
+    server.accept(listener).await;
+    drop(left);
     server.tasks.close();
+    tokio::select! {
+        () = server.stop.cancelled() => {}
+        // A client that has just connected asks in a moment; one that goes on asking has had its time.
+        _ = time::timeout(IDLE, server.tasks.wait()) => server.stop.cancel(),
+    }
     let _ = time::timeout(DRAIN, server.tasks.wait()).await;
 }
 
@@ -81,6 +90,8 @@ struct Server {
     metrics: Arc<WorkerMetrics>,
     seats: Arc<Seats>,
     tasks: TaskTracker,
+    /// From here on nobody is welcome.
+    leave: CancellationToken,
     /// From here on only what was received is answered.
     stop: CancellationToken,
     /// Ends everything at once.
@@ -88,14 +99,13 @@ struct Server {
 }
 
 impl Server {
-    /// Accepts connections until `stop`; no error ends or spins it.
-    async fn accept(self: Arc<Self>, listener: TcpListener) {
+    /// Accepts connections until `leave`; no error ends or spins it.
+    async fn accept(self: &Arc<Self>, listener: TcpListener) {
         let mut failing = false;
         loop {
             let accepted = tokio::select! {
                 biased;
-                () = self.stop.cancelled() => return self.accept_waiting(listener),
-                () = self.cut.cancelled() => return,
+                () = self.leave.cancelled() => return self.accept_waiting(listener),
                 accepted = listener.accept() => accepted,
             };
             match accepted {
