@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use hickory_proto::op::{Message, Query, ResponseCode};
 use hickory_proto::rr::{Name, RData, RecordType};
+use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpStream, UdpSocket};
 use tokio::time::timeout;
@@ -83,6 +84,22 @@ zones:
         })
         .await;
         self
+    }
+
+    /// Where DNS is answered: the first of the addresses that it logged.
+    pub(crate) fn dns(&self) -> SocketAddr {
+        self.dns
+    }
+
+    /// What it logged until now, line by line.
+    pub(crate) fn log(&self) -> Vec<Value> {
+        self.process.said().lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+    }
+
+    /// How many entries a folder of its own in /proc has: `fd`, `task`.
+    pub(crate) fn count(&self, of: &str) -> usize {
+        let folder = format!("/proc/{}/{of}", self.process.id());
+        std::fs::read_dir(folder).expect("it runs").count()
     }
 
     /// Asks it to end.
