@@ -183,11 +183,11 @@ impl Server {
             let failed = |source| ReloadError::Cluster { name: cluster.name.clone(), source };
             source::check(&cluster.access).await.map_err(failed)?;
         }
-        let prepared = self.prepare(&config).await?;
         // An address that has just been given up may be wanted again.
         for left in self.left.drain(..) {
             left.cancelled().await;
         }
+        let prepared = self.prepare(&config).await?;
         // Who is ready now stays it, also if nobody has asked yet.
         let _ = self.readiness.check();
         self.take_over(config, prepared)?;
