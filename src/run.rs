@@ -393,7 +393,10 @@ impl Server {
 
 /// The cluster in `config` that has the name of `cluster` and is reached in the same way.
 fn followed_as<'c>(cluster: &Cluster, config: &'c Config) -> Option<&'c Cluster> {
-    config.clusters.iter().find(|other| other.name == cluster.name && other.access == cluster.access)
+    let is_it = |other: &&Cluster| {
+        other.name == cluster.name && other.access == cluster.access && other.max_staleness == cluster.max_staleness
+    };
+    config.clusters.iter().find(is_it)
 }
 
 /// Starts to follow the files of `zones`; again and again, should a mistake of ours end it.

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
+use std::time::Duration;
 
-use super::{Config, FileZone};
+use super::{Access, Config, FileZone};
 use crate::schema::ClusterZone;
 
 /// What another configuration changes, for people: `zones added: c3.k8s.ooo.; settings: identity`.
@@ -60,8 +61,9 @@ fn zones(config: &Config) -> BTreeMap<String, Origin<'_>> {
     from_files.chain(from_clusters).collect()
 }
 
-fn clusters(config: &Config) -> BTreeMap<String, &super::Access> {
-    config.clusters.iter().map(|cluster| (cluster.name.clone(), &cluster.access)).collect()
+fn clusters(config: &Config) -> BTreeMap<String, (&Access, Option<Duration>)> {
+    let clusters = config.clusters.iter();
+    clusters.map(|cluster| (cluster.name.clone(), (&cluster.access, cluster.max_staleness))).collect()
 }
 
 /// Each address with how often it is there: port 0 may be several times.
@@ -128,6 +130,7 @@ zones:
         check(&[("k8s.ooo.zone", "other.zone")], "zones changed: k8s.ooo.");
         check(&[("cluster: c3, ", "cluster: c3, ttl: 5, ")], "zones changed: c3.k8s.ooo.");
         check(&[("manifests: c3", "manifests: elsewhere")], "clusters changed: c3");
+        check(&[("c2.kubeconfig }", "c2.kubeconfig, maxStaleness: 5m }")], "clusters changed: c2");
         check(
             &[("name: c3, ", "name: other, "), ("cluster: c3", "cluster: other")],
             "zones changed: c3.k8s.ooo.; clusters added: other; clusters removed: c3",

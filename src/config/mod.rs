@@ -64,6 +64,8 @@ pub struct Cluster {
     pub name: String,
     /// Where its objects are read.
     pub access: Access,
+    /// How long it may be silent before its zones are not answered for any more; none: for ever.
+    pub max_staleness: Option<Duration>,
     /// The zones made from it.
     pub zones: Vec<ClusterZone>,
 }

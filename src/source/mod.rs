@@ -85,7 +85,7 @@ pub async fn follow(
             cluster::Cluster::from_api()
         }
     };
-    let writing = writer::write(known, &mut cluster.zones, proposals, events, relist, published, metrics);
+    let writing = writer::write(known, cluster, proposals, events, relist, published, metrics);
     tokio::select! {
         () = writing => {}
         () = first_panic(&mut parts) => {}

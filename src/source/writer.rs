@@ -24,6 +24,7 @@ use tracing::{debug, error, info, warn};
 
 use super::{Event, PrepareError, Proposal, Proposals, aside};
 use crate::cluster::{Cluster, Kind, ServiceKey};
+use crate::config;
 use crate::metrics::{ClusterError, ClusterMetrics};
 use crate::published::Published;
 use crate::schema::{ClusterZone, Reason};
@@ -67,20 +68,20 @@ impl Relist {
     }
 }
 
-/// Writes the zones of `cluster`, empty as yet, from `events`, until the last of its followers is gone, or it is agreed
-/// that there are no zones any more; `zones` are always those agreed.
+/// Writes the zones of `config` from what `events` make of `cluster`, empty as yet, until the last of its followers is
+/// gone, or it is agreed that there are no zones any more; those of `config` are always those agreed.
 ///
-/// There must be no other writer of `zones`. What has been published stays when this ends.
+/// There must be no other writer of these zones. What has been published stays when this ends.
 pub(super) async fn write(
     cluster: Cluster,
-    zones: &mut Vec<ClusterZone>,
+    config: &mut config::Cluster,
     proposals: &mut Proposals<ClusterZone>,
     mut events: mpsc::Receiver<Event>,
     relist: Relist,
     published: Arc<Published>,
     metrics: ClusterMetrics,
 ) {
-    let mut writer = Writer::new(cluster, zones.clone(), published, metrics);
+    let mut writer = Writer::new(cluster, config, published, metrics);
     let mut batch = Vec::new();
     loop {
         let received = tokio::select! {
@@ -89,11 +90,15 @@ pub(super) async fn write(
                 let agreed;
                 (writer, agreed) = writer.consider(proposal).await;
                 if let Some(agreed) = agreed {
-                    *zones = agreed;
+                    config.zones = agreed;
                 }
-                if zones.is_empty() {
+                if config.zones.is_empty() {
                     return;
                 }
+                continue;
+            }
+            () = writer.stale() => {
+                writer.expire(true);
                 continue;
             }
             () = writer.doubts.ripe() => {
@@ -106,6 +111,9 @@ pub(super) async fn write(
         }
         let arrived = Instant::now();
         writer.apply(batch.drain(..));
+        if writer.is_expired {
+            writer.expire(false);
+        }
         if !writer.has_news() {
             continue;
         }
@@ -138,6 +146,11 @@ struct Writer {
     zones: Vec<WrittenZone>,
     /// Nothing has been published yet.
     is_first: bool,
+    /// When the cluster gave its last sign of life, and how long that is good for.
+    alive: Instant,
+    max_staleness: Option<Duration>,
+    /// Whether it was silent for longer: its zones are not answered for.
+    is_expired: bool,
     /// When the last version was: what touched a Service and changed nothing is no reason to wait.
     published_at: Option<Instant>,
     /// The Services that may own other records than those published.
@@ -164,12 +177,15 @@ struct WrittenZone {
 }
 
 impl Writer {
-    fn new(cluster: Cluster, zones: Vec<ClusterZone>, published: Arc<Published>, metrics: ClusterMetrics) -> Self {
-        let zones = zones.into_iter().map(|config| WrittenZone::new(config, &published)).collect();
+    fn new(cluster: Cluster, config: &config::Cluster, published: Arc<Published>, metrics: ClusterMetrics) -> Self {
+        let zones = config.zones.iter().map(|config| WrittenZone::new(config.clone(), &published)).collect();
         Self {
             cluster,
             zones,
             is_first: true,
+            alive: Instant::now(),
+            max_staleness: config.max_staleness,
+            is_expired: false,
             published_at: None,
             touched: BTreeSet::new(),
             newest: None,
@@ -183,7 +199,27 @@ impl Writer {
         for event in events {
             self.apply_one(event);
         }
+        self.alive = Instant::now();
         self.metrics.event();
+    }
+
+    /// Waits until the cluster has been silent for longer than it may; for ever if it may, or has been.
+    async fn stale(&self) {
+        match self.max_staleness {
+            Some(staleness) if !self.is_expired => sleep_until(self.alive + staleness).await,
+            _ => future::pending().await,
+        }
+    }
+
+    /// What is known is too old to be answered with, or is not any more.
+    fn expire(&mut self, is_expired: bool) {
+        self.is_expired = is_expired;
+        if is_expired {
+            warn!(max_staleness = ?self.max_staleness, "the cluster is silent: its zones are answered with SERVFAIL");
+        } else {
+            info!("the cluster is heard again: its zones are answered for");
+        }
+        self.published.replace(self.zones.iter().filter_map(|written| written.version(is_expired)));
     }
 
     fn apply_one(&mut self, event: Event) {
@@ -230,7 +266,11 @@ impl Writer {
         .await;
         let (fresh, answer) = match prepared {
             Ok(fresh) => {
-                let versions = fresh.iter().filter(|written| written.is_own).filter_map(WrittenZone::version).collect();
+                let versions = fresh
+                    .iter()
+                    .filter(|written| written.is_own)
+                    .filter_map(|written| written.version(writer.is_expired))
+                    .collect();
                 (fresh, Ok(versions))
             }
             Err(error) => (Vec::new(), Err(error)),
@@ -327,9 +367,11 @@ impl WrittenZone {
         Self { config, zone, is_own: false, last: HashMap::new(), verdicts: Verdicts::default() }
     }
 
-    fn version(&self) -> Option<(Name, State)> {
+    /// What there is to publish, if anything: too old to be answered with, or not.
+    fn version(&self, is_expired: bool) -> Option<(Name, State)> {
         let zone = self.zone.as_ref()?;
-        Some((zone.apex().clone(), State::Loaded(Arc::clone(zone))))
+        let state = if is_expired { State::Expired } else { State::Loaded };
+        Some((zone.apex().clone(), state(Arc::clone(zone))))
     }
 
     /// The version that follows, if it would be another than the one before.

@@ -19,6 +19,9 @@ use crate::nameserver::Served;
 use crate::schema::{AddressFilter, NameServer};
 use crate::source::propose;
 
+/// How long the cluster may be silent.
+const STALENESS: Duration = Duration::from_secs(24 * 60 * 60);
+
 const KINDS: [Kind; 3] = [Kind::Service, Kind::EndpointSlice, Kind::Namespace];
 
 fn name(text: &str) -> Name {
@@ -37,6 +40,11 @@ fn zone(origin: &str, nameserver: &str) -> ClusterZone {
         max_records: 100,
         addresses: AddressFilter::default(),
     }
+}
+
+fn config(zones: Vec<ClusterZone>) -> config::Cluster {
+    let (name, access) = ("c2".to_owned(), config::Access::InCluster);
+    config::Cluster { name, access, max_staleness: Some(STALENESS), zones }
 }
 
 fn key(text: &str) -> ServiceKey {
@@ -79,9 +87,10 @@ impl Writing {
         let relist = Relist::default();
         let metrics = Metrics::new(published.clone()).cluster("c2");
         let (proposals, mut proposed) = mpsc::channel(1);
-        let (mut zones, relisted, publishing) = (zones, relist.clone(), published.clone());
+        let mut config = config(zones);
+        let (relisted, publishing) = (relist.clone(), published.clone());
         let task = tokio::spawn(async move {
-            write(Cluster::default(), &mut zones, &mut proposed, receiver, relisted, publishing, metrics).await;
+            write(Cluster::default(), &mut config, &mut proposed, receiver, relisted, publishing, metrics).await;
         });
         Self { events, proposals, relist, published, task }
     }
@@ -415,7 +424,7 @@ fn writer(cluster: Cluster) -> Writer {
     zone.max_records = 2;
     let published = Arc::new(Published::new(Served::default()));
     let metrics = Metrics::new(published.clone()).cluster("c2");
-    Writer::new(cluster, vec![zone], published, metrics)
+    Writer::new(cluster, &config(vec![zone]), published, metrics)
 }
 
 /// Every record but the SOA, whose serial tells how many versions there were.
@@ -554,4 +563,28 @@ async fn what_another_source_left_is_served_until_this_one_is_synced_and_goes_on
     writing.send(Event::Listed { kind: Kind::EndpointSlice, version: Some(3) }).await;
     sleep(Duration::from_secs(1)).await;
     assert_eq!((writing.serial(), writing.addresses()), (Some(41), 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn zones_of_a_cluster_that_is_silent_for_too_long_are_not_answered_for_until_it_is_heard() {
+    let writing = Writing::synced().await;
+    let is_expired = || match writing.published.load().zones.get(&name("c2.k8s.ooo.")) {
+        Some(State::Expired(zone)) => Some(zone.serial().0),
+        _ => None,
+    };
+    // A sign of life, whatever it says.
+    sleep(STALENESS / 2).await;
+    writing.send(Event::Bookmark { kind: Kind::Service, version: None }).await;
+    sleep(STALENESS - Duration::from_secs(1)).await;
+    assert_eq!((is_expired(), writing.serial()), (None, Some(1)));
+    sleep(Duration::from_secs(2)).await;
+    assert_eq!((is_expired(), writing.serial()), (Some(1), None));
+
+    // What is configured otherwise meanwhile is no younger.
+    take_over(&writing, vec![ClusterZone { ttl: 5, ..zone("c2.k8s.ooo.", "ns.example.") }]).await;
+    assert_eq!((is_expired(), writing.serial()), (Some(2), None));
+
+    writing.send(Event::Bookmark { kind: Kind::Service, version: None }).await;
+    turn().await;
+    assert_eq!((is_expired(), writing.serial()), (None, Some(2)));
 }
