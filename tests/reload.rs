@@ -440,7 +440,8 @@ async fn a_hang_up_reads_everything_again() {
     let server = Reloading::start(&format!("{LISTEN}{}", zones())).await;
     // Written without a sign that the kernel would give: as on a network file system, by a link into a folder not watched.
     let elsewhere = Folder::new().expect("a temporary folder");
-    for name in ["kubezone.yaml", "k8s.ooo.zone"] {
+    fs::create_dir(elsewhere.join("c2")).expect("a folder");
+    for name in ["kubezone.yaml", "k8s.ooo.zone", "c2/web.yaml"] {
         let path = server.folder.join(name);
         fs::copy(&path, elsewhere.join(name)).expect("copied");
         symlink(elsewhere.join(name), path.with_extension("new")).expect("linked");
@@ -449,10 +450,12 @@ async fn a_hang_up_reads_everything_again() {
     server.kubezone.hang_up().await;
     let known = server.facts(TAKEN).len();
     elsewhere.write("k8s.ooo.zone", &PARENT.replace("8::53", "8::54")).expect("written");
+    elsewhere.write("c2/web.yaml", &service("web", "2a0a:e5c0:10:3::18")).expect("written");
     elsewhere.write("kubezone.yaml", &format!("identity: a\n{LISTEN}{}", zones())).expect("written");
     server.kubezone.hang_up().await;
     assert_eq!(server.next_fact(TAKEN, known).await["changes"], "settings: identity");
     server.kubezone.answers("ns AAAA", "2001:db8::54").await;
+    server.kubezone.answers("web.shop.svc.c2 AAAA", "2a0a:e5c0:10:3::18").await;
 }
 
 #[tokio::test]
@@ -547,4 +550,34 @@ async fn probes_move_to_another_address() {
     server.reload(&format!("{wide}{}", zones())).await;
     let answer = support::http::http(reserved, "GET", "/livez", "").await.expect("an answer");
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+}
+
+#[tokio::test]
+async fn the_same_cluster_may_have_two_names_and_a_zone_may_go_from_one_to_the_other() {
+    let server = Reloading::start(&format!("{LISTEN}{}", zones())).await;
+    let both = zones().replace("[{ name: c2,", "[{ name: c3, manifests: c2 }, { name: c2,");
+    let changes = server.reload(&format!("{LISTEN}{both}{}", made_from("c3.k8s.ooo", "c3", ""))).await;
+    assert_eq!(changes, "zones added: c3.k8s.ooo.; clusters added: c3");
+    for zone in ["c2", "c3"] {
+        server.kubezone.answers(&format!("web.shop.svc.{zone} AAAA"), WEB).await;
+        assert!(server.kubezone.metric("kubezone_cluster_synced", &format!("\"{zone}\"")).await > 0.5);
+    }
+
+    let serials = server.serials().await;
+    let crossed = both.replace("cluster: c2", "cluster: c3");
+    let changes = server.reload(&format!("{LISTEN}{crossed}{}", made_from("c3.k8s.ooo", "c2", ""))).await;
+    assert_eq!(changes, "zones changed: c2.k8s.ooo. c3.k8s.ooo.");
+    assert_eq!(server.serials().await, serials, "their records are the same");
+    fs::write(server.folder.join("c2/db.yaml"), service("db", "2a0a:e5c0:10:3::18")).expect("a manifest");
+    for zone in ["c2", "c3"] {
+        server.kubezone.answers(&format!("db.shop.svc.{zone} AAAA"), "2a0a:e5c0:10:3::18").await;
+    }
+
+    // And to a file, of which it is told at once.
+    let file = crossed
+        .replace("- { name: k8s.ooo,", "- { name: c3.k8s.ooo, file: k8s.ooo.zone }\n- { name: k8s.ooo,")
+        .replace(", { name: c2, manifests: c2 }", "");
+    assert_eq!(server.reload(&format!("{LISTEN}{file}")).await, "zones changed: c3.k8s.ooo.; clusters removed: c2");
+    server.kubezone.answers("ns.c3 AAAA", "2001:db8::53").await;
+    server.kubezone.answers("web.shop.svc.c2 AAAA", WEB).await;
 }

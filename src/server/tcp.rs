@@ -54,6 +54,9 @@ const HEADER: usize = 12;
 /// How long the listener rests when the system has no descriptor or no memory for a connection.
 const PAUSE: Duration = Duration::from_millis(50);
 
+/// How long clients that have begun to connect to an address that leaves have to end that.
+const HANDSHAKE: Duration = Duration::from_millis(200);
+
 /// How long connections have to take their last responses after the word to stop.
 const DRAIN: Duration = Duration::from_secs(3);
 
@@ -105,7 +108,7 @@ impl Server {
         loop {
             let accepted = tokio::select! {
                 biased;
-                () = self.leave.cancelled() => return self.accept_waiting(listener),
+                () = self.leave.cancelled() => return self.close(listener).await,
                 accepted = listener.accept() => accepted,
             };
             match accepted {
@@ -130,6 +133,23 @@ impl Server {
                 }
             }
         }
+    }
+
+    /// Accepts who has begun to connect: closed at once, the listener would reset them.
+    async fn close(self: &Arc<Self>, listener: TcpListener) {
+        let until = time::sleep(HANDSHAKE);
+        tokio::pin!(until);
+        // Where the kernel does not know how, those who come meanwhile are accepted, too.
+        let _ = sys::pass_over(&listener);
+        loop {
+            tokio::select! {
+                biased;
+                () = self.stop.cancelled() => break,
+                () = &mut until => break,
+                Ok((stream, peer)) = listener.accept() => self.welcome(stream, peer),
+            }
+        }
+        self.accept_waiting(listener);
     }
 
     /// Accepts the connections that the kernel has completed: closed with the listener, they would be reset.

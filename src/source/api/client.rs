@@ -119,16 +119,18 @@ impl Connection {
 ///
 /// Followers see by themselves what has changed when a watch ends; this does not let them wait.
 pub(in crate::source) async fn watch_configuration(access: Access, mut watch: Watch, relist: Relist) {
-    let mut known = None;
-    loop {
+    let read = async || {
         let access = access.clone();
-        if let Ok((_, configuration)) = aside(move || access.read()).await {
-            let before = known.replace(configuration);
-            if before.is_some() && before != known {
-                relist.all();
-            }
-        }
+        aside(move || access.read()).await.ok().map(|(_, configuration)| configuration)
+    };
+    let mut known = read().await;
+    loop {
         watch.changed().await;
+        let configuration = read().await;
+        if configuration.is_some() && configuration != known {
+            known = configuration;
+            relist.all();
+        }
     }
 }
 

@@ -627,7 +627,7 @@ async fn a_kubeconfig_that_changes_is_not_waited_for() {
     let _watching = AbortOnDropHandle::new(tokio::spawn(watch_configuration(access, watch, relist.clone())));
     let kinds = join_all([Kind::Service, Kind::EndpointSlice, Kind::Namespace].map(|kind| relist.of(kind).notified()));
     let changes = async {
-        // The first that is read is what it began with.
+        // The first that it sees may be what it began with.
         for port in 1.. {
             write_kubeconfig(folder.path(), SocketAddr::new(Ipv6Addr::LOCALHOST.into(), port));
             sleep(Duration::from_millis(200)).await;
