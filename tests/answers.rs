@@ -3,9 +3,12 @@
 
 mod support;
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::io::{self, Read, Write};
 use std::net::{Ipv6Addr, Shutdown, SocketAddr, TcpStream, UdpSocket};
 use std::path::Path;
+use std::process::Command;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -13,6 +16,7 @@ use assert_no_alloc::{AllocDisabler, assert_no_alloc};
 use kubezone::nameserver::{Outcome, Request, Served, Transport, respond};
 use kubezone::zone::State;
 use proptest::prelude::*;
+use proptest::test_runner::TestRunner;
 use support::answers::{Exchange, Story, Via};
 use support::dns::{HEADER, Question, Response};
 use support::log::addresses;
@@ -48,8 +52,8 @@ macro_rules! tables {
 }
 
 tables! {
-    aliases any cuts dname edns escapes matrix_cluster matrix_parent messages negative
-    parent_and_child pending records refused reverse root sizes targets wildcards
+    aliases any cuts dname edns escapes matrix_cluster matrix_parent messages negative order_of_checks
+    parent_and_child pending records refused reverse rfc8906 root sizes targets tsig wildcards
 }
 
 fn name(function: &str) -> String {
@@ -207,6 +211,77 @@ impl Exchange for Sockets {
     }
 }
 
+/// The checks of RFC 8906 §8, its commands word for word, and what dig has to make of the responses: status, the header's
+/// flags, how many records ANSWER has, and what is in OPT.
+const RFC_8906: [(&str, &str, &str); 18] = [
+    ("8.1.1", "+noedns +noad +norec soa", "NOERROR, qr aa, 1"),
+    ("8.1.2", "+noedns +noad +norec type1000", "NOERROR, qr aa, 0"),
+    ("8.1.3.1", "+noedns +noad +norec +cd soa", "NOERROR, qr aa, 1"),
+    ("8.1.3.2", "+noedns +norec +ad soa", "NOERROR, qr aa, 1"),
+    ("8.1.3.3", "+noedns +noad +norec +zflag soa", "NOERROR, qr aa, 1"),
+    ("8.1.3.4", "+noedns +noad +rec soa", "NOERROR, qr aa rd, 1"),
+    ("8.1.4", "+noedns +noad +opcode=15 +norec +header-only", "NOTIMP, qr, 0"),
+    ("8.1.5", "+noedns +noad +norec +tcp soa", "NOERROR, qr aa, 1"),
+    ("8.2.1", "+nocookie +edns=0 +noad +norec soa", "NOERROR, qr aa, 1, version: 0, flags:; udp: 1232"),
+    ("8.2.2", "+nocookie +edns=1 +noednsneg +noad +norec soa", "BADVERS, qr, 0, version: 0, flags:; udp: 1232"),
+    ("8.2.3", "+nocookie +edns=0 +noad +norec +ednsopt=100 soa", "NOERROR, qr aa, 1, version: 0, flags:; udp: 1232"),
+    ("8.2.4", "+nocookie +edns=0 +noad +norec +ednsflags=0x40 soa", "NOERROR, qr aa, 1, version: 0, flags:; udp: 1232"),
+    (
+        "8.2.5",
+        "+nocookie +edns=1 +noednsneg +noad +norec +ednsflags=0x40 soa",
+        "BADVERS, qr, 0, version: 0, flags:; udp: 1232",
+    ),
+    (
+        "8.2.6",
+        "+nocookie +edns=1 +noednsneg +noad +norec +ednsopt=100 soa",
+        "BADVERS, qr, 0, version: 0, flags:; udp: 1232",
+    ),
+    ("8.2.7", "+norec +dnssec +bufsize=512 +ignore dnskey", "NOERROR, qr aa tc, 0, version: 0, flags: do; udp: 1232"),
+    ("8.2.8", "+nocookie +edns=0 +noad +norec +dnssec soa", "NOERROR, qr aa, 1, version: 0, flags: do; udp: 1232"),
+    (
+        "8.2.9",
+        "+nocookie +edns=1 +noednsneg +noad +norec +dnssec soa",
+        "BADVERS, qr, 0, version: 0, flags: do; udp: 1232",
+    ),
+    (
+        "8.2.10",
+        "+edns=0 +noad +norec +cookie +nsid +expire +subnet=0.0.0.0/0 soa",
+        "NOERROR, qr aa, 1, version: 0, flags:; udp: 1232, NSID: 6e 73 31 (\"ns1\")",
+    ),
+];
+
+#[test]
+fn dig_finds_what_rfc_8906_expects() {
+    if let Err(error) = Command::new("dig").arg("-v").output() {
+        support::skip("dig_finds_what_rfc_8906_expects", &format!("dig: {error}"));
+        return;
+    }
+    let server = Sockets::to(&Story::load("rfc8906"));
+    let found = RFC_8906.map(|(section, command, _)| {
+        let port = server.address.port().to_string();
+        let zone = (!command.contains("+header-only")).then_some("k8s.ooo");
+        let mut dig = Command::new("dig");
+        dig.args(["-r", "@::1", "-p", &port]).args(command.split_whitespace()).args(zone);
+        let output = dig.output().expect("dig ran");
+        (section, command, outline(&String::from_utf8_lossy(&output.stdout)))
+    });
+    assert_eq!(found, RFC_8906.map(|(section, command, expected)| (section, command, expected.to_owned())));
+}
+
+/// What dig says of a response's header and OPT record, without their bytes for ID and sections that are not asked for.
+fn outline(text: &str) -> String {
+    let between = |from: &str, to: &str| {
+        let (_, rest) = text.split_once(from).unwrap_or_else(|| panic!("no {from:?} in {text}"));
+        rest.split(to).next().expect("there is always a first").trim().to_owned()
+    };
+    let mut outline = vec![between("status: ", ","), between(";; flags: ", "; QUERY:"), between("ANSWER: ", ",")];
+    if text.contains("OPT PSEUDOSECTION") {
+        let opt = between("OPT PSEUDOSECTION:\n", "\n;; ");
+        outline.extend(opt.lines().map(|line| line.trim_start_matches("; ").trim_start_matches("EDNS: ").to_owned()));
+    }
+    outline.join(", ")
+}
+
 /// Names that the served zones have, and names below them.
 fn names() -> impl Strategy<Value = String> {
     let zones = strangers::SERVED.iter().flat_map(|served| served.zones.iter());
@@ -217,7 +292,8 @@ fn names() -> impl Strategy<Value = String> {
     let long = "a".repeat(63);
     let label = prop::sample::select(vec!["a".to_owned(), "www".to_owned(), "*".to_owned(), "_tcp".to_owned(), long]);
     let below = prop::collection::vec(label, 0..3);
-    (prop::sample::select(owners.collect::<Vec<_>>()), below)
+    // Each once: some own thousands of records.
+    (prop::sample::select(Vec::from_iter(owners.collect::<BTreeSet<_>>())), below)
         .prop_map(|(owner, below)| {
             below.iter().rfold(owner, |name, label| format!("{label}.{}", name.trim_start_matches('.')))
         })
@@ -244,10 +320,22 @@ fn questions() -> impl Strategy<Value = Vec<u8>> {
         "+ednsopt=10:0102",
         "CH",
     ]);
-    (names(), qtype, prop::collection::vec(word, 0..4)).prop_map(|(name, qtype, words)| {
+    let is_signed = prop::bool::weighted(0.1);
+    (names(), qtype, prop::collection::vec(word, 0..4), is_signed).prop_map(|(name, qtype, words, is_signed)| {
         let words: Vec<&str> = [qtype.as_str()].into_iter().chain(words).collect();
-        Question::dig(&name, &words).bytes
+        let mut bytes = Question::dig(&name, &words).bytes;
+        if is_signed {
+            sign(&mut bytes);
+        }
+        bytes
     })
+}
+
+/// Adds a TSIG record without a MAC.
+fn sign(bytes: &mut Vec<u8>) {
+    bytes[11] += 1;
+    bytes.extend(b"\x03key\0\0\xfa\0\xff\0\0\0\0\0\x15\x03foo\0");
+    bytes.extend([0; 16]);
 }
 
 /// A valid question with something done to it.
@@ -270,8 +358,34 @@ fn mutated() -> impl Strategy<Value = Vec<u8>> {
     )
 }
 
+/// Of the binary, as [`strangers::check`] in process: one question, one answer, whatever the way it came.
+#[test]
+fn over_udp_and_tcp_any_question_has_one_answer() {
+    let story = Story::load("sizes");
+    let sockets = RefCell::new(Sockets::to(&story));
+    let config = ProptestConfig { failure_persistence: None, ..ProptestConfig::default() };
+    let agree = TestRunner::new(config).run(&questions(), |question| {
+        let [udp, tcp] = [Via::Udp, Via::Tcp].map(|via| sockets.borrow_mut().exchange(via, &question).unwrap());
+        let [mut udp, mut tcp] = [udp, tcp].map(|bytes| Response::read(&bytes).unwrap());
+        // What depends on the transport: what is told of the connection, and what of ADDITIONAL has room.
+        for edns in udp.edns.iter_mut().chain(&mut tcp.edns) {
+            edns.options.retain(|(code, _)| *code != 11);
+        }
+        if udp.flags.contains("TC") && !tcp.flags.contains("TC") {
+            prop_assert_eq!(udp.sections.concat(), Vec::<String>::new());
+            udp.flags = udp.flags.split(' ').filter(|flag| *flag != "TC").collect::<Vec<_>>().join(" ");
+            udp.sections.clone_from(&tcp.sections);
+        }
+        prop_assert!(udp.sections[2].iter().all(|record| tcp.sections[2].contains(record)));
+        tcp.sections[2].clone_from(&udp.sections[2]);
+        prop_assert_eq!(udp, tcp);
+        Ok(())
+    });
+    agree.unwrap_or_else(|error| panic!("{error}"));
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 8 * ProptestConfig::default().cases, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn in_process_any_bytes_are_answered_well(bytes in prop::collection::vec(any::<u8>(), 0..600)) {

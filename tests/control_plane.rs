@@ -13,12 +13,12 @@ use k8s_openapi::api::core::v1::Service;
 use k8s_openapi::api::rbac::v1::ClusterRoleBinding;
 use kube::api::{Api, DeleteParams, ListParams, WatchParams};
 use kube::core::WatchEvent;
-use serde_json::{Value, json};
+use serde_json::json;
 
-use support::control_plane::{self, Scene, address, ports};
+use support::control_plane::{self, Scene, address, https, ports};
 use support::kubezone::{KUBEZONE, Kubezone};
 use support::process::Folder;
-use support::{eventually, tell};
+use support::tell;
 
 /// The zone of almost every test.
 const ZONE: &str = "c2.k8s.ooo";
@@ -253,10 +253,10 @@ async fn an_api_server_that_is_away_takes_nothing_with_it() {
 
     let outage = async {
         plane.stop_api_server();
-        noticed(&kubezone, "connection").await;
+        kubezone.counts_error(r#"reason="connection""#).await;
         // One that starts now knows nothing, and says so: an NXDOMAIN would be a lie.
         let newcomer = Kubezone::serve(ZONE, &kubeconfig).await;
-        noticed(&newcomer, "connection").await;
+        newcomer.counts_error(r#"reason="connection""#).await;
         newcomer.answers("web.shop.svc AAAA", "SERVFAIL").await;
         assert!(newcomer.http("/readyz").await.starts_with("HTTP/1.1 503"));
         assert!(newcomer.http("/livez").await.starts_with("HTTP/1.1 200"));
@@ -292,7 +292,7 @@ async fn rights_that_are_taken_away_take_no_record_away() {
         // Watches that were allowed go on: only new ones are refused.
         plane.stop_api_server();
         plane.start_api_server().await;
-        noticed(&kubezone, "forbidden").await;
+        kubezone.counts_error(r#"reason="forbidden""#).await;
         control_plane::restore(&bindings, binding).await;
     };
     unshaken(&kubezone, &web, revocation).await;
@@ -315,7 +315,7 @@ async fn a_watch_that_is_too_old_is_followed_by_a_list() {
 
     // Its connections are gone before anything changes: events that wait in a socket would tell it without a list.
     plane.stop_api_server();
-    noticed(&kubezone, "connection").await;
+    kubezone.counts_error(r#"reason="connection""#).await;
     kubezone.freeze(true);
     plane.start_api_server().await;
     scene.delete_service("gone").await;
@@ -330,24 +330,7 @@ async fn a_watch_that_is_too_old_is_followed_by_a_list() {
     kubezone.answers("new.shop.svc AAAA", &new).await;
     kubezone.answers("gone.shop.svc AAAA", ABSENT).await;
     kubezone.answers("web.shop.svc AAAA", &web).await;
-    noticed(&kubezone, "expired").await;
-}
-
-/// The spec of a Service that most are like.
-fn https() -> Value {
-    json!({ "ports": ports(&[("https", 443)]) })
-}
-
-/// Waits until a kubezone has counted an error of this kind.
-async fn noticed(kubezone: &Kubezone, reason: &str) {
-    let label = format!("reason=\"{reason}\"");
-    eventually(&format!("an error is counted: {reason}"), async || {
-        match kubezone.metric("kubezone_cluster_errors_total", &label).await {
-            0.0 => Err(kubezone.http("/metrics").await),
-            _ => Ok(()),
-        }
-    })
-    .await;
+    kubezone.counts_error(r#"reason="expired""#).await;
 }
 
 /// Asks for `web.shop.svc` and for a name that does not exist while `trouble` lasts, and wants the same answers all along.

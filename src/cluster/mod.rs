@@ -21,7 +21,7 @@ pub use object::{
     Annotations, Endpoint, EndpointSlice, Kind, Namespace, Object, ObjectKey, Port, Protocol, Service, ServiceKey,
     ServiceType,
 };
-use store::{Applied, Store};
+use store::{Applied, Store, is_most};
 
 /// The objects of one cluster.
 #[derive(Debug, Default)]
@@ -111,21 +111,27 @@ impl Cluster {
     /// The list of `kind` that began last is complete: what it lacked is gone.
     ///
     /// If it lacked more than half of the objects, and more than 20, they are
-    /// held: they stay until a list that confirms lacks them, too.
+    /// held: they stay until a list that confirms lacks them, too. Namespaces
+    /// are also counted by the Services in them, which go with them: a cluster
+    /// has few, and mostly one with most of its Services.
     pub fn listed(&mut self, kind: Kind) -> Swept {
         self.namespace_names.retain(|name| Arc::strong_count(name) > 1);
         match kind {
             Kind::Service => {
-                let gone = self.services.listed();
+                let gone = self.services.listed(|_| false);
                 Swept { touched: gone.into_iter().map(|(key, _)| key).collect(), held: self.services.held() }
             }
             Kind::EndpointSlice => {
-                let gone = self.slices.listed();
+                let gone = self.slices.listed(|_| false);
                 let touched = gone.into_iter().map(|(_, slice)| self.part(slice)).collect();
                 Swept { touched, held: self.slices.held() }
             }
             Kind::Namespace => {
-                let gone = self.namespaces.listed();
+                let services = &self.services;
+                let gone = self.namespaces.listed(|lacking| {
+                    let in_them = lacking.iter().map(|name| services_in(services, name).count()).sum();
+                    is_most(in_them, services.len())
+                });
                 let touched = gone.iter().flat_map(|(name, _)| self.services_in(name)).collect();
                 Swept { touched, held: self.namespaces.held() }
             }
@@ -229,9 +235,7 @@ impl Cluster {
     }
 
     fn services_in(&self, namespace: &Arc<str>) -> Vec<ServiceKey> {
-        let first = ServiceKey { namespace: namespace.clone(), name: "".into() };
-        let keys = self.services.from(&first).map(|(key, _)| key);
-        keys.take_while(|key| key.namespace == *namespace).cloned().collect()
+        services_in(&self.services, namespace).cloned().collect()
     }
 
     /// Whether any object is in the namespace, or is it.
@@ -250,6 +254,15 @@ impl Cluster {
         self.namespace_names.insert(namespace.clone());
         namespace.clone()
     }
+}
+
+fn services_in<'a>(
+    services: &'a Store<ServiceKey, Service>,
+    namespace: &'a str,
+) -> impl Iterator<Item = &'a ServiceKey> {
+    let first = ServiceKey { namespace: namespace.into(), name: "".into() };
+    let keys = services.from(&first).map(|(key, _)| key);
+    keys.take_while(move |key| *key.namespace == *namespace)
 }
 
 fn service_key(key: &ObjectKey) -> ServiceKey {
@@ -401,17 +414,39 @@ mod tests {
     }
 
     #[test]
-    fn a_kind_is_held_by_its_own_number() {
+    fn a_namespace_is_held_by_the_number_of_its_services() {
         let mut cluster = Cluster::default();
         for number in 0..30 {
             cluster.apply(service(&format!("shop/web-{number}")));
         }
+        cluster.apply(service("depot/web"));
         cluster.apply(namespace("shop", "a"));
+        cluster.apply(namespace("depot", "a"));
+
+        cluster.listing(Kind::Namespace, false);
+        cluster.apply(namespace("shop", "a"));
+        let swept = cluster.listed(Kind::Namespace);
+        check(&swept.touched, &["depot/web"]);
+        assert_eq!(swept.held, 0);
+        cluster.listing(Kind::Namespace, false);
+        assert_eq!(cluster.listed(Kind::Namespace), Swept { touched: Vec::new(), held: 1 });
+        cluster.listing(Kind::Namespace, true);
+        let swept = cluster.listed(Kind::Namespace);
+        assert_eq!((swept.touched.len(), swept.held), (30, 0));
+    }
+
+    #[test]
+    fn kinds_are_held_one_by_one() {
+        let mut cluster = Cluster::default();
+        for number in 0..30 {
+            cluster.apply(service(&format!("shop/web-{number}")));
+        }
+        cluster.apply(slice("shop/web-0", "web-0", "2a0a::1"));
 
         cluster.listing(Kind::Service, false);
         assert_eq!(cluster.listed(Kind::Service), Swept { touched: Vec::new(), held: 30 });
-        cluster.listing(Kind::Namespace, false);
-        assert_eq!(cluster.listed(Kind::Namespace).touched.len(), 30);
+        cluster.listing(Kind::EndpointSlice, false);
+        check(&cluster.listed(Kind::EndpointSlice).touched, &["shop/web-0"]);
         cluster.listing(Kind::Service, true);
         let swept = cluster.listed(Kind::Service);
         assert_eq!((swept.touched.len(), swept.held), (30, 0));

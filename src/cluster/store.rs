@@ -86,15 +86,18 @@ impl<K: Ord + Clone, V: PartialEq> Store<K, V> {
 
     /// Ends a list: takes out and returns what is gone. What the list lacked
     /// and is kept all the same is counted by [`Store::held`].
-    pub(super) fn listed(&mut self) -> Vec<(K, V)> {
+    ///
+    /// `is_too_much`: whether a list that lacks these is to be doubted, however few they are.
+    pub(super) fn listed(&mut self, is_too_much: impl FnOnce(&[&K]) -> bool) -> Vec<(K, V)> {
         self.listed = true;
         let list = self.list;
         let mut gone = Vec::new();
         if self.confirms {
             gone = self.remove(|entry| entry.seen != list && entry.suspect);
         }
-        let lacking = self.objects.values().filter(|entry| entry.seen != list).count();
-        if lacking > FEW && lacking > self.objects.len() / 2 {
+        let lacking: Vec<&K> =
+            self.objects.iter().filter(|(_, entry)| entry.seen != list).map(|(key, _)| key).collect();
+        if is_most(lacking.len(), self.objects.len()) || is_too_much(&lacking) {
             for entry in self.objects.values_mut().filter(|entry| entry.seen != list) {
                 entry.suspect = true;
             }
@@ -137,13 +140,18 @@ impl<K: Ord, V> Store<K, V> {
     }
 
     /// From `first` on, in the order of keys.
-    pub(super) fn from(&self, first: &K) -> impl Iterator<Item = (&K, &V)> {
+    pub(super) fn from<'a>(&'a self, first: &K) -> impl Iterator<Item = (&'a K, &'a V)> + use<'a, K, V> {
         self.objects.range(first..).map(|(key, entry)| (key, &entry.value))
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
         self.objects.iter().map(|(key, entry)| (key, &entry.value))
     }
+}
+
+/// Whether so many of `all` are more than a list may take away without being doubted.
+pub(super) fn is_most(lacking: usize, all: usize) -> bool {
+    lacking > FEW && lacking > all / 2
 }
 
 impl<V> Entry<V> {
@@ -170,7 +178,7 @@ mod tests {
         for key in seen {
             store.apply(key, ());
         }
-        let swept: Vec<u32> = store.listed().into_iter().map(|(key, ())| key).collect();
+        let swept: Vec<u32> = store.listed(|_| false).into_iter().map(|(key, ())| key).collect();
         assert_eq!(swept, gone);
     }
 
@@ -190,7 +198,7 @@ mod tests {
         store.listing(false);
         store.mark(&1);
         assert_eq!(store.len(), 3);
-        assert_eq!(store.listed(), [(0, ()), (2, ())]);
+        assert_eq!(store.listed(|_| false), [(0, ()), (2, ())]);
     }
 
     #[test]
@@ -199,7 +207,7 @@ mod tests {
 
         store.listing(false);
         store.apply(7, ());
-        assert_eq!(store.listed(), []);
+        assert_eq!(store.listed(|_| false), []);
     }
 
     #[test]

@@ -167,6 +167,12 @@ impl Default for ClusterMetrics {
 }
 
 impl ClusterMetrics {
+    /// The name of the cluster that these are the numbers of.
+    #[must_use]
+    pub fn cluster(&self) -> &str {
+        &self.0.name
+    }
+
     /// Whether every kind has been listed in full.
     pub fn set_synced(&self, synced: bool) {
         self.0.synced.set(i64::from(synced));

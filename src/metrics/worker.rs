@@ -41,7 +41,7 @@ const TYPES: [RecordType; 21] = [
 ];
 
 /// The RCODEs that are counted by name; all others are `other`.
-const RCODES: [(u16, &str); 8] = [
+const RCODES: [(u16, &str); 9] = [
     (0, "NOERROR"),
     (3, "NXDOMAIN"),
     (5, "REFUSED"),
@@ -49,6 +49,7 @@ const RCODES: [(u16, &str); 8] = [
     (1, "FORMERR"),
     (4, "NOTIMP"),
     (6, "YXDOMAIN"),
+    (9, "NOTAUTH"),
     (16, "BADVERS"),
 ];
 

@@ -107,6 +107,7 @@ mod rcode {
     pub(super) const NOTIMP: u16 = 4;
     pub(super) const REFUSED: u16 = 5;
     pub(super) const YXDOMAIN: u16 = 6;
+    pub(super) const NOTAUTH: u16 = 9;
     pub(super) const BADVERS: u16 = 16;
 }
 
@@ -122,18 +123,22 @@ pub fn respond(served: &Served, request: Request<'_>, out: &mut Vec<u8>) -> Outc
         Err(Problem::Question) => return Outcome::Reply(Response::bare(request.bytes, rcode::FORMERR, out)),
     };
     let mut response = Response::begin(&query, request.transport, served.identity(), out);
-    let zone = decide(served, &query, &mut response);
+    let zone = decide(served, request.bytes, &query, &mut response);
     Outcome::Reply(Reply { zone, qtype: Some(query.qtype), ..response.finish() })
 }
 
 /// The checks that come before a zone's answer, in the order of what is wrong first; gives the zone that answers.
-fn decide(served: &Served, query: &Query<'_>, response: &mut Response<'_>) -> Option<ZoneSlot> {
+fn decide(served: &Served, message: &[u8], query: &Query<'_>, response: &mut Response<'_>) -> Option<ZoneSlot> {
     if query.malformed {
         response.set_rcode(rcode::FORMERR);
         return None;
     }
     if query.edns.as_ref().is_some_and(|edns| edns.version != 0) {
         response.set_rcode(rcode::BADVERS);
+        return None;
+    }
+    if let Some(tsig) = query.tsig {
+        response.bad_key(message, tsig);
         return None;
     }
     if query.qclass == u16::from(DNSClass::CH) && is_id_server(query) && !served.identity.is_empty() {
@@ -226,3 +231,6 @@ fn answer(zone: &Zone, query: &Query<'_>, response: &mut Response<'_>) -> Result
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,13 +6,16 @@
 
 use hickory_proto::rr::RecordType;
 
-use crate::zone::{HashedName, QNAME_AT};
+use crate::zone::{HashedName, MAX_NAME, QNAME_AT};
 
 /// The octets of a header (RFC 1035 §4.1.1).
 const HEADER: usize = QNAME_AT as usize;
 
 /// The type of OPT records (RFC 6891 §6.1.1).
 const OPT: u16 = 41;
+
+/// The type of TSIG records (RFC 8945 §4.2).
+const TSIG: u16 = 250;
 
 /// Option codes, as IANA's registry of DNS parameters lists them.
 pub(super) const NSID: u16 = 3;
@@ -33,6 +36,8 @@ pub(super) struct Query<'a> {
     pub(super) qclass: u16,
     /// The OPT record, if there is one; the first of several.
     pub(super) edns: Option<Edns>,
+    /// The TSIG record that ends the message, if there is one.
+    pub(super) tsig: Option<Tsig<'a>>,
     /// What follows the question does not parse to the message's end.
     pub(super) malformed: bool,
 }
@@ -49,6 +54,17 @@ pub(super) struct Edns {
     pub(super) nsid: bool,
     /// edns-tcp-keepalive was asked for (RFC 7828).
     pub(super) keepalive: bool,
+}
+
+/// What a response repeats of a TSIG record (RFC 8945 §5.3.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Tsig<'a> {
+    /// Where in the message the key's name stands.
+    pub(super) key_at: usize,
+    /// The algorithm's name, Time Signed and Fudge: what RDATA begins with.
+    pub(super) begin: &'a [u8],
+    /// The ID that was signed.
+    pub(super) original_id: [u8; 2],
 }
 
 /// Why there is no question to answer.
@@ -83,7 +99,7 @@ pub(super) fn parse<'a>(message: &'a [u8], qname: &'a mut HashedName) -> Result<
         return Err(Problem::Question);
     };
 
-    let mut rest = Records { message, at: HEADER + question.len(), edns: None };
+    let mut rest = Records { message, at: HEADER + question.len(), edns: None, tsig: None };
     let well_formed = rest.skip(u32::from(field(6)) + u32::from(field(8))) && rest.additional(field(10));
     Ok(Query {
         id: field(0),
@@ -94,6 +110,7 @@ pub(super) fn parse<'a>(message: &'a [u8], qname: &'a mut HashedName) -> Result<
         qclass: u16::from_be_bytes([c1, c0]),
         malformed: !well_formed || rest.at != message.len(),
         edns: rest.edns,
+        tsig: rest.tsig,
     })
 }
 
@@ -111,27 +128,36 @@ struct Records<'a> {
     message: &'a [u8],
     at: usize,
     edns: Option<Edns>,
+    tsig: Option<Tsig<'a>>,
 }
 
 impl<'a> Records<'a> {
     /// Walks over `count` records that say nothing to us; false where they are malformed.
     ///
-    /// OPT belongs into ADDITIONAL only (RFC 6891 §6.1.1).
+    /// OPT and TSIG belong into ADDITIONAL only (RFC 6891 §6.1.1, RFC 8945 §5.1).
     fn skip(&mut self, count: u32) -> bool {
-        (0..count).all(|_| self.next().is_some_and(|record| record.rtype != OPT))
+        (0..count).all(|_| self.next().is_some_and(|record| record.rtype != OPT && record.rtype != TSIG))
     }
 
-    /// Reads ADDITIONAL; false where it is malformed, or its OPT is.
+    /// Reads ADDITIONAL; false where it is malformed, or its OPT or TSIG is.
     fn additional(&mut self, count: u16) -> bool {
-        (0..count).all(|_| {
+        (1..=count).all(|nth| {
+            let key_at = self.at;
             let Some(record) = self.next() else { return false };
-            if record.rtype != OPT {
-                return true;
+            match record.rtype {
+                OPT => {
+                    let second = self.edns.is_some();
+                    let (edns, well_formed) = read_edns(&record);
+                    self.edns.get_or_insert(edns);
+                    well_formed && !second
+                }
+                TSIG => {
+                    self.tsig = read_tsig(key_at, &record);
+                    // The last record of all: so there is one at most (RFC 8945 §5.1).
+                    self.tsig.is_some() && nth == count
+                }
+                _ => true,
             }
-            let second = self.edns.is_some();
-            let (edns, well_formed) = read_edns(&record);
-            self.edns.get_or_insert(edns);
-            well_formed && !second
         })
     }
 
@@ -193,4 +219,23 @@ fn read_options(mut options: &[u8], edns: &mut Edns) -> Option<()> {
         }
     }
     Some(())
+}
+
+/// Reads a TSIG record (RFC 8945 §4.2); none when it is malformed.
+fn read_tsig<'a>(key_at: usize, record: &Fixed<'a>) -> Option<Tsig<'a>> {
+    /// TSIG is of class ANY.
+    const ANY: u16 = 255;
+
+    // Not compressed: in RDATA alone there is nothing to aim at.
+    let algorithm = skip_name(record.rdata, 0).filter(|length| *length <= MAX_NAME)?;
+    // Time Signed and Fudge.
+    let (begin, rest) = record.rdata.split_at_checked(algorithm + 8)?;
+    let (mac_size, rest) = rest.split_first_chunk()?;
+    let (_, rest) = rest.split_at_checked(u16::from_be_bytes(*mac_size).into())?;
+    let (&original_id, rest) = rest.split_first_chunk()?;
+    // Error, then Other Len.
+    let (&[_, _, o1, o0], other) = rest.split_first_chunk()?;
+    let other_len = usize::from(u16::from_be_bytes([o1, o0]));
+    let well_formed = record.class == ANY && record.ttl == [0; 4] && other.len() == other_len;
+    well_formed.then_some(Tsig { key_at, begin, original_id })
 }

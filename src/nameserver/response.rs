@@ -8,8 +8,8 @@
 use hickory_proto::rr::{DNSClass, RecordType};
 use smallvec::SmallVec;
 
-use super::request::{EDE, Edns, NSID, Query, TCP_KEEPALIVE};
-use super::{MAX_LINKS, MAX_TARGETS, MAX_UDP_PAYLOAD, PLAIN_UDP_PAYLOAD, Reply, TCP_IDLE_TIMEOUT, Transport};
+use super::request::{EDE, Edns, NSID, Query, TCP_KEEPALIVE, Tsig};
+use super::{MAX_LINKS, MAX_TARGETS, MAX_UDP_PAYLOAD, PLAIN_UDP_PAYLOAD, Reply, TCP_IDLE_TIMEOUT, Transport, rcode};
 use crate::zone::{Block, Frame, HashedName, MAX_NAME, QNAME_AT, Referral, RrSet, Zone, read_name_at, target_in};
 
 /// An OPT record without options (RFC 6891 §6.1.2): root, TYPE, CLASS, TTL, RDLENGTH.
@@ -26,6 +26,9 @@ const QR: u8 = 0x80;
 const AA: u8 = 0x04;
 const TC: u8 = 0x02;
 const RD: u8 = 0x01;
+
+/// TSIG's error for a key that the server does not have (RFC 8945 §5.2.1).
+const BADKEY: u16 = 17;
 
 /// Something required does not fit into the response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,6 +85,7 @@ pub(super) struct Response<'o> {
     /// The second octet of flags is the RCODE alone: RA, Z, AD and CD are 0.
     flags: u8,
     counts: [u16; 3],
+    /// The request's, until OPT has been written.
     edns: Option<Edns>,
     ede: Option<Ede>,
     identity: &'o [u8],
@@ -181,7 +185,8 @@ impl<'o> Response<'o> {
 
     /// Writes the RRset that was asked for, and gives where; it is there already if it is a DNAME that has led to it.
     pub(super) fn answer(&mut self, block: Block<'_>) -> Result<Option<usize>, Truncated> {
-        if self.target_of(block).is_some() {
+        // What a wildcard's DNAME has led on as is its own; what it answers may be that of a name it stands in for.
+        if self.target_of(block).is_some() && !block.stands_in(self.frame, self.out) {
             return Ok(None);
         }
         self.block(block, Section::Answer, block.records()).map(Some)
@@ -319,6 +324,37 @@ impl<'o> Response<'o> {
         self.out.extend_from_slice(identity);
     }
 
+    /// Says that the key of a request is not known here (RFC 8945 §5.2.1): no keys are.
+    ///
+    /// Who signs takes no unsigned answer, and would ask again and again. This one is unsigned because there is no key
+    /// to sign it with (§5.3.2). It ends in a TSIG record, or is truncated where that does not fit.
+    pub(super) fn bad_key(&mut self, request: &[u8], tsig: Tsig<'_>) {
+        let mut key = HashedName::root();
+        if !read_name_at(request, tsig.key_at, &mut key) {
+            self.rcode = rcode::FORMERR;
+            return;
+        }
+        self.rcode = rcode::NOTAUTH;
+        let rdata_len = tsig.begin.len() + 8;
+        if self.out.len() + key.wire().len() + FIXED_LEN + rdata_len > self.limit {
+            return self.truncate();
+        }
+        if let Some(edns) = self.edns.take() {
+            self.opt(edns);
+        }
+        self.out.extend_from_slice(key.wire());
+        self.out.extend_from_slice(&u16::from(RecordType::TSIG).to_be_bytes());
+        self.out.extend_from_slice(&u16::from(DNSClass::ANY).to_be_bytes());
+        self.out.extend_from_slice(&[0; 4]);
+        self.out.extend_from_slice(&u16::try_from(rdata_len).expect("at most 271").to_be_bytes());
+        self.out.extend_from_slice(tsig.begin);
+        // No MAC, and no other data.
+        let [id1, id0] = tsig.original_id;
+        let [e1, e0] = BADKEY.to_be_bytes();
+        self.out.extend_from_slice(&[0, 0, id1, id0, e1, e0, 0, 0]);
+        self.counts[Section::Additional as usize] += 1;
+    }
+
     /// Writes what stands before the RDATA of a record in ANSWER that no block holds; the frame's name owns it.
     fn head(&mut self, rtype: RecordType, class: DNSClass, ttl: u32, rdata_len: usize) {
         self.out.extend_from_slice(&(0xc000 | self.frame.start).to_be_bytes());
@@ -338,11 +374,11 @@ impl<'o> Response<'o> {
 
     /// Writes OPT and the header.
     pub(super) fn finish(mut self) -> Reply {
-        if let Some(edns) = self.edns {
-            self.opt(edns);
-        }
         let [extended, basic] = [self.rcode >> 4, self.rcode & 0xf];
         debug_assert!(extended == 0 || self.edns.is_some(), "an extended RCODE needs an OPT record");
+        if let Some(edns) = self.edns.take() {
+            self.opt(edns);
+        }
         self.out[2] = self.flags;
         self.out[3] = u8::try_from(basic).expect("four bits");
         for (count, field) in self.counts.iter().zip(self.out[6..12].chunks_exact_mut(2)) {

@@ -214,10 +214,11 @@ impl Writer {
     /// What is known is too old to be answered with, or is not any more.
     fn expire(&mut self, is_expired: bool) {
         self.is_expired = is_expired;
+        let cluster = self.metrics.cluster();
         if is_expired {
-            warn!(max_staleness = ?self.max_staleness, "the cluster is silent: its zones are answered with SERVFAIL");
+            warn!(cluster, max_staleness = ?self.max_staleness, "the cluster is silent: its zones are answered with SERVFAIL");
         } else {
-            info!("the cluster is heard again: its zones are answered for");
+            info!(cluster, "the cluster is heard again: its zones are answered for");
         }
         self.published.replace(self.zones.iter().filter_map(|written| written.version(is_expired)));
     }
@@ -240,6 +241,7 @@ impl Writer {
                 self.newest = self.newest.max(version);
                 if swept.held > 0 {
                     warn!(
+                        cluster = self.metrics.cluster(),
                         ?kind,
                         held = swept.held,
                         "a complete list lacks most objects: kept until a second one says so"

@@ -97,6 +97,13 @@ impl<'z> Block<'z> {
         Self { wildcard: false, ..self }
     }
 
+    /// Whether at `frame` of `message` it is written for a name that its owner, a wildcard, stands in for.
+    #[must_use]
+    pub fn stands_in(self, frame: Frame, message: &[u8]) -> bool {
+        let is_itself = frame.len == self.owner_len() && name::is_wildcard(&message[usize::from(frame.start)..]);
+        self.wildcard && !is_itself
+    }
+
     /// Appends the block to `message`, encoded against `frame`.
     ///
     /// The frame's name is the block's owner or below it; for a block of a

@@ -25,10 +25,11 @@
 //!     replies: { others: nodata } # "A AAAA": …, others: …
 //! ```
 //!
-//! Beside what a table says, each response must have the request's ID, opcode and question (byte by byte), an OPT
-//! record exactly if the request had one (version 0, 1232 bytes, no options unless named), keep to the size that the
-//! requestor can take, and be well-formed to its last byte. `{1..75}` in a line of a zone or a section repeats the line; `{2..17}` and
-//! `{1..16}` in one line count together.
+//! Beside what a table says, the bytes over UDP and TCP must be the same but for the ID, unless there is an `udp:`. Each
+//! response must have the request's ID, opcode and question (byte by byte), an OPT record exactly if the request had
+//! one (version 0, 1232 bytes, no options unless named), keep to the size that the requestor can take, and be
+//! well-formed to its last byte. `{1..75}` in a line of a zone or a section repeats the line; `{2..17}` and `{1..16}` in
+//! one line count together.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -207,17 +208,22 @@ impl Story {
         let mut unused: BTreeSet<&str> = self.replies.keys().map(String::as_str).collect();
         let mut failures = Vec::new();
         self.each(|name, question, reply, udp| {
-            for (via, wanted) in [(Via::Udp, udp), (Via::Tcp, reply)] {
+            let mut question = question.clone();
+            let responses = [(Via::Udp, udp.unwrap_or(reply)), (Via::Tcp, reply)].map(|(via, wanted)| {
                 asked += 1;
                 if let Wanted::Named(name) = wanted {
                     unused.remove(name.as_str());
                 }
-                let mut question = question.clone();
                 question.set_id(asked ^ 0x5a5a);
-                let response = server.exchange(via, &question.bytes);
+                let mut response = server.exchange(via, &question.bytes);
                 if let Err(difference) = self.compare(via, &question, wanted, response.as_deref()) {
                     failures.push(format!("{name} ({via:?})\n{difference}"));
                 }
+                response.iter_mut().for_each(|bytes| bytes[..2].fill(0));
+                response
+            });
+            if udp.is_none() && responses[0] != responses[1] {
+                failures.push(format!("{name}\n  not the same bytes over UDP and TCP\n"));
             }
         });
         assert!(asked > 0, "no cases");
@@ -230,8 +236,8 @@ impl Story {
         );
     }
 
-    /// Calls `check` with the name of each case, its question, and the replies wanted in general and over UDP.
-    fn each(&self, mut check: impl FnMut(&str, &Question, &Wanted, &Wanted)) {
+    /// Calls `check` with the name of each case, its question, the reply wanted, and over UDP if that is another.
+    fn each(&self, mut check: impl FnMut(&str, &Question, &Wanted, Option<&Wanted>)) {
         for case in &self.cases {
             let (text, question) = match (&case.ask, &case.raw) {
                 (Some(ask), None) => (ask.as_str(), self.question(ask)),
@@ -239,13 +245,13 @@ impl Story {
                 _ => panic!("{}: either `ask` or `raw`", case.name),
             };
             let name = format!("{}: {text}", case.name);
-            check(&name, &question, &case.reply, case.udp.as_ref().unwrap_or(&case.reply));
+            check(&name, &question, &case.reply, case.udp.as_ref());
         }
         for node in &self.matrix {
             for qtype in TYPES {
                 let reply = node.reply(qtype);
                 let ask = format!("{} {qtype}", node.name);
-                check(&format!("{}: {ask}", node.node), &self.question(&ask), reply, reply);
+                check(&format!("{}: {ask}", node.node), &self.question(&ask), reply, None);
             }
             node.check_types();
         }

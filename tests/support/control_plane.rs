@@ -21,6 +21,7 @@ use kube::{Client, Config};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use socket2::{Domain, Protocol, Socket, Type};
+use tokio::net::TcpListener;
 use tokio::sync::OnceCell;
 
 use super::http::http;
@@ -281,6 +282,11 @@ impl Scene {
     }
 }
 
+/// The spec of a Service that most are like.
+pub(crate) fn https() -> Value {
+    json!({ "ports": ports(&[("https", 443)]) })
+}
+
 /// A spec with the ports called so, each with the number.
 pub(crate) fn ports(ports: &[(&str, u16)]) -> Value {
     let ports = ports.iter().map(|(name, port)| json!({ "name": name, "port": port, "protocol": "TCP" }));
@@ -315,19 +321,38 @@ where
 /// A port that is merely free may be anybody's a moment later, as the source of a connection, too. This one is bound for
 /// good, but nobody listens: whoever then does so with SO_REUSEPORT gets all connections.
 #[derive(Debug)]
-struct Port {
-    address: SocketAddr,
+pub(crate) struct Port {
+    pub(crate) address: SocketAddr,
     _socket: Socket,
 }
 
 impl Port {
-    fn reserve() -> io::Result<Self> {
+    /// Any that is free.
+    ///
+    /// # Errors
+    ///
+    /// There is none.
+    pub(crate) fn reserve() -> io::Result<Self> {
         let socket = Socket::new(Domain::IPV6, Type::STREAM, Some(Protocol::TCP))?;
         // The first binds alone, or it would share a port that another one has reserved; others may join later.
         socket.bind(&SocketAddr::from((Ipv6Addr::LOCALHOST, 0)).into())?;
         socket.set_reuse_port(true)?;
         let address = socket.local_addr()?.as_socket().expect("an address of IPv6");
         Ok(Self { address, _socket: socket })
+    }
+
+    /// Listens there, until the listener is dropped.
+    ///
+    /// # Errors
+    ///
+    /// What the system says; outside of a tokio runtime, that.
+    pub(crate) fn listen(&self) -> io::Result<TcpListener> {
+        let socket = Socket::new(Domain::IPV6, Type::STREAM, Some(Protocol::TCP))?;
+        socket.set_reuse_port(true)?;
+        socket.set_nonblocking(true)?;
+        socket.bind(&self.address.into())?;
+        socket.listen(64)?;
+        TcpListener::from_std(socket.into())
     }
 }
 
@@ -391,6 +416,8 @@ fn start_api_server(programs: &Path, folder: &Folder, etcd: SocketAddr, own: Soc
         "--service-account-issuer=https://kubernetes.default.svc".to_owned(),
         format!("--service-account-key-file={key}"),
         format!("--service-account-signing-key-file={key}"),
+        // By itself it deletes what is in a namespace one by one.
+        "--delete-collection-workers=16".to_owned(),
         // Pods need no credentials here.
         "--disable-admission-plugins=ServiceAccount".to_owned(),
     ];

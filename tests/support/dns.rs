@@ -321,6 +321,12 @@ fn rdata_text(rdata: &RData) -> String {
         RData::SVCB(svcb) => svcb_text(svcb),
         RData::TXT(txt) => txt.txt_data.iter().map(|string| quoted(string)).collect::<Vec<_>>().join(" "),
         RData::CAA(caa) => format!("{} {} {}", caa.flags(), caa.tag, quoted(&caa.value)),
+        RData::TSIG(tsig) => {
+            let error = tsig.error.map_or(0, u16::from);
+            let (mac, other) = (tsig.mac.len(), tsig.other.len());
+            let algorithm = lower(&tsig.algorithm.to_name());
+            format!("{algorithm} {} {} {mac} {} {error} {other}", tsig.time, tsig.fudge, tsig.oid)
+        }
         RData::Unknown { code: RecordType::DNAME, rdata } => name_to_text(&rdata.anything),
         RData::Unknown { code: RecordType::DS, rdata } => {
             let ds = &rdata.anything;
@@ -375,6 +381,8 @@ pub(crate) fn expected_line(text: &str, origin: &str) -> String {
         "SRV" => (&[4], false),
         "HTTPS" | "SVCB" => (&[2], false),
         "DNAME" => (&[1], false),
+        // As dig writes it: ALGORITHM TIME FUDGE, the MAC's length, ID ERROR, the other data's length.
+        "TSIG" => (&[1], true),
         _ => (&[], false),
     };
     for name in names.iter().map(|name| at + name) {
@@ -400,7 +408,8 @@ pub(crate) fn absolute(name: &str, origin: &str) -> String {
 /// Walks a response from its first byte to its last; returns the question section's bytes.
 ///
 /// Stricter than a decoder has to be: counts are exact and nothing follows, pointers lead backwards only, names in
-/// RDATA are compressed in the types of RFC 1035 only (RFC 3597 §4), and OPT comes once, at the root, in ADDITIONAL.
+/// RDATA are compressed in the types of RFC 1035 only (RFC 3597 §4), OPT comes once, at the root, in ADDITIONAL, and
+/// nothing comes behind TSIG.
 pub(crate) fn walk(message: &[u8]) -> Result<&[u8], String> {
     let mut walker = Walker { message, at: 0 };
     let header: [u16; 6] = [walker.u16()?, walker.u16()?, walker.u16()?, walker.u16()?, walker.u16()?, walker.u16()?];
@@ -409,14 +418,17 @@ pub(crate) fn walk(message: &[u8]) -> Result<&[u8], String> {
         walker.skip(4)?;
     }
     let question = &message[HEADER..walker.at];
-    let mut opts = 0;
+    let (mut opts, mut last) = (0, RecordType::ZERO);
     for (section, count) in header[3..].iter().enumerate() {
         for _ in 0..*count {
-            let is_opt = walker.record()?;
-            if is_opt && section != 2 {
+            if last == RecordType::TSIG {
+                return Err("a record behind TSIG".to_owned());
+            }
+            last = walker.record()?;
+            if last == RecordType::OPT && section != 2 {
                 return Err("OPT outside of ADDITIONAL".to_owned());
             }
-            opts += usize::from(is_opt);
+            opts += usize::from(last == RecordType::OPT);
         }
     }
     if opts > 1 {
@@ -483,8 +495,8 @@ impl Walker<'_> {
         Ok(length)
     }
 
-    /// Steps over a record; says whether it is an OPT record.
-    fn record(&mut self) -> Result<bool, String> {
+    /// Steps over a record; says of which type it is.
+    fn record(&mut self) -> Result<RecordType, String> {
         let owner_length = self.name(true)?;
         let rtype = RecordType::from(self.u16()?);
         self.skip(6)?;
@@ -527,6 +539,6 @@ impl Walker<'_> {
             return Err(format!("{rtype} says {length} bytes and has {}", self.at + length - end));
         }
         self.skip(0)?;
-        Ok(rtype == RecordType::OPT)
+        Ok(rtype)
     }
 }

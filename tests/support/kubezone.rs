@@ -6,7 +6,8 @@ use std::path::Path;
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use hickory_proto::op::{Message, Query, ResponseCode};
+use hickory_proto::op::{Edns, Message, Query, ResponseCode};
+use hickory_proto::rr::rdata::opt::{EdnsCode, EdnsOption};
 use hickory_proto::rr::{Name, RData, RecordType};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -148,6 +149,17 @@ zones:
         assert_eq!(said, expected, "{question} over TCP");
     }
 
+    /// The Extended DNS Error of the answer, if it has one: the INFO-CODE (RFC 8914).
+    pub(crate) async fn ede(&self, question: &str) -> Option<u16> {
+        let mut asked = self.question(question);
+        asked.set_edns(Edns::new());
+        let message = self.over_udp(&asked).await;
+        match message.edns.as_ref()?.option(EdnsCode::Unknown(15))? {
+            EdnsOption::Unknown(_, data) => Some(u16::from_be_bytes([*data.first()?, *data.get(1)?])),
+            _ => None,
+        }
+    }
+
     /// The zone's serial.
     pub(crate) async fn serial(&self) -> u32 {
         let message = self.over_udp(&self.question("@ SOA")).await;
@@ -167,6 +179,17 @@ zones:
             (of == name && with.contains(labels)).then(|| value.parse::<f64>().expect("a number"))
         });
         samples.sum()
+    }
+
+    /// Waits until it has counted an error with these labels, such as `reason="forbidden"`.
+    pub(crate) async fn counts_error(&self, labels: &str) {
+        eventually(&format!("an error is counted: {labels}"), async || {
+            match self.metric("kubezone_cluster_errors_total", labels).await {
+                0.0 => Err(self.http("/metrics").await),
+                _ => Ok(()),
+            }
+        })
+        .await;
     }
 
     /// Asks its port for probes and metrics, and gives the whole answer.

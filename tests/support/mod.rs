@@ -17,11 +17,12 @@ pub(crate) mod kubezone;
 pub(crate) mod log;
 pub(crate) mod netns;
 pub(crate) mod process;
+pub(crate) mod proxy;
 pub(crate) mod strangers;
 
 /// How long a condition may take to come true. Generous: it says that something is broken, not that it is slow. Longer than
-/// kubezone waits between two attempts to reach an API.
-pub(crate) const BOUND: Duration = Duration::from_secs(60);
+/// kubezone listens to an API that says nothing (a minute), and then waits before the next attempt (half a minute).
+pub(crate) const BOUND: Duration = Duration::from_secs(120);
 
 /// Asks `check` again and again until it gives a value, for at most [`BOUND`].
 ///

@@ -6,7 +6,7 @@ use hickory_proto::rr::Name;
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
-use proptest::sample::select;
+use proptest::sample::{select, subsequence};
 use tokio::task::{JoinHandle, yield_now};
 use tokio::time::{sleep, timeout};
 
@@ -398,6 +398,22 @@ fn any_object(kind: Kind) -> BoxedStrategy<Object> {
     }
 }
 
+/// Objects that own records together: what is done to them afterwards shows.
+fn any_known() -> impl Strategy<Value = Vec<Object>> {
+    let namespace = |name: &str| {
+        Object::Namespace(Namespace { name: name.into(), labels: BTreeMap::new(), annotations: Annotations::new() })
+    };
+    let headless = |text| {
+        let Object::Service(service) = service(text, "2a0a::1") else { unreachable!("a Service") };
+        Object::Service(Service { service_type: ServiceType::Headless, ..service })
+    };
+    let endpoints =
+        vec![Endpoint { addresses: vec!["2a0a::1".parse().unwrap()], hostname: Some("a".into()), ready: true }];
+    let slice = EndpointSlice { name: "s".into(), service: key("shop/web"), endpoints, ports: Vec::new() };
+    let all = [namespace("shop"), namespace("depot"), headless("shop/web"), headless("shop/db")];
+    subsequence([&all[..], &[Object::EndpointSlice(slice)]].concat(), 0..=5)
+}
+
 fn key_of(object: &Object) -> ObjectKey {
     let (kind, namespace, name) = match object {
         Object::Service(service) => (Kind::Service, &service.key.namespace, &service.key.name),
@@ -438,12 +454,16 @@ fn records(writer: &mut Writer) -> Vec<crate::zone::Record> {
 proptest! {
     /// Whatever the history, what is derived step by step is what the last state makes at once, in any order.
     #[test]
-    fn derived_versions_are_what_a_rebuild_makes(is_api in any::<bool>(), steps in vec(any_step(), 0..40)) {
+    fn derived_versions_are_what_a_rebuild_makes(
+        is_api in any::<bool>(),
+        known in any_known(),
+        steps in vec(any_step(), 0..40),
+    ) {
         let cluster = || if is_api { Cluster::from_api() } else { Cluster::default() };
         let mut derived = writer(cluster());
         let mut last: BTreeMap<ObjectKey, Object> = BTreeMap::new();
         derived.publish(Instant::now());
-        for step in steps {
+        for step in known.into_iter().map(Step::Apply).chain(steps) {
             match step {
                 Step::Apply(object) => {
                     last.insert(key_of(&object), object.clone());
@@ -473,6 +493,63 @@ proptest! {
         let counts = |writer: &Writer| writer.zones[0].verdicts.counts(writer.cluster.service_count());
         prop_assert_eq!(counts(&derived), counts(&rebuilt));
     }
+
+}
+
+proptest! {
+    // Each case is up to 24.
+    #![proptest_config(ProptestConfig { cases: ProptestConfig::default().cases / 2, ..ProptestConfig::default() })]
+
+    /// Kinds are watched apart: what happens to one object comes in its order, what happens to two in any.
+    #[test]
+    fn the_order_of_events_does_not_matter(
+        is_api in any::<bool>(),
+        known in any_known(),
+        changes in vec(any_change(), 2..5),
+    ) {
+        let mut lives: BTreeMap<ObjectKey, Vec<Event>> = BTreeMap::new();
+        for (key, object) in changes {
+            let event = match object {
+                Some(object) => Event::Apply { object, version: None },
+                None => Event::Delete { key: key.clone(), version: None },
+            };
+            lives.entry(key).or_default().push(event);
+        }
+        let lives: Vec<_> = lives.into_values().collect();
+        let mut ends = interleavings(&lives).into_iter().map(|order| {
+            let mut writer = writer(if is_api { Cluster::from_api() } else { Cluster::default() });
+            let known = known.iter().map(|object| Event::Apply { object: object.clone(), version: None });
+            for event in known.chain(order) {
+                writer.apply_one(event);
+                writer.publish(Instant::now());
+            }
+            records(&mut writer)
+        });
+        let first = ends.next().unwrap();
+        for end in ends {
+            prop_assert_eq!(&end, &first);
+        }
+    }
+}
+
+/// An object that says something, or is gone.
+fn any_change() -> impl Strategy<Value = (ObjectKey, Option<Object>)> {
+    let object = select(KINDS.to_vec()).prop_flat_map(any_object);
+    (object, 0..4).prop_map(|(object, roll)| (key_of(&object), Some(object).filter(|_| roll > 0)))
+}
+
+/// Every order of the events that leaves each of `lives` in its own.
+fn interleavings(lives: &[Vec<Event>]) -> Vec<Vec<Event>> {
+    if lives.iter().all(Vec::is_empty) {
+        return vec![Vec::new()];
+    }
+    let mut all = Vec::new();
+    for next in (0..lives.len()).filter(|next| !lives[*next].is_empty()) {
+        let mut rest = lives.to_vec();
+        let event = rest[next].remove(0);
+        all.extend(interleavings(&rest).into_iter().map(|order| [vec![event.clone()], order].concat()));
+    }
+    all
 }
 
 /// Publishes what was prepared, and agrees, as a server does that reloads.
