@@ -17,12 +17,14 @@ check: ## What every commit has to pass: form, dependencies, docs, rules and tab
 audit: ## The dependencies' advisories (fetches their database)
 	cargo deny --locked check
 
-bench: ## What an answer, a change and a name cost, and a whole server beside Knot
+bench: ## What an answer, a change, a name and a manifest cost, and a whole server beside Knot
 	cargo bench --bench zone
+	cargo bench --bench manifests
 	cargo bench --bench server
 
-fuzz: ## Bytes from strangers, for five minutes (needs cargo-fuzz and a nightly toolchain)
+fuzz: ## Bytes from strangers, for five minutes each (needs cargo-fuzz and a nightly toolchain)
 	cargo +nightly fuzz run respond -- -max_total_time=300
+	cargo +nightly fuzz run master -- -max_total_time=300
 
 control-plane: ## etcd, kube-apiserver and kube-controller-manager of the tests
 	tests/controlplane/build

@@ -186,7 +186,7 @@ fn commands_that_documents_show_say_the_same() {
 const SERVICE: &str = "apiVersion: v1
 kind: Service
 metadata: { name: web, namespace: shop }
-spec: { clusterIPs: [\"2a0a:e5c0:10:3::17\"] }
+spec: { clusterIP: \"2a0a:e5c0:10:3::17\", ports: [{ port: 80 }] }
 ";
 
 /// kubezone with c2.k8s.ooo from manifests, and what `args` add to that.

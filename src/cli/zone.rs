@@ -199,13 +199,14 @@ fn find(config: Config, name: &Name, path: &Path) -> Result<Configured, Failure>
     Err(usage(ZoneProblem::Unknown { zone: name_to_text(name), path: path.to_owned(), known }))
 }
 
-/// The cluster that manifests describe; the first that cannot be read is an error.
+/// The cluster that manifests describe, all of which have to be as they should; else everything that is wrong.
 fn read_manifests(folder: &Path) -> Result<Cluster, Failure> {
     let (objects, errors) = manifests::read(folder);
-    if let Some(error) = errors.into_iter().next() {
+    if !errors.is_empty() {
         // An error without a place in the text is the file system's.
-        let unreadable = error.position.is_none();
-        return Err(if unreadable { Failure::unable(error) } else { Failure::Usage(error.into()) });
+        let unreadable = errors.iter().any(|error| error.position.is_none());
+        let errors = errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
+        return Err(if unreadable { Failure::unable(errors) } else { Failure::Usage(errors.into()) });
     }
     let mut cluster = Cluster::default();
     for object in objects {

@@ -119,8 +119,10 @@ pub fn respond(served: &Served, request: Request<'_>, out: &mut Vec<u8>) -> Outc
     let query = match request::parse(request.bytes, &mut qname) {
         Ok(query) => query,
         Err(Problem::NotAQuery) => return Outcome::Drop,
-        Err(Problem::Opcode) => return Outcome::Reply(Response::bare(request.bytes, rcode::NOTIMP, out)),
-        Err(Problem::Question) => return Outcome::Reply(Response::bare(request.bytes, rcode::FORMERR, out)),
+        Err(Problem::Opcode(edns)) => return Outcome::Reply(Response::bare(request.bytes, rcode::NOTIMP, edns, out)),
+        Err(Problem::Question(edns)) => {
+            return Outcome::Reply(Response::bare(request.bytes, rcode::FORMERR, edns, out));
+        }
     };
     let mut response = Response::begin(&query, request.transport, served.identity(), out);
     let zone = decide(served, request.bytes, &query, &mut response);

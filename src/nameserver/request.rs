@@ -72,10 +72,10 @@ pub(super) struct Tsig<'a> {
 pub(super) enum Problem {
     /// No header, or a response: to answer would make a loop.
     NotAQuery,
-    /// An opcode other than QUERY.
-    Opcode,
-    /// Not exactly one question, or one that cannot be read.
-    Question,
+    /// An opcode other than QUERY; with the OPT record, if there is one.
+    Opcode(Option<Edns>),
+    /// Not exactly one question, or one that cannot be read; with the OPT record, if there is one.
+    Question(Option<Edns>),
 }
 
 /// Reads a request, its question's name into `qname`.
@@ -83,26 +83,24 @@ pub(super) fn parse<'a>(message: &'a [u8], qname: &'a mut HashedName) -> Result<
     let Some((header, body)) = message.split_at_checked(HEADER) else {
         return Err(Problem::NotAQuery);
     };
-    let field = |at: usize| u16::from_be_bytes([header[at], header[at + 1]]);
     if header[2] & 0x80 != 0 {
         return Err(Problem::NotAQuery);
     }
     if header[2] & 0x78 != 0 {
-        return Err(Problem::Opcode);
+        return Err(Problem::Opcode(edns_of(message)));
     }
-    if field(4) != 1 {
-        return Err(Problem::Question);
-    }
-    qname.set(body).map_err(|_| Problem::Question)?;
-    let question = body.get(..qname.wire().len() + 4).ok_or(Problem::Question)?;
-    let [.., t1, t0, c1, c0] = *question else {
-        return Err(Problem::Question);
+    let question = match field(header, 4) {
+        1 if qname.set(body).is_ok() => body.get(..qname.wire().len() + 4),
+        _ => None,
+    };
+    let Some(question @ &[.., t1, t0, c1, c0]) = question else {
+        return Err(Problem::Question(edns_of(message)));
     };
 
     let mut rest = Records { message, at: HEADER + question.len(), edns: None, tsig: None };
-    let well_formed = rest.skip(u32::from(field(6)) + u32::from(field(8))) && rest.additional(field(10));
+    let well_formed = rest.read();
     Ok(Query {
-        id: field(0),
+        id: field(header, 0),
         rd: header[2] & 1 != 0,
         question,
         qname,
@@ -112,6 +110,20 @@ pub(super) fn parse<'a>(message: &'a [u8], qname: &'a mut HashedName) -> Result<
         edns: rest.edns,
         tsig: rest.tsig,
     })
+}
+
+/// The OPT record of a message whose question nobody answers, if that can be found.
+///
+/// Whoever sends one has to get one back (RFC 6891 §6.1.1), with an error, too.
+fn edns_of(message: &[u8]) -> Option<Edns> {
+    let mut rest = Records { message, at: HEADER, edns: None, tsig: None };
+    let _ = rest.skip_questions(field(message, 4)) && rest.read();
+    rest.edns
+}
+
+/// The two octets at `at` of a header.
+fn field(header: &[u8], at: usize) -> u16 {
+    u16::from_be_bytes([header[at], header[at + 1]])
 }
 
 /// A record's fixed part, and where it stands.
@@ -132,6 +144,22 @@ struct Records<'a> {
 }
 
 impl<'a> Records<'a> {
+    /// Walks over `count` questions; false where they are malformed.
+    fn skip_questions(&mut self, count: u16) -> bool {
+        (0..count).all(|_| {
+            let end = skip_name(self.message, self.at).map(|name| name + 4).filter(|end| *end <= self.message.len());
+            self.at = end.unwrap_or(self.at);
+            end.is_some()
+        })
+    }
+
+    /// Reads all records; false where they are malformed.
+    fn read(&mut self) -> bool {
+        let count = |at| field(self.message, at);
+        let (unread, additional) = (u32::from(count(6)) + u32::from(count(8)), count(10));
+        self.skip(unread) && self.additional(additional)
+    }
+
     /// Walks over `count` records that say nothing to us; false where they are malformed.
     ///
     /// OPT and TSIG belong into ADDITIONAL only (RFC 6891 §6.1.1, RFC 8945 §5.1).

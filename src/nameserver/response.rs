@@ -97,14 +97,17 @@ pub(super) struct Response<'o> {
 }
 
 impl<'o> Response<'o> {
-    /// Writes the response to a request whose question cannot be told: a header.
-    pub(super) fn bare(request: &[u8], rcode: u16, out: &mut Vec<u8>) -> Reply {
+    /// Writes the response to a request whose question nobody answers: a header, and OPT if the request has one.
+    pub(super) fn bare(request: &[u8], rcode: u16, edns: Option<Edns>, out: &mut Vec<u8>) -> Reply {
         out.clear();
         out.extend_from_slice(&request[..2]);
         // The opcode and RD are the request's.
         out.push(QR | request[2] & (0x78 | RD));
         out.push(u8::try_from(rcode).expect("a basic RCODE"));
-        out.extend_from_slice(&[0; 8]);
+        out.extend_from_slice(&[0, 0, 0, 0, 0, 0, 0, edns.is_some().into()]);
+        if let Some(edns) = edns {
+            write_opt(edns, rcode, out);
+        }
         Reply { zone: None, qtype: None, rcode, keepalive: false }
     }
 
@@ -389,12 +392,7 @@ impl<'o> Response<'o> {
 
     /// Writes the OPT record (RFC 6891 §6.1).
     fn opt(&mut self, edns: Edns) {
-        let extended = u8::try_from(self.rcode >> 4).expect("an RCODE has twelve bits");
-        let dnssec_ok = if edns.dnssec_ok { 0x80 } else { 0 };
-        self.out.push(0);
-        self.out.extend_from_slice(&u16::from(RecordType::OPT).to_be_bytes());
-        self.out.extend_from_slice(&MAX_UDP_PAYLOAD.to_be_bytes());
-        self.out.extend_from_slice(&[extended, 0, dnssec_ok, 0, 0, 0]);
+        write_opt(edns, self.rcode, self.out);
         let options = self.out.len();
         if !self.identity.is_empty() {
             self.option(NSID, &[self.identity]);
@@ -419,6 +417,16 @@ impl<'o> Response<'o> {
             self.out.extend_from_slice(part);
         }
     }
+}
+
+/// Writes an OPT record without options (RFC 6891 §6.1.2), version 0.
+fn write_opt(edns: Edns, rcode: u16, out: &mut Vec<u8>) {
+    let extended = u8::try_from(rcode >> 4).expect("an RCODE has twelve bits");
+    let dnssec_ok = if edns.dnssec_ok { 0x80 } else { 0 };
+    out.push(0);
+    out.extend_from_slice(&u16::from(RecordType::OPT).to_be_bytes());
+    out.extend_from_slice(&MAX_UDP_PAYLOAD.to_be_bytes());
+    out.extend_from_slice(&[extended, 0, dnssec_ok, 0, 0, 0]);
 }
 
 /// The octets of RDATA of a block that is one record.

@@ -464,14 +464,14 @@ mod tests {
             let (_folder, file) = file(text);
             assert_eq!(load(&file.zone).unwrap_err().to_string(), expected);
         };
-        check("", "line 1, column 1: a.example. has no SOA record");
+        check("", "line 1, column 1: a.example. has no SOA record: a zone begins with one");
         check(
             "\n@ 1 SOA . . 1 2 3 4 5\n",
             "line 2, column 1: a.example. has no NS records: name the zone's own name servers",
         );
         check(
             &text(1, "b CNAME c\n\nb A 192.0.2.1"),
-            "line 6, column 1: b.a.example. owns a CNAME record and other data (A)",
+            "line 6, column 1: b.a.example. owns a CNAME record and other data (A): keep one of them",
         );
         check(&text(1, "@ SOA . . 1 2 3 4 5"), "line 4, column 1: a.example. has several SOA records: keep one");
         check(&text(1, "b A x"), "line 4, column 5: expected an IPv4 address, found `x`");

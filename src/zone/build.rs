@@ -20,7 +20,7 @@ use super::{Rdata, Record, Serial, types};
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ZoneError {
     /// The apex owns no SOA record.
-    #[error("{} has no SOA record", name_to_text(apex))]
+    #[error("{} has no SOA record: a zone begins with one", name_to_text(apex))]
     NoSoa {
         /// The zone's apex.
         apex: Name,
@@ -44,7 +44,7 @@ pub enum ZoneError {
         apex: Name,
     },
     /// RFC 2181 §10.1: an alias has no other data.
-    #[error("{} owns a CNAME record and other data ({})", name_to_text(owner), types::to_text(*other))]
+    #[error("{} owns a CNAME record and other data ({}): keep one of them", name_to_text(owner), types::to_text(*other))]
     CnameNotAlone {
         /// The owner.
         owner: Name,
@@ -66,7 +66,11 @@ pub enum ZoneError {
         owner: Name,
     },
     /// RFC 6672 §2.4: what is below a DNAME cannot be reached.
-    #[error("{} is below {}, which has a DNAME record that hides it", name_to_text(owner), name_to_text(dname))]
+    #[error(
+        "{} is below {}, which has a DNAME record that hides it: remove one of them",
+        name_to_text(owner),
+        name_to_text(dname)
+    )]
     BelowDname {
         /// The owner that is hidden.
         owner: Name,

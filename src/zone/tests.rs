@@ -137,20 +137,23 @@ fn any_gets_one_rrset() {
 fn contradictions_are_refused() {
     let check = |records: &str, expected: &str| assert_eq!(build(records).unwrap_err().to_string(), expected);
 
-    check("a CNAME b\na TXT t", "a.c1.k8s.ooo. owns a CNAME record and other data (TXT)");
-    check("@ CNAME b", "c1.k8s.ooo. owns a CNAME record and other data (NS)");
+    check("a CNAME b\na TXT t", "a.c1.k8s.ooo. owns a CNAME record and other data (TXT): keep one of them");
+    check("@ CNAME b", "c1.k8s.ooo. owns a CNAME record and other data (NS): keep one of them");
     check("a CNAME b\na CNAME c", "a.c1.k8s.ooo. owns several CNAME records: keep one");
     check("a DNAME b\na DNAME c", "a.c1.k8s.ooo. owns several DNAME records: keep one");
     check(
         "a DNAME b\na NS c",
         "a.c1.k8s.ooo. owns a DNAME record and NS records: one name cannot both redirect and delegate",
     );
-    check("a DNAME b\nx.y.a TXT t", "x.y.a.c1.k8s.ooo. is below a.c1.k8s.ooo., which has a DNAME record that hides it");
+    check(
+        "a DNAME b\nx.y.a TXT t",
+        "x.y.a.c1.k8s.ooo. is below a.c1.k8s.ooo., which has a DNAME record that hides it: remove one of them",
+    );
     check("@ SOA ns hostmaster 2 1 1 1 1", "c1.k8s.ooo. has several SOA records: keep one");
     check("a SOA ns hostmaster 1 1 1 1 1", "a.c1.k8s.ooo. has an SOA record: only the apex may");
 
     let bare = |text: &str| Zone::build(&apex(), parse(text)).unwrap_err().to_string();
-    assert_eq!(bare("$TTL 5\n@ NS ns"), "c1.k8s.ooo. has no SOA record");
+    assert_eq!(bare("$TTL 5\n@ NS ns"), "c1.k8s.ooo. has no SOA record: a zone begins with one");
     assert_eq!(
         bare("$TTL 5\n@ SOA ns hostmaster 1 1 1 1 1"),
         "c1.k8s.ooo. has no NS records: name the zone's own name servers"

@@ -15,6 +15,7 @@ pub(crate) mod dns;
 pub(crate) mod http;
 pub(crate) mod kubezone;
 pub(crate) mod log;
+pub(crate) mod masters;
 pub(crate) mod netns;
 pub(crate) mod process;
 pub(crate) mod proxy;

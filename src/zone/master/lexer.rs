@@ -59,7 +59,12 @@ impl<'a> Lexer<'a> {
         let mut open = Vec::new();
         loop {
             match self.text.get(self.at) {
-                Some(b' ' | b'\t' | b'\r') => self.at += 1,
+                Some(b' ' | b'\t') => self.at += 1,
+                // For some it ends a line all the same, for others it is a blank.
+                Some(b'\r') if !matches!(self.text.get(self.at + 1), None | Some(b'\n')) => {
+                    return Err(Problem::CarriageReturn.at(self.position()));
+                }
+                Some(b'\r') => self.at += 1,
                 Some(b';') => self.skip_until(|byte| byte == b'\n'),
                 Some(b'\n') if !open.is_empty() => self.at += 1,
                 Some(b'\n') if words.is_empty() => {
@@ -76,6 +81,8 @@ impl<'a> Lexer<'a> {
                 }
                 Some(b'"') => words.push(self.quoted()?),
                 Some(b'\n') | None => break,
+                // For others, a string or the file ends there.
+                Some(0) => return Err(Problem::Nul.at(self.position())),
                 Some(_) => words.push(self.word()?),
             }
         }
@@ -100,7 +107,7 @@ impl<'a> Lexer<'a> {
     fn word(&mut self) -> Result<Word<'a>, MasterError> {
         let position = self.position();
         let start = self.at;
-        self.skip_until(|byte| b" \t\r\n;()\"".contains(&byte));
+        self.skip_until(|byte| b" \t\r\n;()\"\0".contains(&byte));
         let mut quotes = Quotes::None;
         if self.text.get(self.at) == Some(&b'"') {
             if self.text[self.at - 1] != b'=' {
@@ -115,11 +122,12 @@ impl<'a> Lexer<'a> {
     /// Skips a quoted string and its quotes; `position` is that of the word, for the error.
     fn skip_quotes(&mut self, position: Position) -> Result<(), MasterError> {
         self.at += 1;
-        self.skip_until(|byte| matches!(byte, b'"' | b'\n'));
-        if self.text.get(self.at) != Some(&b'"') {
-            return Err(Problem::UnclosedQuote.at(position));
+        self.skip_until(|byte| matches!(byte, b'"' | b'\n' | 0));
+        match self.text.get(self.at) {
+            Some(b'"') => self.at += 1,
+            Some(0) => return Err(Problem::Nul.at(self.position())),
+            _ => return Err(Problem::UnclosedQuote.at(position)),
         }
-        self.at += 1;
         Ok(())
     }
 
@@ -129,8 +137,8 @@ impl<'a> Lexer<'a> {
             if stop(byte) {
                 return;
             }
-            // An escaped line end stays one: the word before it is then found to end in a lone `\`.
-            let escape = byte == b'\\' && !matches!(self.text.get(self.at + 1), None | Some(b'\r' | b'\n'));
+            // An escaped line end stays one: the word before it is then found to end in a lone `\`. A NUL stays, too.
+            let escape = byte == b'\\' && !matches!(self.text.get(self.at + 1), None | Some(b'\r' | b'\n' | 0));
             self.at += if escape { 2 } else { 1 };
         }
     }
@@ -226,5 +234,16 @@ mod tests {
     fn a_backslash_escapes_no_line_end() {
         check("a\\\r\nb", "1:1 a\\\n2:1 b");
         check("a\\", "1:1 a\\");
+    }
+
+    #[test]
+    fn octets_that_others_read_in_several_ways_are_refused() {
+        let refused = |problem: Problem, column: usize| problem.at(Position { line: 1, column }).to_string();
+        for (text, column) in [("a\0b", 2), ("a \0", 3), ("a \"b\0\"", 5), ("a\\\0", 3)] {
+            check(text, &refused(Problem::Nul, column));
+        }
+        check("a ; \0", "1:1 a");
+        check("a\rb", &refused(Problem::CarriageReturn, 2));
+        check("a \"b\rc\" ; \r\r\nd\r", "1:1 a | 1:3 \"b\rc\"\n2:1 d");
     }
 }

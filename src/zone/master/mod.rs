@@ -69,6 +69,10 @@ pub struct MasterError {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[expect(missing_docs, reason = "the messages say it; the fields are named by them")]
 pub enum Problem {
+    #[error("a NUL octet: write it as `\\000`; where there are many, the file is damaged or UTF-16")]
+    Nul,
+    #[error("a carriage return that ends no line: end lines with LF or CR LF")]
+    CarriageReturn,
     #[error("this quoted string is not closed on its line: add `\"`")]
     UnclosedQuote,
     #[error("a quote in the middle of a word: put the whole string in quotes, or write `\\\"`")]
@@ -99,7 +103,7 @@ pub enum Problem {
     RdataTooLong { length: usize },
     #[error("RDATA of {found} octets, where {stated} were announced")]
     RdataLength { stated: u16, found: usize },
-    #[error("these octets are no RDATA of type {rtype}")]
+    #[error("these octets are no RDATA of type {rtype}: check them, or write the record as text")]
     MalformedRdata { rtype: String },
     #[error("class {class}: only IN is served here")]
     Class { class: String },
@@ -123,6 +127,8 @@ pub enum Problem {
     ParamMissing { missing: String, by: &'static str },
     #[error("unknown directive `{directive}`: $ORIGIN, $TTL and $INCLUDE are known")]
     UnknownDirective { directive: String },
+    #[error("a blank before `{directive}`: a directive begins where its line begins")]
+    DirectiveBehindBlank { directive: String },
     #[error("$GENERATE is BIND's own and not read: write its records out, `named-compilezone` does")]
     Generate,
     #[error("$INCLUDE is not allowed here: put the records into this file")]
@@ -209,8 +215,8 @@ impl Reader<'_> {
         while let Some(line) = lexer.line().map_err(|error| self.here(error))? {
             let mut words = Words::new(&line);
             let directive = line.words[0];
-            if !line.blank && directive.quotes == Quotes::None && directive.text.starts_with(b"$") {
-                self.directive(&mut words)
+            if directive.quotes == Quotes::None && directive.text.starts_with(b"$") {
+                self.directive(line.blank, &mut words)
             } else {
                 self.record(line.blank, &mut words)
             }
@@ -225,8 +231,11 @@ impl Reader<'_> {
         MasterError { file: error.file.or_else(|| self.file.clone()), ..error }
     }
 
-    fn directive(&mut self, words: &mut Words) -> Result<(), MasterError> {
+    fn directive(&mut self, blank: bool, words: &mut Words) -> Result<(), MasterError> {
         let directive = words.plain("a directive")?;
+        if blank {
+            return Err(Problem::DirectiveBehindBlank { directive: shown(directive.text) }.at(directive.position));
+        }
         match directive.text.to_ascii_uppercase().as_slice() {
             b"$ORIGIN" => self.origin = words.name(&self.origin)?,
             b"$TTL" => self.default_ttl = Some(words.ttl()?),
@@ -317,7 +326,7 @@ fn is_class(word: &Word) -> Result<bool, MasterError> {
     let text = word.text.to_ascii_uppercase();
     match text.as_slice() {
         b"IN" | b"CLASS1" => Ok(true),
-        b"CH" | b"HS" | b"CS" | b"ANY" | b"NONE" => Err(Problem::Class { class: shown(word.text) }.at(word.position)),
+        b"CH" | b"HS" | b"CS" => Err(Problem::Class { class: shown(word.text) }.at(word.position)),
         text if text.strip_prefix(b"CLASS").is_some_and(|n| !n.is_empty() && n.iter().all(u8::is_ascii_digit)) => {
             Err(Problem::Class { class: shown(word.text) }.at(word.position))
         }

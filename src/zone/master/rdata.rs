@@ -144,7 +144,8 @@ pub(super) fn period(text: &str) -> Option<u32> {
     }
     let mut seconds = 0_u32;
     for part in text.split_inclusive(|c: char| c.is_ascii_alphabetic()) {
-        let (count, unit) = part.split_at(part.len() - 1);
+        // Behind the last letter there may be anything, also what is longer than an octet.
+        let (count, unit) = part.split_at_checked(part.len() - 1)?;
         let unit = match unit.to_ascii_lowercase().as_str() {
             "s" => 1,
             "m" => 60,
@@ -329,8 +330,10 @@ fn param_value(key: u16, octets: &[u8]) -> Option<Vec<u8>> {
     let text = || std::str::from_utf8(octets).ok();
     match key {
         0 => {
-            let keys: Option<BTreeSet<_>> = text()?.split(',').map(types::param_key).collect();
-            Some(keys?.into_iter().flat_map(u16::to_be_bytes).collect())
+            let mut keys: Vec<_> = text()?.split(',').map(types::param_key).collect::<Option<_>>()?;
+            // A key twice is found by what reads the wire form: it ascends.
+            keys.sort_unstable();
+            Some(keys.into_iter().flat_map(u16::to_be_bytes).collect())
         }
         1 => Some(value_list(octets)?.iter().map(|id| short(id)).collect::<Option<Vec<_>>>()?.concat()),
         3 => number::<u16>(text()?).map(|port| port.to_be_bytes().to_vec()),
@@ -427,11 +430,12 @@ fn fixed(text: &str, decimals: u32) -> Option<i64> {
 
 /// Metres as a digit and a power of ten, of centimetres; further digits are lost (RFC 1876 §2).
 fn size(text: &str) -> Option<u8> {
-    let mut mantissa = u64::try_from(fixed(text, 2)?).ok()?;
+    const MOST: i64 = 9_000_000_000;
+    let mut mantissa = fixed(text, 2).filter(|centimetres| (0..=MOST).contains(centimetres))?;
     let mut exponent = 0;
     while mantissa > 9 {
         mantissa /= 10;
         exponent += 1;
     }
-    if exponent > 9 { None } else { u8::try_from(mantissa << 4 | exponent).ok() }
+    u8::try_from(mantissa << 4 | exponent).ok()
 }
