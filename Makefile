@@ -17,10 +17,11 @@ check: ## What every commit has to pass: form, dependencies, docs, rules and tab
 audit: ## The dependencies' advisories (fetches their database)
 	cargo deny --locked check
 
-bench: ## What an answer, a change, a name and a manifest cost, and a whole server beside Knot
+bench: ## What an answer, a change, a name and a manifest cost; a whole server, and loading a large zone, beside Knot
 	cargo bench --bench zone
 	cargo bench --bench manifests
 	cargo bench --bench server
+	cargo bench --bench load
 
 fuzz: ## Bytes from strangers, for five minutes each (needs cargo-fuzz and a nightly toolchain)
 	cargo +nightly fuzz run respond -- -max_total_time=300

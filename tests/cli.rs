@@ -2,6 +2,7 @@
 
 mod support;
 
+use std::io::Write as _;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -181,6 +182,144 @@ fn commands_that_documents_show_say_the_same() {
             assert_eq!(said, (Some(0), output.to_owned(), String::new()), "{}: {command}", document.display());
         }
     }
+}
+
+/// A zone file with these lines behind its SOA and NS records.
+fn master(serial: u32, lines: &str) -> String {
+    format!("$TTL 1h\n@ SOA ns.example. . {serial} 4h 1h 2w 5m\n  NS ns.example.\n{lines}\n")
+}
+
+#[test]
+fn lint_tells_what_is_wrong_and_where() {
+    let folder = Folder::new().expect("a temporary folder");
+    let lint = |text: &str, args: &[&str]| {
+        folder.write("a.zone", text).expect("a zone file");
+        let (status, stdout, stderr) = kubezone(&folder.join("."), &[&["zone", "lint", "a.zone"], args].concat());
+        (status, stdout, stderr)
+    };
+    let said = |status, stdout: &str| (Some(status), stdout.to_owned(), String::new());
+    assert_eq!(lint(&master(1, ""), &["--zone", "a"]), said(0, ""));
+    assert_eq!(
+        lint(&master(1, "b A x\nc AAAA y"), &["--zone", "a"]),
+        said(
+            1,
+            "a.zone:4:5: error: expected an IPv4 address, found `x`\n\
+             a.zone:5:8: error: expected an IPv6 address, found `y`\n"
+        )
+    );
+    let twice = master(1, "$INCLUDE part\nb A 192.0.2.1");
+    folder.write("part", "b A 192.0.2.1\n c A 192.0.2.2\n").expect("a part");
+    let (status, in_part, _) = lint(&twice, &["--zone", "a"]);
+    assert!(status == Some(1) && in_part.starts_with("./part:2:2: error: unknown record type `c`: "), "{in_part}");
+    folder.write("part", "c A 192.0.2.2\nb A 192.0.2.1\n").expect("a part");
+    let warning = "a.zone:5:1: warning: b.a. A has a record more than once; remove it\n";
+    assert_eq!(lint(&twice, &["--zone", "a"]), said(0, warning));
+    assert_eq!(lint(&twice, &["--zone", "a", "--strict"]), said(1, warning));
+    let (_, json, _) = lint(&twice, &["--zone", "a", "-o", "json"]);
+    let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+    let expected = serde_json::json!([{
+        "file": "a.zone", "line": 5, "column": 1, "severity": "warning",
+        "message": "b.a. A has a record more than once", "hint": "remove it",
+    }]);
+    assert_eq!(json, expected);
+
+    let nameless = "the zone's name cannot be told from a.zone: give it with --zone\n";
+    assert_eq!(lint(&master(1, ""), &[]), (Some(2), String::new(), nameless.to_owned()));
+    assert_eq!(lint(&format!("$ORIGIN a.\n{}", master(1, "b NS ns.b")), &[]).1.lines().count(), 1);
+    let absent = "b.zone: could not be read: No such file or directory (os error 2)\n";
+    let said = kubezone(&folder.join("."), &["zone", "lint", "b.zone"]);
+    assert_eq!(said, (Some(3), String::new(), absent.to_owned()));
+}
+
+#[test]
+fn lint_reads_standard_input() {
+    let mut command = Command::new(KUBEZONE.as_str());
+    command.args(["zone", "lint", "-", "--zone", "a"]).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = command.spawn().expect("kubezone started");
+    child.stdin.take().expect("its input").write_all(master(1, "b A").as_bytes()).expect("a zone written");
+    let output = child.wait_with_output().expect("kubezone ended");
+    let said = String::from_utf8(output.stdout).expect("UTF-8");
+    assert_eq!(said, "-:4:4: error: the entry ends where an IPv4 address is expected\n");
+    assert_eq!(output.status.code(), Some(1));
+}
+
+#[test]
+fn diff_tells_what_changes_and_whether_the_serial_rises() {
+    let folder = Folder::new().expect("a temporary folder");
+    let diff = |old: &str, new: &str, args: &[&str]| {
+        folder.write("old", old).expect("a zone file");
+        folder.write("new", new).expect("a zone file");
+        let log = ["--log", "warn", "zone", "diff", "old", "new", "--zone", "a"];
+        kubezone(&folder.join("."), &[&log, args].concat())
+    };
+    let (one, other) = (master(1, "b A 192.0.2.1\nc A 192.0.2.1"), master(1, "c 3600 A 192.0.2.1 ; c\nB A 192.0.2.1"));
+    assert_eq!(diff(&one, &other, &[]), (Some(0), String::new(), String::new()));
+
+    let other = master(2, "b 60 A 192.0.2.1\nc A 192.0.2.1");
+    let changes = "; serial 1 to 2
+-a. 3600 IN SOA ns.example. . 1 14400 3600 1209600 300
++a. 3600 IN SOA ns.example. . 2 14400 3600 1209600 300
+-b.a. 3600 IN A 192.0.2.1
++b.a. 60 IN A 192.0.2.1
+";
+    assert_eq!(diff(&one, &other, &[]), (Some(1), changes.to_owned(), String::new()));
+
+    let (status, json, warning) = diff(&one, &master(1, "b A 192.0.2.1"), &["-o", "json"]);
+    let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+    let removed = serde_json::json!(
+        [{ "change": "removed", "owner": "c.a.", "ttl": 3600, "type": "A", "rdata": "192.0.2.1" }]
+    );
+    assert_eq!((status, json), (Some(1), removed));
+    assert!(warning.contains("its serial does not rise"), "{warning}");
+    // RFC 1982: it goes around.
+    assert_eq!(diff(&master(u32::MAX, ""), &master(0, ""), &[]).2, "");
+    assert_eq!(diff("@ A x", &one, &[]).0, Some(2));
+}
+
+#[test]
+fn list_tells_what_is_known_without_a_server() {
+    let folder = Folder::new().expect("a temporary folder");
+    folder.write("a.zone", &master(7, "b A 192.0.2.1")).expect("a zone file");
+    folder.write("web.yaml", SERVICE).expect("a manifest");
+    let config = "zones:
+- { name: a, file: a.zone }
+- { name: c2.k8s.ooo, cluster: c2, nameservers: [{ name: ns.example. }] }
+- { name: c3.k8s.ooo, cluster: c3, nameservers: [{ name: ns.example. }] }
+clusters:
+- { name: c2, manifests: web.yaml }
+- { name: c3, context: three }
+";
+    folder.write("kubezone.yaml", config).expect("a configuration");
+    let list = || kubezone(&folder.join("."), &["zone", "list", "--config", "kubezone.yaml"]);
+    let table = "ZONE         KIND     SERIAL  RECORDS  SOURCE
+a.           file          7        3  a.zone
+c2.k8s.ooo.  cluster       -        4  c2: web.yaml
+c3.k8s.ooo.  cluster       -        -  c3: kubectl's configuration, context three
+";
+    assert_eq!(list(), (Some(0), table.to_owned(), String::new()));
+
+    folder.write("a.zone", "@ SOA").expect("no zone");
+    let (status, _, stderr) = list();
+    assert_eq!(status, Some(1));
+    assert!(stderr.contains("a.zone: line 1, column 6: the entry ends where a domain name is expected"), "{stderr}");
+}
+
+/// A file large enough to wait for is followed on a terminal, and nowhere else.
+#[test]
+fn progress_is_shown_on_a_terminal_only() {
+    let folder = Folder::new().expect("a temporary folder");
+    let records: String = (0..60_000).map(|i| format!("host-{i} TXT \"{i:060}\"\n")).collect();
+    folder.write("large.zone", &master(1, &records)).expect("a zone file");
+    let lint = ["zone", "lint", "large.zone", "--zone", "a"];
+    assert_eq!(kubezone(&folder.join("."), &lint), (Some(0), String::new(), String::new()));
+
+    let on_terminal = format!("{} {}", KUBEZONE.as_str(), lint.join(" "));
+    let mut script = Command::new("script");
+    let output = script.args(["-qec", &on_terminal, "/dev/null"]).current_dir(folder.join(".")).output();
+    let Ok(output) = output else { return support::skip("progress", &"there is no script in the path") };
+    let shown = String::from_utf8_lossy(&output.stdout);
+    assert!(shown.starts_with("\rlarge.zone: "), "{shown:?}");
+    assert!(shown.ends_with("\r\u{1b}[K"), "{shown:?}");
 }
 
 const SERVICE: &str = "apiVersion: v1

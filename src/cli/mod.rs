@@ -5,6 +5,7 @@
 //! output; logs and errors go to standard error.
 
 mod demo;
+mod progress;
 mod serve;
 mod zone;
 
@@ -67,6 +68,8 @@ enum Failure {
     Usage(Box<dyn Error + Send + Sync>),
     /// The world did not let us: a file, a socket, a server.
     Unable(Box<dyn Error + Send + Sync>),
+    /// We looked, and there is something that should not be; what it is has been said.
+    Findings,
 }
 
 impl Failure {
@@ -74,14 +77,16 @@ impl Failure {
         Self::Unable(cause.into())
     }
 
-    fn cause(&self) -> &(dyn Error + Send + Sync + 'static) {
+    fn cause(&self) -> Option<&(dyn Error + Send + Sync + 'static)> {
         match self {
-            Self::Usage(cause) | Self::Unable(cause) => cause.as_ref(),
+            Self::Usage(cause) | Self::Unable(cause) => Some(cause.as_ref()),
+            Self::Findings => None,
         }
     }
 
     fn status(&self) -> ExitCode {
         match self {
+            Self::Findings => ExitCode::from(1),
             Self::Usage(_) => ExitCode::from(2),
             Self::Unable(_) => ExitCode::from(3),
         }
@@ -89,7 +94,7 @@ impl Failure {
 
     /// Whether whoever read our output went away, as `head` does: nothing to complain about.
     fn is_broken_pipe(&self) -> bool {
-        let io_error = self.cause().downcast_ref::<io::Error>();
+        let io_error = self.cause().and_then(|cause| cause.downcast_ref::<io::Error>());
         io_error.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
     }
 }
@@ -124,8 +129,10 @@ pub fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) if failure.is_broken_pipe() => ExitCode::SUCCESS,
         Err(failure) => {
-            // When nobody listens on standard error either, the status has to do.
-            let _ = writeln!(io::stderr(), "{}", chain(failure.cause()));
+            if let Some(cause) = failure.cause() {
+                // When nobody listens on standard error either, the status has to do.
+                let _ = writeln!(io::stderr(), "{}", chain(cause));
+            }
             failure.status()
         }
     }

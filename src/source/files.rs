@@ -7,21 +7,19 @@
 
 use std::fs;
 use std::hash::BuildHasher;
-use std::io;
-use std::path::Path;
 use std::sync::Arc;
 
 use foldhash::fast::FixedState;
-use hickory_proto::rr::{Name, RecordType};
+use hickory_proto::rr::Name;
 use tracing::{error, info, warn};
 
+use super::load::{FileError, Placed, read_for_server};
 use super::{PrepareError, Proposal, Proposals, Rescans, Versions, Watch, aside};
 use crate::config::FileZone;
 use crate::error::chain;
 use crate::metrics::Metrics;
 use crate::published::Published;
-use crate::zone::master::{self, Entry, MasterError, Position};
-use crate::zone::{State, Warning, Zone, ZoneError};
+use crate::zone::{State, Zone};
 
 /// Publishes `zones` from their files, and again whenever a file has changed; never ends.
 ///
@@ -99,7 +97,7 @@ async fn consider(
 }
 
 /// Files that are new, and what each says.
-type Fresh = Vec<(File, (Arc<Zone>, Vec<Warning>))>;
+type Fresh = Vec<(File, (Arc<Zone>, Vec<Placed>))>;
 
 /// Reads `files`: all of them, or none is taken on.
 fn prepare(files: Vec<File>) -> (Fresh, Result<Versions, PrepareError>) {
@@ -152,81 +150,8 @@ fn warn_of_undelegated(published: &Published, parents: &[Name]) {
     }
 }
 
-/// A zone that a master file makes, read from scratch.
-///
-/// # Errors
-///
-/// Why it makes none.
-pub fn load(zone: &FileZone) -> Result<(Zone, Vec<Warning>), FileError> {
-    build(zone, &fs::read(&zone.path)?)
-}
-
-fn build(zone: &FileZone, text: &[u8]) -> Result<(Zone, Vec<Warning>), FileError> {
-    let folder = zone.path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let entries = master::entries(text, &zone.apex, Some(folder))?;
-    let records = entries.iter().map(|entry| entry.record.clone());
-    Zone::build(&zone.apex, records).map_err(|error| place(error, &entries))
-}
-
-/// A master file that makes no zone.
-#[derive(Debug, thiserror::Error)]
-pub enum FileError {
-    /// The file cannot be read.
-    #[error("could not be read")]
-    Unreadable(#[from] io::Error),
-    /// It is no master file.
-    #[error(transparent)]
-    Master(#[from] MasterError),
-    /// Its records make no zone.
-    #[error("{}{position}: {error}", file.as_ref().map(|file| format!("{}: ", file.display())).unwrap_or_default())]
-    Zone {
-        /// The file that `$INCLUDE` named; none: the zone's own.
-        file: Option<Arc<Path>>,
-        /// The record that it is about, or the beginning of the file.
-        position: Position,
-        /// What is wrong with them.
-        error: ZoneError,
-    },
-}
-
-impl FileError {
-    fn position(&self) -> Option<Position> {
-        match self {
-            Self::Unreadable(_) => None,
-            Self::Master(error) => Some(error.position),
-            Self::Zone { position, .. } => Some(*position),
-        }
-    }
-}
-
-/// Finds the record that `error` is about: of several, the last is one too many.
-fn place(error: ZoneError, entries: &[Entry]) -> FileError {
-    use ZoneError::{
-        BelowDname, CnameNotAlone, DnameAtCut, Hidden, MalformedRdata, NoNameservers, NoSoa, NotBelowApex, NotSingle,
-        SeveralSoas, SoaBelowApex, TooManyRecords,
-    };
-    let (owner, rtype): (&Name, _) = match &error {
-        NoSoa { apex: owner } | BelowDname { owner, .. } | Hidden { owner, .. } | NotBelowApex { owner, .. } => {
-            (owner, None)
-        }
-        NoNameservers { apex: owner } | SeveralSoas { apex: owner } | SoaBelowApex { owner } => {
-            (owner, Some(RecordType::SOA))
-        }
-        CnameNotAlone { owner, other: rtype }
-        | NotSingle { owner, rtype }
-        | TooManyRecords { owner, rtype }
-        | MalformedRdata { owner, rtype } => (owner, Some(*rtype)),
-        DnameAtCut { owner } => (owner, Some(RecordType::DNAME)),
-    };
-    let is_it = |entry: &&Entry| entry.record.owner == *owner && rtype.is_none_or(|rtype| entry.record.rtype == rtype);
-    match entries.iter().rev().find(is_it) {
-        Some(entry) => FileError::Zone { file: entry.file.clone(), position: entry.position, error },
-        None => FileError::Zone { file: None, position: Position { line: 1, column: 1 }, error },
-    }
-}
-
 /// What a file says, if that may be another thing than before.
-type Read = Result<Option<(Arc<Zone>, Vec<Warning>)>, FileError>;
+type Read = Result<Option<(Arc<Zone>, Vec<Placed>)>, FileError>;
 
 /// A zone's file and what has become of it.
 #[derive(Debug)]
@@ -259,7 +184,7 @@ impl File {
         // The files it includes may change without it.
         let includes = text.windows(8).any(|word| word.eq_ignore_ascii_case(b"$INCLUDE"));
         self.last = (!includes).then_some(read);
-        let (zone, warnings) = build(&self.zone, &text)?;
+        let (zone, warnings) = read_for_server(&self.zone, &text)?;
         Ok(Some((Arc::new(zone), warnings)))
     }
 
@@ -275,7 +200,7 @@ impl File {
         }
     }
 
-    fn replace(&mut self, zone: Arc<Zone>, warnings: &[Warning]) -> Option<Arc<Zone>> {
+    fn replace(&mut self, zone: Arc<Zone>, warnings: &[Placed]) -> Option<Arc<Zone>> {
         let (apex, file, serial) = (&self.zone.apex, self.zone.path.display(), zone.serial());
         if let Some(served) = &self.served {
             if served.records() == zone.records() {
@@ -287,8 +212,8 @@ impl File {
                 warn!(zone = %apex, %file, %serial, served = %served.serial(), "zone has a serial below the one served");
             }
         }
-        for warning in warnings {
-            warn!(zone = %apex, %file, %warning, "zone file is odd");
+        for Placed { place, warning } in warnings {
+            warn!(zone = %apex, %file, %place, %warning, "zone file is odd");
         }
         let records: usize = zone.census().iter().map(|(_, count)| count).sum();
         info!(zone = %apex, %file, %serial, records, "zone published");
@@ -298,7 +223,7 @@ impl File {
 
     fn report(&self, error: &FileError) {
         let (zone, file) = (&self.zone.apex, self.zone.path.display());
-        let (line, column) = error.position().map(|at| (at.line, at.column)).unzip();
+        let (line, column) = error.place().map(|at| (at.position.line, at.position.column)).unzip();
         let error = chain(error);
         match &self.served {
             Some(served) => {
@@ -455,40 +380,5 @@ mod tests {
         fs::write(folder.path().join("part"), "b NS").unwrap();
         check(true);
         check(false);
-    }
-
-    /// Where an error is: `line, column` and what it says.
-    #[test]
-    fn errors_of_a_zone_have_a_place() {
-        let check = |text: &str, expected: &str| {
-            let (_folder, file) = file(text);
-            assert_eq!(load(&file.zone).unwrap_err().to_string(), expected);
-        };
-        check("", "line 1, column 1: a.example. has no SOA record: a zone begins with one");
-        check(
-            "\n@ 1 SOA . . 1 2 3 4 5\n",
-            "line 2, column 1: a.example. has no NS records: name the zone's own name servers",
-        );
-        check(
-            &text(1, "b CNAME c\n\nb A 192.0.2.1"),
-            "line 6, column 1: b.a.example. owns a CNAME record and other data (A): keep one of them",
-        );
-        check(&text(1, "@ SOA . . 1 2 3 4 5"), "line 4, column 1: a.example. has several SOA records: keep one");
-        check(&text(1, "b A x"), "line 4, column 5: expected an IPv4 address, found `x`");
-    }
-
-    #[test]
-    fn the_parent_that_ships_delegates_c2_as_in_the_founding_talk() {
-        let apex = Name::from_ascii("k8s.ooo.").unwrap();
-        let (zone, warnings) = load(&FileZone { apex, path: "zones/k8s.ooo.zone".into() }).unwrap();
-        assert_eq!(warnings, []);
-        let records: Vec<_> = zone.records().iter().map(ToString::to_string).collect();
-        for record in [
-            "c2.k8s.ooo. 3600 IN NS kube-dns.kube-system.svc.c2.k8s.ooo.",
-            "kube-dns.kube-system.svc.c2.k8s.ooo. 3600 IN AAAA 2a0a:e5c0:13:e2::a",
-            "kube-dns.kube-system.svc.c2.k8s.ooo. 3600 IN A 147.78.194.9",
-        ] {
-            assert!(records.iter().any(|found| found == record), "{record}");
-        }
     }
 }

@@ -11,6 +11,7 @@
 mod api;
 mod event;
 pub mod files;
+pub mod load;
 pub mod manifests;
 mod proposal;
 #[cfg(test)]

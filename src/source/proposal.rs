@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use hickory_proto::rr::Name;
 use tokio::sync::{mpsc, oneshot};
 
-use super::files::FileError;
+use super::load::FileError;
 use crate::zone::{State, ZoneError};
 
 /// The versions of zones that are new to a source, or otherwise configured.

@@ -17,6 +17,7 @@
 //! | the block | a name inside the block | the block's start |
 
 use hickory_proto::rr::RecordType;
+use smallvec::SmallVec;
 
 use super::name::{self, HashedName};
 use super::record::names_in;
@@ -273,15 +274,15 @@ pub(super) struct Encoder<'o> {
     /// The name the block is for, lower-case wire form: the frame at home.
     owner: &'o [u8],
     wildcard: bool,
-    wire: Vec<u8>,
-    pointers: Vec<u16>,
+    wire: SmallVec<[u8; 128]>,
+    pointers: SmallVec<[u16; 8]>,
     records: u16,
 }
 
 impl<'o> Encoder<'o> {
     /// An empty block for `owner`, in lower-case wire form.
     pub(super) fn new(owner: &'o [u8]) -> Self {
-        Self { owner, wildcard: name::is_wildcard(owner), wire: Vec::new(), pointers: Vec::new(), records: 0 }
+        Self { owner, wildcard: name::is_wildcard(owner), wire: SmallVec::new(), pointers: SmallVec::new(), records: 0 }
     }
 
     /// Appends a record that the block's own name owns.
@@ -373,15 +374,20 @@ impl<'o> Encoder<'o> {
         self.records
     }
 
+    /// How many octets it adds to what it is appended to.
+    pub(super) fn octets(&self) -> usize {
+        self.wire.len() + 2 * self.pointers.len()
+    }
+
     /// Appends the block to `data`, and tells where.
     #[expect(
         clippy::cast_possible_truncation,
         reason = "at most 65,535 records of as many octets, and a pointer takes two"
     )]
-    pub(super) fn append_to(self, data: &mut Vec<u8>) -> Extent {
+    pub(super) fn append_to(&self, data: &mut Vec<u8>) -> Extent {
         let (at, wire, pointers) = (data.len() as u32, self.wire.len() as u32, self.pointers.len() as u16);
         data.extend_from_slice(&self.wire);
-        for offset in self.pointers {
+        for offset in &self.pointers {
             data.extend_from_slice(&offset.to_be_bytes());
         }
         Extent { at, wire, pointers, records: self.records }
@@ -391,7 +397,7 @@ impl<'o> Encoder<'o> {
     pub(super) fn finish(self) -> OwnedBlock {
         let owner_len = u8::try_from(self.owner.len()).expect("a name is at most 255 octets");
         let wildcard = self.wildcard;
-        let mut data = Vec::new();
+        let mut data = Vec::with_capacity(self.octets());
         let extent = self.append_to(&mut data);
         OwnedBlock { data: data.into(), extent, owner_len, wildcard }
     }

@@ -4,14 +4,15 @@
 //! before everything below it. One pass then sees each cut and DNAME before
 //! what they hide, and each name before its children.
 
-use std::collections::{BTreeMap, HashSet};
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
 
 use hickory_proto::rr::{Name, RecordType};
 use smallvec::SmallVec;
 
 use super::block::{Encoder, OwnedBlock};
 use super::name::{self, HashedName};
-use super::node::{Node, Referral};
+use super::node::{Encoded, Node, Referral};
 use super::record::names_in;
 use super::text::name_to_text;
 use super::{Rdata, Record, Serial, types};
@@ -180,33 +181,33 @@ pub enum Warning {
 
 /// The records of one type and owner, as they came.
 #[derive(Debug)]
-struct RawSet {
+struct RawSet<'r> {
     rtype: RecordType,
     /// The lowest of the records'.
     ttl: u32,
     /// They had different ones.
     differing: bool,
-    rdata: SmallVec<[Rdata; 1]>,
+    rdata: SmallVec<[&'r Rdata; 2]>,
 }
 
 /// One name's records, ascending by type: mostly one, kept in place.
 #[derive(Debug)]
-pub(super) struct Owner {
-    key: Vec<u8>,
-    wire: Box<[u8]>,
-    sets: SmallVec<[RawSet; 1]>,
+pub(super) struct Owner<'r> {
+    key: &'r [u8],
+    wire: &'r [u8],
+    sets: SmallVec<[RawSet<'r>; 1]>,
 }
 
-impl Owner {
+impl<'r> Owner<'r> {
     fn name(&self) -> Name {
-        name::name(&self.wire)
+        name::name(self.wire)
     }
 
     fn has(&self, rtype: RecordType) -> bool {
         self.set(rtype).is_some()
     }
 
-    fn set(&self, rtype: RecordType) -> Option<&RawSet> {
+    fn set(&self, rtype: RecordType) -> Option<&RawSet<'r>> {
         self.sets.iter().find(|set| set.rtype == rtype)
     }
 }
@@ -217,7 +218,12 @@ impl Owner {
 /// ones are escaped by a one, which keeps their order.
 pub(super) fn canonical_key(wire: &[u8]) -> Vec<u8> {
     let mut key = Vec::with_capacity(wire.len());
-    let labels: Vec<_> = name::labels(wire).collect();
+    push_key(wire, &mut key);
+    key
+}
+
+fn push_key(wire: &[u8], key: &mut Vec<u8>) {
+    let labels: SmallVec<[_; 8]> = name::labels(wire).collect();
     for label in labels.into_iter().rev() {
         for &octet in label {
             match octet {
@@ -227,51 +233,107 @@ pub(super) fn canonical_key(wire: &[u8]) -> Vec<u8> {
         }
         key.push(0);
     }
-    key
 }
 
-/// Gathers the records at and below `root` by owner, in canonical order of owners.
-pub(super) fn group(
-    root: &HashedName,
-    records: impl IntoIterator<Item = Record>,
-    warnings: &mut Vec<Warning>,
-) -> Vec<Owner> {
-    let mut keyed = Vec::new();
-    for record in records {
-        let wire = name::wire(&record.owner).to_ascii_lowercase();
-        if !name::is_within(&wire, root.wire()) {
-            warnings.push(Warning::OutOfZone { owner: record.owner, rtype: record.rtype });
-            continue;
-        }
-        keyed.push((canonical_key(&wire), wire, record));
-    }
-    // Stable: within an RRset, records keep the order they came in.
-    keyed.sort_by(|(one, ..), (other, ..)| one.cmp(other));
-
-    let mut owners: Vec<Owner> = Vec::new();
-    for (key, wire, record) in keyed {
-        if owners.last().is_none_or(|last| last.key != key) {
-            owners.push(Owner { key, wire: wire.into(), sets: SmallVec::new() });
-        }
-        add(owners.last_mut().expect("one was just pushed"), record);
-    }
-    for owner in &mut owners {
-        let name = owner.name();
-        for set in &mut owner.sets {
-            tidy(&name, set, warnings);
-        }
-    }
-    for rtype in [RecordType::RRSIG, RecordType::DNSKEY, RecordType::NSEC, RecordType::NSEC3] {
-        if owners.iter().any(|owner| owner.has(rtype)) {
-            warnings.push(Warning::WithoutProofs { rtype });
-        }
-    }
-    owners
+/// How much of a key is that of the ancestor with `labels` labels.
+fn ancestor_key(key: &[u8], labels: u8) -> usize {
+    let ends = key.iter().enumerate().filter(|(_, octet)| **octet == 0).map(|(at, _)| at + 1);
+    std::iter::once(0).chain(ends).nth(labels.into()).expect("an ancestor has no more labels")
 }
+
+/// Records of a branch, in canonical order of their owners.
+pub(super) struct Sorted<'r> {
+    /// The owners in lower-case wire form, each with its canonical key behind it: all in one piece of memory.
+    names: Vec<u8>,
+    records: Vec<Keyed<'r>>,
+}
+
+struct Keyed<'r> {
+    /// The key's first octets behind that of the branch's root: most comparisons need no more.
+    first: u64,
+    /// Where in `names` the owner is, and how long it and its key are.
+    at: usize,
+    wire: u16,
+    key: u16,
+    record: &'r Record,
+}
+
+impl<'r> Sorted<'r> {
+    /// Sorts the records at and below `root`; the others are left out.
+    pub(super) fn new(root: &HashedName, records: &'r [impl AsRef<Record>], warnings: &mut Vec<Warning>) -> Self {
+        let root_key = canonical_key(root.wire()).len();
+        let (mut names, mut wire) = (Vec::new(), Vec::new());
+        let mut sorted: Vec<Keyed> = Vec::with_capacity(records.len());
+        for record in records {
+            let record = record.as_ref();
+            let at = names.len();
+            name::push_wire(&record.owner, &mut names);
+            names[at..].make_ascii_lowercase();
+            // Records of one owner mostly stand together.
+            if let Some(last) = sorted.last()
+                && names[last.at..last.at + usize::from(last.wire)] == names[at..]
+            {
+                names.truncate(at);
+                sorted.push(Keyed { record, ..*last });
+                continue;
+            }
+            if !name::is_within(&names[at..], root.wire()) {
+                names.truncate(at);
+                warnings.push(Warning::OutOfZone { owner: record.owner.clone(), rtype: record.rtype });
+                continue;
+            }
+            let key_at = names.len();
+            wire.clear();
+            wire.extend_from_slice(&names[at..]);
+            push_key(&wire, &mut names);
+            let mut first = [0; 8];
+            let rest = &names[key_at + root_key..];
+            let len = rest.len().min(8);
+            first[..len].copy_from_slice(&rest[..len]);
+            let [wire, key] =
+                [key_at - at, names.len() - key_at].map(|len| u16::try_from(len).expect("a name's length"));
+            sorted.push(Keyed { first: u64::from_be_bytes(first), at, wire, key, record });
+        }
+        let key = |keyed: &Keyed| {
+            let at = keyed.at + usize::from(keyed.wire);
+            &names[at..at + usize::from(keyed.key)]
+        };
+        // Stable: within an RRset, records keep the order they came in.
+        sorted.sort_by(|one, other| one.first.cmp(&other.first).then_with(|| key(one).cmp(key(other))));
+        Self { names, records: sorted }
+    }
+
+    /// Gathers the records by owner.
+    pub(super) fn owners(&self, warnings: &mut Vec<Warning>) -> Vec<Owner<'_>> {
+        let mut owners: Vec<Owner> = Vec::with_capacity(self.records.len());
+        for keyed in &self.records {
+            let (wire, rest) = self.names[keyed.at..].split_at(keyed.wire.into());
+            let key = &rest[..keyed.key.into()];
+            if owners.last().is_none_or(|last| last.key != key) {
+                owners.push(Owner { key, wire, sets: SmallVec::new() });
+            }
+            add(owners.last_mut().expect("one was just pushed"), keyed.record);
+        }
+        let mut unproven = BTreeSet::new();
+        for owner in &mut owners {
+            for set in &mut owner.sets {
+                tidy(owner.wire, set, warnings);
+                if DNSSEC.contains(&set.rtype) {
+                    unproven.insert(set.rtype);
+                }
+            }
+        }
+        warnings.extend(unproven.into_iter().map(|rtype| Warning::WithoutProofs { rtype }));
+        owners
+    }
+}
+
+/// The types whose records say that a zone is signed.
+const DNSSEC: [RecordType; 4] = [RecordType::RRSIG, RecordType::DNSKEY, RecordType::NSEC, RecordType::NSEC3];
 
 /// Adds a record to its owner's.
-fn add(owner: &mut Owner, record: Record) {
-    let Record { ttl, rtype, rdata, .. } = record;
+fn add<'r>(owner: &mut Owner<'r>, record: &'r Record) {
+    let &Record { ttl, rtype, ref rdata, .. } = record;
     let place = owner.sets.partition_point(|set| set.rtype < rtype);
     if owner.sets.get(place).is_none_or(|set| set.rtype != rtype) {
         owner.sets.insert(place, RawSet { rtype, ttl, differing: false, rdata: SmallVec::new() });
@@ -283,32 +345,39 @@ fn add(owner: &mut Owner, record: Record) {
 }
 
 /// Makes an RRset of what came for one owner and type: each record once, one TTL (RFC 2181 §5, §5.2).
-fn tidy(owner: &Name, set: &mut RawSet, warnings: &mut Vec<Warning>) {
+fn tidy(owner: &[u8], set: &mut RawSet, warnings: &mut Vec<Warning>) {
     let rtype = set.rtype;
-    if set.rdata.len() > 1 {
-        let came = set.rdata.len();
-        let mut seen = HashSet::with_capacity(came);
-        set.rdata.retain(|rdata| seen.insert(canonical_rdata(rtype, rdata)));
-        if set.rdata.len() < came {
-            warnings.push(Warning::Duplicate { owner: owner.clone(), rtype });
-        }
+    let mut sorted: SmallVec<[_; 4]> =
+        set.rdata.iter().map(|rdata| canonical_rdata(rtype, rdata)).zip(0_usize..).collect();
+    sorted.sort_unstable();
+    let mut repeated: Vec<_> = sorted.windows(2).filter(|pair| pair[0].0 == pair[1].0).map(|pair| pair[1].1).collect();
+    if !repeated.is_empty() {
+        repeated.sort_unstable();
+        let mut index = 0..;
+        set.rdata.retain(|_| repeated.binary_search(&index.next().expect("no end")).is_err());
+        warnings.push(Warning::Duplicate { owner: name::name(owner), rtype });
     }
     // RRSIGs have the TTLs of what they cover (RFC 4034 §3); the lowest is right for all of them, if not exact.
     if set.differing && rtype != RecordType::RRSIG {
-        warnings.push(Warning::DifferingTtls { owner: owner.clone(), rtype, ttl: set.ttl });
+        warnings.push(Warning::DifferingTtls { owner: name::name(owner), rtype, ttl: set.ttl });
     }
 }
 
 /// RDATA with the names in it in lower case: two that are equal then are one record (RFC 4034 §6.2).
-fn canonical_rdata(rtype: RecordType, rdata: &Rdata) -> Vec<u8> {
-    let mut wire = rdata.wire().to_vec();
+pub(super) fn canonical_rdata(rtype: RecordType, rdata: &Rdata) -> Cow<'_, [u8]> {
     let layout = names_in(rtype);
     // Malformed RDATA is refused when it is encoded.
-    if let Some(names) = wire.get_mut(layout.prefix..) {
-        let len = (0..layout.names).try_fold(0, |at, _| Some(at + name::len(names.get(at..)?)?));
-        names[..len.unwrap_or(0)].make_ascii_lowercase();
+    let len = rdata
+        .wire()
+        .get(layout.prefix..)
+        .and_then(|names| (0..layout.names).try_fold(0, |at, _| Some(at + name::len(names.get(at..)?)?)));
+    let names = layout.prefix..layout.prefix + len.unwrap_or(0);
+    if !rdata.wire().get(names.clone()).is_some_and(|names| names.iter().any(u8::is_ascii_uppercase)) {
+        return rdata.wire().into();
     }
-    wire
+    let mut wire = rdata.wire().to_vec();
+    wire[names].make_ascii_lowercase();
+    wire.into()
 }
 
 /// What the SOA record makes of a zone.
@@ -322,7 +391,7 @@ pub(super) struct StartOfAuthority {
 pub(super) fn start_of_authority(
     apex: &Name,
     origin: &HashedName,
-    owners: &[Owner],
+    owners: &[Owner<'_>],
 ) -> Result<StartOfAuthority, ZoneError> {
     // The apex sorts before everything below it.
     let at_apex = owners.first().filter(|owner| *owner.wire == *origin.wire());
@@ -344,22 +413,34 @@ pub(super) fn start_of_authority(
         let at = rdata.wire().len() - from_end;
         u32::from_be_bytes(rdata.wire()[at..at + 4].try_into().expect("four octets"))
     };
-    let mut denial = Encoder::new(&owner.wire);
+    let mut denial = Encoder::new(owner.wire);
     denial.record(RecordType::SOA, soa.ttl.min(number(4)), rdata);
     Ok(StartOfAuthority { serial: Serial(number(20)), denial: denial.finish() })
 }
 
 /// A cut whose hidden names are still being gathered.
-struct OpenCut {
-    owner: Owner,
-    below: Vec<Owner>,
+struct OpenCut<'r> {
+    owner: Owner<'r>,
+    below: Vec<Owner<'r>>,
+}
+
+/// A node on the way from the root of the branch to the last one.
+struct Ancestor {
+    /// How much of the last owner's key is this one's.
+    key: usize,
+    labels: u8,
+    /// Its index in the nodes.
+    node: usize,
 }
 
 /// Nodes of one branch, each with its parent before it.
-struct Assembly {
+struct Assembly<'r> {
     nodes: Vec<Node>,
-    /// The way from the root of the branch to the last node: canonical key and index in `nodes`.
-    path: Vec<(Vec<u8>, usize)>,
+    path: Vec<Ancestor>,
+    /// The canonical key of the last node's owner.
+    last: &'r [u8],
+    /// Where owners are read, one after the other.
+    name: HashedName,
 }
 
 /// Makes the nodes of the branch at `root` from the `owners` in it, `root` first, empty non-terminals included.
@@ -369,11 +450,12 @@ pub(super) fn assemble(
     owners: Vec<Owner>,
     warnings: &mut Vec<Warning>,
 ) -> Result<Vec<Node>, ZoneError> {
-    let mut assembly = Assembly { nodes: Vec::with_capacity(owners.len()), path: Vec::new() };
+    let nodes = Vec::with_capacity(owners.len());
+    let mut assembly = Assembly { nodes, path: Vec::new(), last: &[], name: HashedName::root() };
     let mut cut: Option<OpenCut> = None;
-    let mut dname: Option<(Vec<u8>, Name)> = None;
+    let mut dname: Option<(&[u8], Name)> = None;
     for owner in owners {
-        if let Some(open) = cut.take_if(|open| !owner.key.starts_with(&open.owner.key)) {
+        if let Some(open) = cut.take_if(|open| !owner.key.starts_with(open.owner.key)) {
             assembly.close(open, root, warnings)?;
         }
         check(apex, &owner, warnings)?;
@@ -389,12 +471,12 @@ pub(super) fn assemble(
         {
             return Err(ZoneError::BelowDname { owner: owner.name(), dname: above.clone() });
         }
-        if owner.has(RecordType::NS) && *owner.wire != *apex.wire() && !name::is_wildcard(&owner.wire) {
+        if owner.has(RecordType::NS) && *owner.wire != *apex.wire() && !name::is_wildcard(owner.wire) {
             cut = Some(OpenCut { owner, below: Vec::new() });
             continue;
         }
         if owner.has(RecordType::DNAME) {
-            dname = Some((owner.key.clone(), owner.name()));
+            dname = Some((owner.key, owner.name()));
         }
         assembly.push(root, &owner, None)?;
     }
@@ -404,32 +486,35 @@ pub(super) fn assemble(
     Ok(assembly.nodes)
 }
 
-impl Assembly {
+impl<'r> Assembly<'r> {
     /// Appends the node of `owner`, and before it those that are missing between it and `root`.
-    fn push(&mut self, root: &HashedName, owner: &Owner, referral: Option<Box<Referral>>) -> Result<(), ZoneError> {
-        while self.path.last().is_some_and(|(key, _)| !owner.key.starts_with(key)) {
+    fn push(&mut self, root: &HashedName, owner: &Owner<'r>, referral: Option<Box<Referral>>) -> Result<(), ZoneError> {
+        while self.path.last().is_some_and(|above| !owner.key.starts_with(&self.last[..above.key])) {
             self.path.pop();
         }
-        let name = HashedName::read(&owner.wire).expect("an owner is a name");
-        let above = self.path.last().map(|&(_, index)| self.nodes[index].name().labels());
-        for labels in above.map_or(root.labels(), |labels| labels + 1)..name.labels() {
-            self.append(Node::empty(name.suffix(labels)));
+        self.last = owner.key;
+        self.name.set(owner.wire).expect("an owner is a name");
+        let first = self.path.last().map_or(root.labels(), |above| above.labels + 1);
+        for labels in first..self.name.labels() {
+            let node = Node::empty(self.name.suffix(labels));
+            self.append(node, labels, ancestor_key(owner.key, labels));
         }
-        self.append(Node::new(name.whole(), encode(owner)?, referral));
+        let node = Node::new(self.name.whole(), &encode(owner)?, referral);
+        self.append(node, self.name.labels(), owner.key.len());
         Ok(())
     }
 
     /// Appends a node whose parent ends the path, unless it is the root of the branch.
-    fn append(&mut self, node: Node) {
-        if let Some(&(_, parent)) = self.path.last() {
-            self.nodes[parent].children += 1;
+    fn append(&mut self, node: Node, labels: u8, key: usize) {
+        if let Some(parent) = self.path.last() {
+            self.nodes[parent.node].children += 1;
         }
-        self.path.push((canonical_key(node.owner()), self.nodes.len()));
+        self.path.push(Ancestor { key, labels, node: self.nodes.len() });
         self.nodes.push(node);
     }
 
     /// Appends the node of a cut whose hidden names are all known.
-    fn close(&mut self, cut: OpenCut, root: &HashedName, warnings: &mut Vec<Warning>) -> Result<(), ZoneError> {
+    fn close(&mut self, cut: OpenCut<'r>, root: &HashedName, warnings: &mut Vec<Warning>) -> Result<(), ZoneError> {
         let OpenCut { mut owner, mut below } = cut;
         let place = owner.sets.iter().position(|set| set.rtype == RecordType::NS).expect("a cut has NS records");
         let nameservers = owner.sets.remove(place);
@@ -437,17 +522,18 @@ impl Assembly {
         let parents = [RecordType::DS, RecordType::NSEC, RecordType::RRSIG];
         let (own, hidden) = std::mem::take(&mut owner.sets).into_iter().partition(|set| parents.contains(&set.rtype));
         owner.sets = own;
-        let hidden = Owner { key: owner.key.clone(), wire: owner.wire.clone(), sets: hidden };
+        let hidden = Owner { sets: hidden, ..owner };
         if !hidden.sets.is_empty() {
             below.insert(0, hidden);
         }
-        let referral = refer(&owner, &nameservers, &below, warnings)?;
+        let referral = refer(&mut self.name, &owner, &nameservers, &below, warnings)?;
         self.push(root, &owner, Some(Box::new(referral)))
     }
 }
 
-/// Encodes a referral: the NS records of `cut` and the addresses that `below` has for them.
+/// Encodes a referral: the NS records of `cut` and the addresses that `below` has for them; owners are read at `name`.
 fn refer(
+    name: &mut HashedName,
     cut: &Owner,
     nameservers: &RawSet,
     below: &[Owner],
@@ -457,7 +543,7 @@ fn refer(
     if nameservers.rdata.len() > usize::from(u16::MAX) {
         return Err(too_many());
     }
-    let mut block = Encoder::new(&cut.wire);
+    let mut block = Encoder::new(cut.wire);
     let mut targets = BTreeMap::new();
     for rdata in &nameservers.rdata {
         if !is_well_formed(RecordType::NS, rdata) {
@@ -467,13 +553,13 @@ fn refer(
         let at = block.len() + 2 + 10;
         block.record(RecordType::NS, nameservers.ttl, rdata);
         let target = rdata.wire().to_ascii_lowercase();
-        if name::is_within(&target, &cut.wire) {
+        if name::is_within(&target, cut.wire) {
             targets.entry(canonical_key(&target)).or_insert((at, target));
         }
     }
     let count = block.records();
     for (key, (at, target)) in targets {
-        let glue = below.binary_search_by(|owner| owner.key.cmp(&key)).ok().map(|found| &below[found]);
+        let glue = below.binary_search_by(|owner| owner.key.cmp(key.as_slice())).ok().map(|found| &below[found]);
         let addresses = [RecordType::AAAA, RecordType::A].into_iter();
         let sets: Vec<_> = addresses.filter_map(|rtype| Some((rtype, glue?.set(rtype)?))).collect();
         if sets.is_empty() {
@@ -487,8 +573,8 @@ fn refer(
         }
     }
     let below = below.iter().map(|owner| {
-        let name = HashedName::read(&owner.wire).expect("an owner is a name");
-        Ok(Node::new(name.whole(), encode(owner)?, None))
+        name.set(owner.wire).expect("an owner is a name");
+        Ok(Node::new(name.whole(), &encode(owner)?, None))
     });
     let mut below = below.collect::<Result<Box<[Node]>, _>>()?;
     below.sort_unstable_by(|one, other| one.owner().cmp(other.owner()));
@@ -516,7 +602,7 @@ fn check(apex: &HashedName, owner: &Owner, warnings: &mut Vec<Warning>) -> Resul
         return Err(ZoneError::DnameAtCut { owner: owner.name() });
     }
     for rtype in [RecordType::NS, RecordType::DNAME] {
-        if name::is_wildcard(&owner.wire) && owner.has(rtype) {
+        if name::is_wildcard(owner.wire) && owner.has(rtype) {
             warnings.push(Warning::AtWildcard { owner: owner.name(), rtype });
         }
     }
@@ -524,16 +610,16 @@ fn check(apex: &HashedName, owner: &Owner, warnings: &mut Vec<Warning>) -> Resul
 }
 
 /// Encodes a name's RRsets, ascending by type.
-fn encode(owner: &Owner) -> Result<Vec<(RecordType, u32, Encoder<'_>)>, ZoneError> {
+fn encode<'r>(owner: &Owner<'r>) -> Result<SmallVec<[Encoded<'r>; 1]>, ZoneError> {
     owner.sets.iter().map(|set| Ok((set.rtype, set.ttl, encode_set(owner, set)?))).collect()
 }
 
-fn encode_set<'o>(owner: &'o Owner, set: &RawSet) -> Result<Encoder<'o>, ZoneError> {
+fn encode_set<'r>(owner: &Owner<'r>, set: &RawSet) -> Result<Encoder<'r>, ZoneError> {
     let rtype = set.rtype;
     if set.rdata.len() > usize::from(u16::MAX) {
         return Err(ZoneError::TooManyRecords { owner: owner.name(), rtype });
     }
-    let mut block = Encoder::new(&owner.wire);
+    let mut block = Encoder::new(owner.wire);
     for rdata in &set.rdata {
         if !is_well_formed(rtype, rdata) {
             return Err(ZoneError::MalformedRdata { owner: owner.name(), rtype });

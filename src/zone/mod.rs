@@ -16,6 +16,7 @@
 
 mod block;
 mod build;
+mod diff;
 pub mod master;
 mod name;
 mod node;
@@ -34,6 +35,7 @@ use hickory_proto::rr::{Name, RecordType};
 
 pub use block::{Block, Frame, QNAME_AT, read_name_at};
 pub use build::{Warning, ZoneError};
+pub use diff::{Change, diff};
 pub use name::{HashedName, MAX_NAME, MalformedName, Suffix};
 pub use node::{Referral, RrSet};
 pub use record::{Rdata, Record, target_in};
@@ -136,15 +138,21 @@ const GRAIN: u8 = 3;
 impl Zone {
     /// Builds the zone at `apex` from all of its records, and says what is odd about them.
     ///
-    /// The records of an RRset keep their order. Records outside of the zone are left out.
+    /// The records of an RRset keep their order. Records outside of the zone are left out. Nothing is kept of what the
+    /// records come in: references will do.
     ///
     /// # Errors
     ///
     /// When the records contradict each other or lack what makes a zone.
-    pub fn build(apex: &Name, records: impl IntoIterator<Item = Record>) -> Result<(Self, Vec<Warning>), ZoneError> {
+    pub fn build<R>(apex: &Name, records: impl IntoIterator<Item = R>) -> Result<(Self, Vec<Warning>), ZoneError>
+    where
+        R: AsRef<Record>,
+    {
+        let records: Vec<_> = records.into_iter().collect();
         let origin = Box::new(HashedName::from(apex));
         let mut warnings = Vec::new();
-        let owners = build::group(&origin, records, &mut warnings);
+        let sorted = build::Sorted::new(&origin, &records, &mut warnings);
+        let owners = sorted.owners(&mut warnings);
         let start = build::start_of_authority(apex, &origin, &owners)?;
         let assembled = build::assemble(&origin, &origin, owners, &mut warnings)?;
 
@@ -157,9 +165,7 @@ impl Zone {
             census: BTreeMap::new(),
             origin,
         };
-        for node in assembled {
-            zone.put(node);
-        }
+        zone.put(assembled);
         zone.nodes.shrink();
         zone.warn_of_missing_addresses(&mut warnings);
         Ok((zone, warnings))
@@ -187,8 +193,8 @@ impl Zone {
                 refused.push((root.clone(), ZoneError::Hidden { owner: root, hidden_by }));
                 continue;
             }
-            let owners = build::group(&name, records, &mut warnings);
-            match build::assemble(&self.origin, &name, owners, &mut warnings) {
+            let sorted = build::Sorted::new(&name, &records, &mut warnings);
+            match build::assemble(&self.origin, &name, sorted.owners(&mut warnings), &mut warnings) {
                 Ok(nodes) => moved |= next.graft(&name, nodes),
                 Err(error) => refused.push((root, error)),
             }
@@ -319,11 +325,15 @@ impl Zone {
         (encloser, exists)
     }
 
-    /// Puts a node in, counting its records.
-    fn put(&mut self, node: Node) {
-        self.deepest = self.deepest.max(node.name().labels());
-        count(&mut self.census, &node, usize::wrapping_add);
-        self.nodes.insert(node);
+    /// Puts nodes in, counting their records.
+    fn put(&mut self, nodes: Vec<Node>) {
+        let mut name = HashedName::root();
+        for node in nodes {
+            name.set(node.owner()).expect("an owner is a name");
+            self.deepest = self.deepest.max(name.labels());
+            count(&mut self.census, &node, usize::wrapping_add);
+            self.nodes.insert(&name, name.labels(), node);
+        }
     }
 
     /// Replaces what is at and below `root` with `nodes`, `root` first; says whether that changed anything.
@@ -338,9 +348,7 @@ impl Zone {
             count(&mut self.census, node, usize::wrapping_sub);
             self.nodes.remove(&name, name.labels());
         }
-        for node in nodes {
-            self.put(node);
-        }
+        self.put(nodes);
         match (was, is) {
             (false, true) => self.attach(root),
             (true, false) => self.detach(root),
@@ -354,7 +362,7 @@ impl Zone {
         for labels in (self.origin.labels()..root.labels()).rev() {
             let existed = self.nodes.get(root, labels).is_some();
             if !existed {
-                self.nodes.insert(Node::empty(root.suffix(labels)));
+                self.nodes.insert(root, labels, Node::empty(root.suffix(labels)));
             }
             self.nodes.update(root, labels, |parent| parent.children += 1);
             if existed {

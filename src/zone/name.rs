@@ -11,6 +11,7 @@ use std::sync::LazyLock;
 use foldhash::SharedSeed;
 use foldhash::fast::FoldHasher;
 use hickory_proto::rr::Name;
+use hickory_proto::serialize::binary::{BinDecodable, BinDecoder};
 
 /// The most labels of a name, the root not counted: 127 of one octet each make 255 (RFC 1035 §2.3.4).
 const MAX_LABELS: usize = 127;
@@ -189,12 +190,17 @@ fn extend(parent: u64, label: &[u8], seed: &SharedSeed) -> u64 {
 #[must_use]
 pub(super) fn wire(name: &Name) -> Vec<u8> {
     let mut wire = Vec::with_capacity(MAX_NAME);
+    push_wire(name, &mut wire);
+    wire
+}
+
+/// Appends a name's wire form to `wire`, its case kept.
+pub(super) fn push_wire(name: &Name, wire: &mut Vec<u8>) {
     for label in name {
         wire.push(u8::try_from(label.len()).expect("a label of at most 63 octets"));
         wire.extend_from_slice(label);
     }
     wire.push(0);
-    wire
 }
 
 /// The length of the uncompressed name that `wire` begins with; none where there is none.
@@ -217,7 +223,7 @@ pub(super) fn len(wire: &[u8]) -> Option<usize> {
 /// When `wire` is no such name.
 #[must_use]
 pub(super) fn name(wire: &[u8]) -> Name {
-    Name::from_labels(labels(wire)).expect("an uncompressed name")
+    Name::read(&mut BinDecoder::new(wire)).expect("an uncompressed name")
 }
 
 /// The labels of a well-formed wire name, the leftmost first, the root left out.

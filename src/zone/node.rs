@@ -88,6 +88,9 @@ struct Set {
     extent: Extent,
 }
 
+/// An RRset on its way into a node: its type, its TTL and its records.
+pub(super) type Encoded<'o> = (RecordType, u32, Encoder<'o>);
+
 /// A name that exists.
 ///
 /// Its owner and its blocks lie in one piece of memory, and what most nodes
@@ -115,21 +118,19 @@ pub(super) struct Node {
 impl Node {
     /// The node of `owner`, so far without anything below it; `rrsets` ascend by type.
     #[expect(clippy::cast_possible_truncation, reason = "a name is at most 255 octets")]
-    pub(super) fn new<'e>(
-        owner: Suffix<'_>,
-        rrsets: impl IntoIterator<Item = (RecordType, u32, Encoder<'e>)>,
-        referral: Option<Box<Referral>>,
-    ) -> Self {
-        let mut data = owner.wire.to_vec();
-        let sets = rrsets.into_iter().map(|(rtype, ttl, block)| Set { rtype, ttl, extent: block.append_to(&mut data) });
-        let sets = sets.collect();
+    pub(super) fn new(owner: Suffix<'_>, rrsets: &[Encoded<'_>], referral: Option<Box<Referral>>) -> Self {
+        let blocks: usize = rrsets.iter().map(|(.., block)| block.octets()).sum();
+        let mut data = Vec::with_capacity(owner.wire.len() + blocks);
+        data.extend_from_slice(owner.wire);
+        let set = |(rtype, ttl, block): &Encoded| Set { rtype: *rtype, ttl: *ttl, extent: block.append_to(&mut data) };
+        let sets = rrsets.iter().map(set).collect();
         let owner_len = owner.wire.len() as u8;
         Self { hash: owner.hash, children: 0, owner_len, data: data.into(), sets, referral }
     }
 
     /// An empty non-terminal.
     pub(super) fn empty(owner: Suffix<'_>) -> Self {
-        Self::new(owner, [], None)
+        Self::new(owner, &[], None)
     }
 
     /// The owner in lower-case wire form.

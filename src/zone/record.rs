@@ -1,6 +1,11 @@
 //! A resource record as zones are made of: RDATA is kept in wire form.
 
+use std::borrow::Cow;
+
 use hickory_proto::rr::{Name, RData, RecordType};
+
+use super::build::canonical_rdata;
+use super::name;
 
 /// RDATA in wire form (RFC 1035 §3.3, RFC 3597): at most 65,535 bytes, names inside uncompressed, case kept.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -70,7 +75,27 @@ pub struct Record {
     pub rdata: Rdata,
 }
 
+impl AsRef<Self> for Record {
+    fn as_ref(&self) -> &Self {
+        self
+    }
+}
+
 impl Record {
+    /// The RDATA with the names in it in lower case: records of one owner and type that agree in it are one (RFC 4034
+    /// §6.2).
+    #[must_use]
+    pub fn canonical_rdata(&self) -> Cow<'_, [u8]> {
+        canonical_rdata(self.rtype, &self.rdata)
+    }
+
+    /// The name in the RDATA whose addresses belong into ADDITIONAL, as [`target_in`] says.
+    #[must_use]
+    pub fn target(&self) -> Option<Name> {
+        let name = self.rdata.wire().get(target_in(self.rtype)?..)?;
+        Some(name::name(&name[..name::len(name)?]))
+    }
+
     /// A record from hickory-proto's RDATA.
     ///
     /// # Panics

@@ -66,11 +66,11 @@ impl Shards {
         self.shelves[shelf][table].find(hash, is_wildcard).map(|node| &**node)
     }
 
-    /// Puts `node` in the place of the one with its owner.
-    pub(super) fn insert(&mut self, node: Node) {
-        let owner = node.name();
-        let table = self.table_mut(&owner, owner.labels());
-        match table.entry(node.hash, |other| other.is_at(owner.whole()), |node| node.hash) {
+    /// Puts `node` in the place of the one with its owner, the suffix of `name` of `labels` labels.
+    pub(super) fn insert(&mut self, name: &HashedName, labels: u8, node: Node) {
+        let owner = name.suffix(labels);
+        let table = self.table_mut(name, labels);
+        match table.entry(node.hash, |other| other.is_at(owner), |node| node.hash) {
             hashbrown::hash_table::Entry::Occupied(mut entry) => *entry.get_mut() = Arc::new(node),
             hashbrown::hash_table::Entry::Vacant(entry) => {
                 entry.insert(Arc::new(node));

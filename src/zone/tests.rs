@@ -27,6 +27,30 @@ fn parse(text: &str) -> Vec<Record> {
     master::parse(text.as_bytes(), &apex(), None).unwrap()
 }
 
+#[test]
+fn a_large_zone_holds_every_record() {
+    use RecordType::{A, AAAA, CNAME, NS, SOA, TXT};
+    const EACH: usize = 4_000;
+    // Delegations with glue, hosts and aliases, neither in order nor owner by owner.
+    let records: Vec<_> = (0..EACH)
+        .map(|i| (i * 7919) % EACH)
+        .map(|i| {
+            format!("d{i} NS ns.d{i}\nh{i} A 192.0.2.1\nns.d{i} AAAA 2001:db8::{i:x}\nh{i} TXT {i}\nw.h{i} CNAME h{i}")
+        })
+        .collect();
+    let (zone, warnings) = build(&records.join("\n")).unwrap();
+    assert_eq!(warnings, []);
+    let census = [(A, EACH), (NS, EACH + 1), (CNAME, EACH), (SOA, 1), (TXT, EACH), (AAAA, EACH + 1)];
+    assert_eq!(zone.census(), census);
+    let records = zone.records();
+    assert_eq!(records.len(), 5 * EACH + 3);
+    let again = Zone::build(&apex(), records).unwrap().0;
+    assert_eq!(diff(&zone, &again), []);
+    for i in [0, 1, EACH / 2, EACH - 1] {
+        check(&zone, &format!("w.h{i} A"), &format!("ALIAS w.h{i}.c1.k8s.ooo. 5 IN CNAME h{i}.c1.k8s.ooo."));
+    }
+}
+
 fn relative(name: &str) -> Name {
     if name == "@" { apex() } else { Name::from_ascii(name).unwrap().append_domain(&apex()).unwrap() }
 }

@@ -243,9 +243,14 @@ pub(super) fn param_key(text: &str) -> Option<u16> {
     digits.parse().ok().filter(|key| *key != u16::MAX)
 }
 
-/// A SvcParamKey's name, `keyNNN` where it has none.
+/// How many of [`PARAM_KEYS`] are RFC 9460's own: Knot 3.2 and BIND 9.18 do not read all of the later ones by name.
+const PARAM_KEYS_READ_BY_ALL: usize = 7;
+
+/// The name of a SvcParamKey that every server reads, else `keyNNN` (RFC 9460 §2.1).
 pub(super) fn param_key_to_text(key: u16) -> Cow<'static, str> {
-    PARAM_KEYS.get(usize::from(key)).map_or_else(|| format!("key{key}").into(), |name| (*name).into())
+    PARAM_KEYS[..PARAM_KEYS_READ_BY_ALL]
+        .get(usize::from(key))
+        .map_or_else(|| format!("key{key}").into(), |name| (*name).into())
 }
 
 /// A key that others ask for and that is not there, and which: `mandatory` (RFC 9460 §8) or `no-default-alpn` (§7.1.1).

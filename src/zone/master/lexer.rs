@@ -25,7 +25,7 @@ pub(super) enum Quotes {
 }
 
 /// An entry: a line with something on it, or several that parentheses make one.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Line<'a> {
     /// It begins with a blank: the owner is the last one stated.
     pub(super) blank: bool,
@@ -52,9 +52,10 @@ impl<'a> Lexer<'a> {
         Self { text, at: 0, counted: 0, position: Position { line: 1, column: 1 } }
     }
 
-    /// The next line with something on it; none at the end of the file.
-    pub(super) fn line(&mut self) -> Result<Option<Line<'a>>, MasterError> {
-        let mut words = Vec::new();
+    /// Makes `line` the next line with something on it; false at the end of the file.
+    pub(super) fn line(&mut self, line: &mut Line<'a>) -> Result<bool, MasterError> {
+        let words = &mut line.words;
+        words.clear();
         let mut blank = self.at_blank();
         let mut open = Vec::new();
         loop {
@@ -89,8 +90,20 @@ impl<'a> Lexer<'a> {
         if let Some(position) = open.pop() {
             return Err(Problem::UnclosedParenthesis.at(position));
         }
-        let end = self.position();
-        Ok((!words.is_empty()).then_some(Line { blank, words, end }))
+        line.blank = blank;
+        line.end = self.position();
+        Ok(!line.words.is_empty())
+    }
+
+    /// Leaves the line in which an error was found.
+    pub(super) fn skip_line(&mut self) {
+        let rest = self.text.get(self.at..).unwrap_or_default();
+        self.at = rest.iter().position(|&byte| byte == b'\n').map_or(self.text.len(), |end| self.at + end);
+    }
+
+    /// How many octets have been read.
+    pub(super) fn read(&self) -> usize {
+        self.at
     }
 
     fn at_blank(&self) -> bool {
@@ -107,7 +120,7 @@ impl<'a> Lexer<'a> {
     fn word(&mut self) -> Result<Word<'a>, MasterError> {
         let position = self.position();
         let start = self.at;
-        self.skip_until(|byte| b" \t\r\n;()\"\0".contains(&byte));
+        self.skip_until(|byte| matches!(byte, b' ' | b'\t' | b'\r' | b'\n' | b';' | b'(' | b')' | b'"' | 0));
         let mut quotes = Quotes::None;
         if self.text.get(self.at) == Some(&b'"') {
             if self.text[self.at - 1] != b'=' {
@@ -166,9 +179,10 @@ mod tests {
     fn check(text: &str, expected: &str) {
         let mut lexer = Lexer::new(text.as_bytes());
         let mut lines = Vec::new();
+        let mut line = Line::default();
         loop {
-            match lexer.line() {
-                Ok(Some(line)) => {
+            match lexer.line(&mut line) {
+                Ok(true) => {
                     let words = line.words.iter().map(|word| {
                         let quote = if word.quotes == Quotes::Around { "\"" } else { "" };
                         let text = String::from_utf8_lossy(word.text);
@@ -177,7 +191,7 @@ mod tests {
                     let blank = if line.blank { "_ " } else { "" };
                     lines.push(format!("{blank}{}", words.collect::<Vec<_>>().join(" | ")));
                 }
-                Ok(None) => break,
+                Ok(false) => break,
                 Err(error) => {
                     lines.push(error.to_string());
                     break;

@@ -26,7 +26,7 @@ use self::lexer::{Lexer, Line, Quotes, Word};
 use super::{Rdata, Record, types};
 
 /// Where something stands in a master file; both count from 1.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Position {
     /// The line.
     pub line: usize,
@@ -49,6 +49,12 @@ pub struct Entry {
     pub position: Position,
     /// The file that `$INCLUDE` named; none: the text itself.
     pub file: Option<Arc<Path>>,
+}
+
+impl AsRef<Record> for Entry {
+    fn as_ref(&self) -> &Record {
+        &self.record
+    }
 }
 
 /// A master file that cannot be read: what is wrong, and where.
@@ -181,6 +187,20 @@ pub fn parse(text: &[u8], origin: &Name, folder: Option<&Path>) -> Result<Vec<Re
 ///
 /// As [`parse`].
 pub fn entries(text: &[u8], origin: &Name, folder: Option<&Path>) -> Result<Vec<Entry>, MasterError> {
+    let (entries, errors) = read(text, origin, folder, 1, &mut |_| {});
+    errors.into_iter().next().map_or(Ok(entries), Err)
+}
+
+/// [`entries`] beside what is wrong, in order: reading goes on behind an error until there are `most` (at least one).
+///
+/// `progress` is called every few thousand records.
+pub fn read(
+    text: &[u8],
+    origin: &Name,
+    folder: Option<&Path>,
+    most: usize,
+    progress: &mut dyn FnMut(Progress),
+) -> (Vec<Entry>, Vec<MasterError>) {
     let mut reader = Reader {
         folder,
         file: None,
@@ -189,11 +209,28 @@ pub fn entries(text: &[u8], origin: &Name, folder: Option<&Path>) -> Result<Vec<
         owner: None,
         default_ttl: None,
         last_ttl: None,
+        rdata: Vec::new(),
         entries: Vec::new(),
+        errors: Vec::new(),
+        most,
+        octets: 0,
+        progress,
     };
-    reader.read(text)?;
-    Ok(reader.entries)
+    reader.read(text);
+    (reader.entries, reader.errors)
 }
+
+/// How far a master file has been read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    /// Octets of the text itself; files that it includes are not counted.
+    pub octets: usize,
+    /// Records, those of included files among them.
+    pub records: usize,
+}
+
+/// [`Progress`] is told whenever so many more records have been read.
+const RECORDS_PER_PROGRESS: usize = 4096;
 
 /// What an entry means depends on those before it.
 struct Reader<'a> {
@@ -206,29 +243,48 @@ struct Reader<'a> {
     /// From `$TTL`.
     default_ttl: Option<u32>,
     last_ttl: Option<u32>,
+    /// The RDATA being read.
+    rdata: Vec<u8>,
     entries: Vec<Entry>,
+    errors: Vec<MasterError>,
+    /// So many errors end it.
+    most: usize,
+    /// How much of the text itself has been read.
+    octets: usize,
+    progress: &'a mut dyn FnMut(Progress),
 }
 
 impl Reader<'_> {
-    fn read(&mut self, text: &[u8]) -> Result<(), MasterError> {
+    fn read(&mut self, text: &[u8]) {
         let mut lexer = Lexer::new(text);
-        while let Some(line) = lexer.line().map_err(|error| self.here(error))? {
-            let mut words = Words::new(&line);
-            let directive = line.words[0];
-            if directive.quotes == Quotes::None && directive.text.starts_with(b"$") {
-                self.directive(line.blank, &mut words)
-            } else {
-                self.record(line.blank, &mut words)
+        let mut line = Line::default();
+        while self.errors.len() < self.most {
+            let read = match lexer.line(&mut line) {
+                Ok(false) => return,
+                Ok(true) => self.line(&line),
+                Err(error) => {
+                    lexer.skip_line();
+                    Err(error)
+                }
+            };
+            if let Err(error) = read {
+                self.errors.push(MasterError { file: self.file.clone(), ..error });
             }
-            .and_then(|()| words.finish())
-            .map_err(|error| self.here(error))?;
+            if self.depth == 0 {
+                self.octets = lexer.read();
+            }
         }
-        Ok(())
     }
 
-    /// Names the file of an error, unless a file included here has.
-    fn here(&self, error: MasterError) -> MasterError {
-        MasterError { file: error.file.or_else(|| self.file.clone()), ..error }
+    fn line(&mut self, line: &Line) -> Result<(), MasterError> {
+        let mut words = Words::new(line);
+        let directive = line.words[0];
+        if directive.quotes == Quotes::None && directive.text.starts_with(b"$") {
+            self.directive(line.blank, &mut words)?;
+        } else {
+            self.record(line.blank, &mut words)?;
+        }
+        words.finish()
     }
 
     fn directive(&mut self, blank: bool, words: &mut Words) -> Result<(), MasterError> {
@@ -272,7 +328,7 @@ impl Reader<'_> {
         let origin = std::mem::replace(&mut self.origin, origin);
         let owner = self.owner.clone();
         self.depth += 1;
-        self.read(&text)?;
+        self.read(&text);
         self.depth -= 1;
         self.owner = owner;
         self.origin = origin;
@@ -290,17 +346,23 @@ impl Reader<'_> {
         let stated = ttl_and_class(words)?;
         let rtype_position = words.position();
         let rtype = words.rtype()?;
-        let rdata = rdata::read(rtype, words, &self.origin)?;
+        self.rdata.clear();
+        rdata::read(rtype, words, &self.origin, &mut self.rdata)?;
         let ttl = match stated.or(self.default_ttl).or(self.last_ttl) {
             Some(ttl) => ttl,
-            None if rtype == RecordType::SOA => soa_minimum(&rdata).map_err(|problem| problem.at(rtype_position))?,
+            None if rtype == RecordType::SOA => {
+                soa_minimum(&self.rdata).map_err(|problem| problem.at(rtype_position))?
+            }
             None => return Err(Problem::NoTtl.at(rtype_position)),
         };
         if stated.is_some() || self.last_ttl.is_none() {
             self.last_ttl = Some(ttl);
         }
-        let record = Record { owner, ttl, rtype, rdata: Rdata::from_wire(rdata) };
+        let record = Record { owner, ttl, rtype, rdata: Rdata::from_wire(self.rdata.as_slice()) };
         self.entries.push(Entry { record, position, file: self.file.clone() });
+        if self.entries.len().is_multiple_of(RECORDS_PER_PROGRESS) {
+            (self.progress)(Progress { octets: self.octets, records: self.entries.len() });
+        }
         Ok(())
     }
 }
@@ -323,14 +385,18 @@ fn ttl_and_class(words: &mut Words) -> Result<Option<u32>, MasterError> {
 
 /// Whether `word` is a class; an error when it is another than IN.
 fn is_class(word: &Word) -> Result<bool, MasterError> {
-    let text = word.text.to_ascii_uppercase();
-    match text.as_slice() {
-        b"IN" | b"CLASS1" => Ok(true),
-        b"CH" | b"HS" | b"CS" => Err(Problem::Class { class: shown(word.text) }.at(word.position)),
-        text if text.strip_prefix(b"CLASS").is_some_and(|n| !n.is_empty() && n.iter().all(u8::is_ascii_digit)) => {
-            Err(Problem::Class { class: shown(word.text) }.at(word.position))
-        }
-        _ => Ok(false),
+    let is = |class: &&[u8]| word.text.eq_ignore_ascii_case(class);
+    let number = || {
+        let (prefix, digits) = word.text.split_at_checked(5)?;
+        let is_number = !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
+        (is_number && prefix.eq_ignore_ascii_case(b"CLASS")).then_some(())
+    };
+    if [b"IN".as_slice(), b"CLASS1"].iter().any(is) {
+        Ok(true)
+    } else if [b"CH".as_slice(), b"HS", b"CS"].iter().any(is) || number().is_some() {
+        Err(Problem::Class { class: shown(word.text) }.at(word.position))
+    } else {
+        Ok(false)
     }
 }
 
@@ -401,11 +467,11 @@ impl<'a, 'l> Words<'a, 'l> {
     /// A record type that zones hold.
     fn rtype(&mut self) -> Result<RecordType, MasterError> {
         let word = self.plain("a record type")?;
-        let mnemonic = shown(word.text);
-        match types::from_text(&mnemonic) {
+        let shown = || shown(word.text);
+        match std::str::from_utf8(word.text).ok().and_then(types::from_text) {
             Some(rtype) if types::is_data(rtype) => Ok(rtype),
-            Some(_) => Err(Problem::NotData { rtype: mnemonic }.at(word.position)),
-            None => Err(Problem::UnknownType { mnemonic }.at(word.position)),
+            Some(_) => Err(Problem::NotData { rtype: shown() }.at(word.position)),
+            None => Err(Problem::UnknownType { mnemonic: shown() }.at(word.position)),
         }
     }
 

@@ -16,29 +16,28 @@ use super::super::{name, text};
 use super::lexer::{Quotes, Word};
 use super::{MasterError, Problem, Words, shown};
 
-/// The RDATA that the rest of an entry says, in wire form.
-pub(super) fn read(rtype: RecordType, words: &mut Words, origin: &Name) -> Result<Vec<u8>, MasterError> {
+/// Appends the RDATA that the rest of an entry says to `wire`, in wire form; `wire` is empty.
+pub(super) fn read(rtype: RecordType, words: &mut Words, origin: &Name, wire: &mut Vec<u8>) -> Result<(), MasterError> {
     let position = words.position();
     let fields = types::fields(rtype);
     if words.peek().is_some_and(|word| word.quotes == Quotes::None && word.text == br"\#") {
-        let wire = unknown(words)?;
+        wire.extend(unknown(words)?);
         // RFC 3597 §5: a known type may come in this form, too, and must be right then.
-        if !fields.is_empty() && text::rdata(fields, &wire).is_none() {
+        if !fields.is_empty() && text::rdata(fields, wire).is_none() {
             return Err(Problem::MalformedRdata { rtype: types::to_text(rtype).into() }.at(position));
         }
-        return Ok(wire);
+        return Ok(());
     }
     if fields.is_empty() {
         return Err(Problem::NoTextForm { code: rtype.into() }.at(position));
     }
-    let mut wire = Vec::new();
     for &field in fields {
-        read_field(field, words, origin, &mut wire)?;
+        read_field(field, words, origin, wire)?;
     }
     if wire.len() > usize::from(u16::MAX) {
         return Err(Problem::RdataTooLong { length: wire.len() }.at(position));
     }
-    Ok(wire)
+    Ok(())
 }
 
 /// `\# length hex` (RFC 3597 §5).
@@ -60,7 +59,7 @@ const HEX: &str = "pairs of hexadecimal digits";
 
 fn read_field(field: Field, words: &mut Words, origin: &Name, wire: &mut Vec<u8>) -> Result<(), MasterError> {
     match field {
-        Field::Name => wire.extend(name::wire(&words.name(origin)?)),
+        Field::Name => name::push_wire(&words.name(origin)?, wire),
         Field::U8 => wire.push(words.value("a number up to 255", number)?),
         Field::U16 => push_u16(wire, words.value("a number up to 65535", number)?),
         Field::U32 => push_u32(wire, words.value("a number up to 4294967295", number)?),

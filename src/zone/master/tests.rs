@@ -382,7 +382,7 @@ fn service_bindings() {
     check_rdata("HTTPS 1 . key3=\\000\\053", "HTTPS 1 . port=53");
     check_rdata(
         "HTTPS 1 . no-default-alpn alpn=h2 ech=AA== dohpath=/q{?dns}",
-        r#"HTTPS 1 . alpn="h2" no-default-alpn ech=AA== dohpath="/q{?dns}""#,
+        r#"HTTPS 1 . alpn="h2" no-default-alpn ech=AA== key7="/q{?dns}""#,
     );
 }
 

@@ -1,22 +1,30 @@
 //! `kubezone zone`: zones as text, without a server.
 
-use std::io::{self, Write};
+mod diff;
+mod dump;
+mod lint;
+mod list;
+mod records;
+mod text;
+
+use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand, ValueEnum};
 use hickory_proto::rr::Name;
+use serde::Serialize;
 use serde_json::json;
-use tracing::warn;
 
+use self::text::Text;
 use super::Failure;
 use crate::cluster::{Cluster, ServiceKey};
-use crate::config::{self, Access, Config, FileZone, NameServerFlag};
+use crate::config::{Access, Config, FileZone};
 use crate::schema::{ClusterZone, Reason};
-use crate::source::files::{self, FileError};
+use crate::source::load::FileError;
 use crate::source::manifests;
-use crate::zone::{self, Lines, Record, Serial, ZoneError, dump, name_to_text};
+use crate::zone::{Record, Serial, ZoneError, name_to_text};
 
-/// Prints zones: what manifests would make, what is configured
+/// Prints, checks and compares zones: what manifests would make, what is configured, what master files say
 #[derive(Debug, Args)]
 pub(super) struct Zone {
     #[command(subcommand)]
@@ -25,131 +33,39 @@ pub(super) struct Zone {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    Records(Records),
-    Dump(Dump),
+    List(list::List),
+    Records(records::Records),
+    Dump(dump::Dump),
+    Lint(lint::Lint),
+    Diff(diff::Diff),
 }
 
-/// Prints the records that manifests would make
-///
-/// Comments name the Services that own none, with the reason. Without name servers there is neither an SOA nor an NS
-/// record. The serial is 1: a server's goes by the clock.
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Examples:
-  kubezone zone records -f examples/c2 --zone c2.k8s.ooo
-  kubezone zone records -f examples/c2 --zone c2.k8s.ooo --nameserver ns=2001:db8::53 -o json")]
-struct Records {
-    /// A manifest, or a folder of them
-    #[arg(short, long, value_name = "DIR")]
-    filename: PathBuf,
-    /// The zone; with --config, one that is configured there
-    #[arg(long, value_name = "NAME")]
-    zone: String,
-    /// The configuration file that says how the zone is made, in the place of the defaults
-    #[arg(long, value_name = "FILE", conflicts_with = "nameserver")]
-    config: Option<PathBuf>,
-    /// A name server of the zone: relative to it, or absolute with a final dot; repeatable
-    #[arg(long, value_name = "NAME[=ADDR,ADDR]")]
-    nameserver: Vec<NameServerFlag>,
-    /// How to print them
-    #[arg(short, long, value_name = "FORMAT", default_value = "table")]
-    output: Output,
-}
-
-/// Prints a zone from a master file or from manifests as a master file that BIND, Knot and NSD load
-#[derive(Debug, Args)]
-#[command(after_help = "Example: kubezone zone dump k8s.ooo --config kubezone.yaml")]
-struct Dump {
-    /// The zone
-    zone: String,
-    /// The configuration file that has it
-    #[arg(long, value_name = "FILE", env = "KUBEZONE_CONFIG")]
-    config: PathBuf,
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Output {
-    /// Lines of a master file, in columns
+    /// Lines for people
     Table,
-    /// A list of objects with the fields owner, ttl, type and rdata
+    /// A list of objects
     Json,
 }
 
 impl Zone {
     pub(super) fn run(self) -> Result<(), Failure> {
-        let out = io::stdout().lock();
-        match self.command {
-            Command::Records(records) => records.print(out),
-            Command::Dump(dump) => dump.print(out),
-        }
+        self.command.print(BufWriter::new(io::stdout().lock()))
     }
 }
 
-impl Records {
-    fn print(&self, mut out: impl Write) -> Result<(), Failure> {
-        let zone = self.cluster_zone()?;
-        let (records, reasons) = made(&zone, &read_manifests(&self.filename)?);
-        match self.output {
-            Output::Json => {
-                let records: Vec<_> = records.iter().map(as_json).collect();
-                serde_json::to_writer_pretty(&mut out, &records).map_err(io::Error::from)?;
-                writeln!(out)?;
-            }
-            Output::Table => {
-                if zone.nameservers.is_empty() {
-                    writeln!(out, "; no SOA and NS records: no name servers are given (--nameserver)")?;
-                }
-                write!(out, "{}", Lines(&records))?;
-                for (key, reason) in reasons {
-                    writeln!(out, "; {}/{}: {reason}", key.namespace, key.name)?;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn cluster_zone(&self) -> Result<ClusterZone, Failure> {
-        if let Some(path) = &self.config {
-            let name = zone_name(&self.zone)?;
-            return match find(config::load(path)?, &name, path)? {
-                Configured::Cluster(zone, _) => Ok(zone),
-                Configured::File(_) => Err(usage(ZoneProblem::NotFromCluster { zone: name_to_text(&name) })),
-            };
-        }
-        // The short form is that of a server, which needs one; what is printed does not.
-        let stand_in = [".".parse().expect("any text will do")];
-        let nameservers = if self.nameserver.is_empty() { &stand_in } else { self.nameserver.as_slice() };
-        let config = config::short_form(&self.zone, nameservers, Access::Manifests(self.filename.clone()))?;
-        let mut zone =
-            config.clusters.into_iter().flat_map(|cluster| cluster.zones).next().expect("the zone asked for");
-        if self.nameserver.is_empty() {
-            zone.nameservers.clear();
-        }
-        Ok(zone)
-    }
-}
-
-impl Dump {
-    fn print(&self, mut out: impl Write) -> Result<(), Failure> {
-        let name = zone_name(&self.zone)?;
-        let (zone, warnings) = match find(config::load(&self.config)?, &name, &self.config)? {
-            Configured::File(file) => files::load(&file).map_err(|source| {
-                let unreadable = matches!(source, FileError::Unreadable(_));
-                let problem = ZoneProblem::File { path: file.path, source };
-                if unreadable { Failure::unable(problem) } else { usage(problem) }
-            })?,
-            Configured::Cluster(zone, Access::Manifests(folder)) => {
-                let (records, _) = made(&zone, &read_manifests(&folder)?);
-                zone::Zone::build(&zone.origin, records).map_err(|error| usage(ZoneProblem::Contradiction(error)))?
-            }
-            Configured::Cluster(..) => {
-                return Err(Failure::unable(ZoneProblem::FromApi { zone: name_to_text(&name) }));
-            }
+impl Command {
+    fn print(self, mut out: impl Write) -> Result<(), Failure> {
+        let done = match self {
+            Self::List(list) => list.print(&mut out),
+            Self::Records(records) => records.print(&mut out),
+            Self::Dump(dump) => dump.print(&mut out),
+            Self::Lint(lint) => lint.print(&mut out),
+            Self::Diff(diff) => diff.print(&mut out),
         };
-        for warning in warnings {
-            warn!(%warning, "zone is odd");
-        }
-        Ok(write!(out, "{}", dump(&zone))?)
+        // What was found is to be read, too.
+        out.flush()?;
+        done
     }
 }
 
@@ -166,6 +82,8 @@ enum ZoneProblem {
     FromApi { zone: String },
     #[error("{}", path.display())]
     File { path: PathBuf, source: FileError },
+    #[error("the zone's name cannot be told from {}: give it with --zone", path.display())]
+    Nameless { path: PathBuf },
     #[error(transparent)]
     Contradiction(ZoneError),
 }
@@ -236,6 +154,11 @@ fn as_json(record: &Record) -> serde_json::Value {
     })
 }
 
+fn print_json(mut out: impl Write, objects: &impl Serialize) -> Result<(), Failure> {
+    serde_json::to_writer_pretty(&mut out, objects).map_err(io::Error::from)?;
+    Ok(writeln!(out)?)
+}
+
 #[cfg(test)]
 mod tests {
     use std::fs;
@@ -255,13 +178,11 @@ mod tests {
     fn run(line: &str) -> Result<String, (bool, String)> {
         let cli = Cli::try_parse_from(std::iter::once("zone").chain(line.split_whitespace())).unwrap();
         let mut out = Vec::new();
-        let done = match cli.zone.command {
-            Command::Records(records) => records.print(&mut out),
-            Command::Dump(dump) => dump.print(&mut out),
-        };
+        let done = cli.zone.command.print(&mut out);
         match done {
             Ok(()) => Ok(String::from_utf8(out).unwrap()),
-            Err(failure) => Err((matches!(failure, Failure::Usage(_)), super::super::chain(failure.cause()))),
+            Err(Failure::Findings) => Err((false, String::from_utf8(out).unwrap())),
+            Err(failure) => Err((matches!(failure, Failure::Usage(_)), super::super::chain(failure.cause().unwrap()))),
         }
     }
 

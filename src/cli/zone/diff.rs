@@ -1,0 +1,76 @@
+//! `kubezone zone diff`: what a new version of a zone changes.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use serde_json::Value;
+use tracing::warn;
+
+use super::{Output, Text, as_json, print_json, zone_name};
+use crate::cli::Failure;
+use crate::zone::{Change, Zone, diff};
+
+/// Prints the records that a new version of a zone removes (-) and adds (+)
+///
+/// Order, comments and the case of names make no difference; TTLs do. Where the records change and the serial does not
+/// rise (RFC 1982), standard error says so. Exit status: 0 the same, 1 different, 2 one of the files is no zone, 3 it
+/// cannot be read.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  kubezone zone diff zones/k8s.ooo.zone k8s.ooo.zone.new --zone k8s.ooo
+  git show HEAD:k8s.ooo.zone | kubezone zone diff - k8s.ooo.zone --zone k8s.ooo")]
+pub(super) struct Diff {
+    /// The master file before; - is standard input
+    old: PathBuf,
+    /// The master file after
+    new: PathBuf,
+    /// The zone, and the first $ORIGIN [default: the owner of the SOA record, where the files say it in full]
+    #[arg(long, value_name = "NAME")]
+    zone: Option<String>,
+    /// How to print changes; as objects they have the fields change, owner, ttl, type and rdata
+    #[arg(short, long, value_name = "FORMAT", default_value = "table")]
+    output: Output,
+}
+
+impl Diff {
+    pub(super) fn print(&self, mut out: impl Write) -> Result<(), Failure> {
+        let (old, new) = (self.read(&self.old)?, self.read(&self.new)?);
+        let changes = diff(&old, &new);
+        let (before, after) = (old.serial(), new.serial());
+        if !changes.is_empty() && !after.is_newer_than(before) {
+            warn!(%before, %after, "the zone changes and its serial does not rise: raise it, secondaries go by it");
+        }
+        match self.output {
+            Output::Json => print_json(&mut out, &changes.iter().map(change_as_json).collect::<Vec<_>>())?,
+            Output::Table => {
+                if before != after {
+                    writeln!(out, "; serial {before} to {after}")?;
+                }
+                for change in &changes {
+                    match change {
+                        Change::Removed(record) => writeln!(out, "-{record}")?,
+                        Change::Added(record) => writeln!(out, "+{record}")?,
+                    }
+                }
+            }
+        }
+        if changes.is_empty() { Ok(()) } else { Err(Failure::Findings) }
+    }
+
+    fn read(&self, path: &Path) -> Result<Zone, Failure> {
+        let apex = self.zone.as_deref().map(zone_name).transpose()?;
+        Ok(Text::open(path)?.zone(apex.as_ref())?.0)
+    }
+}
+
+fn change_as_json(change: &Change) -> Value {
+    let (change, record) = match change {
+        Change::Removed(record) => ("removed", record),
+        Change::Added(record) => ("added", record),
+    };
+    let mut object = as_json(record);
+    object["change"] = change.into();
+    object
+}

@@ -1,0 +1,53 @@
+//! `kubezone zone dump`: a configured zone as a master file.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use clap::Args;
+use tracing::warn;
+
+use super::{Configured, Text, ZoneProblem, find, made, read_manifests, usage, zone_name};
+use crate::cli::Failure;
+use crate::config::{self, Access};
+use crate::source::load::Placed;
+use crate::zone::{Zone, dump, name_to_text};
+
+/// Prints a zone from a master file or from manifests as a master file that BIND, Knot and NSD load
+#[derive(Debug, Args)]
+#[command(after_help = "Example: kubezone zone dump k8s.ooo --config kubezone.yaml")]
+pub(super) struct Dump {
+    /// The zone
+    zone: String,
+    /// The configuration file that has it
+    #[arg(long, value_name = "FILE", env = "KUBEZONE_CONFIG")]
+    config: PathBuf,
+}
+
+impl Dump {
+    pub(super) fn print(&self, mut out: impl Write) -> Result<(), Failure> {
+        let name = zone_name(&self.zone)?;
+        let zone = match find(config::load(&self.config)?, &name, &self.config)? {
+            Configured::File(file) => {
+                let text = Text::open(&file.path)?;
+                let (zone, odd) = text.zone(Some(&file.apex))?;
+                for Placed { place, warning } in odd {
+                    warn!(file = %file.path.display(), %place, %warning, "zone file is odd");
+                }
+                zone
+            }
+            Configured::Cluster(zone, Access::Manifests(folder)) => {
+                let (records, _) = made(&zone, &read_manifests(&folder)?);
+                let built = Zone::build(&zone.origin, records);
+                let (zone, warnings) = built.map_err(|error| usage(ZoneProblem::Contradiction(error)))?;
+                for warning in warnings {
+                    warn!(%warning, "zone is odd");
+                }
+                zone
+            }
+            Configured::Cluster(..) => {
+                return Err(Failure::unable(ZoneProblem::FromApi { zone: name_to_text(&name) }));
+            }
+        };
+        Ok(write!(out, "{}", dump(&zone))?)
+    }
+}
