@@ -11,6 +11,7 @@
 //!
 //! tests/manifests.rs asks a real API server about the same objects.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::net::IpAddr;
@@ -26,6 +27,17 @@ pub(super) struct Cause {
     pub(super) position: Option<Position>,
     /// The field's path, and what is wrong with it.
     pub(super) message: String,
+}
+
+/// The most characters that an error quotes of a value: a line for people, whatever stands in the text.
+const MAX_QUOTED: usize = 256;
+
+/// The beginning of a text that may be of any length.
+pub(super) fn shortened(text: &str) -> Cow<'_, str> {
+    match text.char_indices().nth(MAX_QUOTED) {
+        Some((end, _)) => Cow::Owned(format!("{}…", &text[..end])),
+        None => Cow::Borrowed(text),
+    }
 }
 
 /// Everything that is wrong with an object of `kind`.
@@ -99,10 +111,9 @@ struct Causes(Vec<Cause>);
 impl Causes {
     fn add(&mut self, field: &Field, what: &str, detail: &str) {
         let separator = if detail.is_empty() { "" } else { ": " };
-        self.0.push(Cause {
-            position: field.position(),
-            message: format!("{}: {what}{separator}{detail}", field.path()),
-        });
+        let path = field.path();
+        let [path, what, detail] = [&path, what, detail].map(shortened);
+        self.0.push(Cause { position: field.position(), message: format!("{path}: {what}{separator}{detail}") });
     }
 
     fn invalid(&mut self, field: &Field, value: &Node, detail: &str) {
