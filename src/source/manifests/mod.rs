@@ -58,6 +58,13 @@ pub struct ManifestError {
     pub message: String,
 }
 
+impl ManifestError {
+    /// What is wrong, and in which file: where it stands there changes with every line above.
+    fn fact(&self) -> (&Path, &str) {
+        (&self.path, &self.message)
+    }
+}
+
 impl fmt::Display for ManifestError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.path.display())?;
@@ -98,8 +105,8 @@ pub(super) async fn follow(
         if folder.is_there() {
             metrics.event();
         }
-        let told: HashSet<&ManifestError> = known.iter().collect();
-        let news: Vec<_> = folder.errors.iter().filter(|error| !told.contains(error)).collect();
+        let told: HashSet<_> = known.iter().map(ManifestError::fact).collect();
+        let news: Vec<_> = folder.errors.iter().filter(|error| !told.contains(&error.fact())).collect();
         for error in &news {
             let is_folder = error.path == folder.path && error.position.is_none();
             metrics.error(if is_folder { ClusterError::Configuration } else { ClusterError::Manifest });

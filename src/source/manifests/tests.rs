@@ -265,15 +265,22 @@ async fn a_folder_full_of_errors_does_not_fill_the_log() {
     let (log, _guards) = Log::start();
     let temporary = tempfile::tempdir().unwrap();
     let bad = |index| format!("---\n{}\n", service(&format!("web-{index}"), "nowhere"));
-    write(&temporary, "bad.yaml", &(0..1000).map(bad).collect::<String>());
+    let bad: String = (0..1000).map(bad).collect();
+    write(&temporary, "bad.yaml", &bad);
     write(&temporary, "web.yaml", &service("web", "2a0a::1"));
     let (sender, mut events) = mpsc::channel(100);
     let metrics = Metrics::new(Arc::new(Published::new(Served::default())));
     let watch = Watch::new([temporary.path()]);
     let following =
         tokio::spawn(follow("c2".into(), temporary.path().to_owned(), watch, sender, metrics.cluster("c2")));
-    let told = async { while !events.recv().await.unwrap().text().starts_with("apply default/web [2a0a::1] @") {} };
-    tokio::time::timeout(BOUND, told).await.expect("the good one is told");
+    let mut tells = async |expected: &str| {
+        let told = async { while !events.recv().await.unwrap().text().starts_with(expected) {} };
+        tokio::time::timeout(BOUND, told).await.unwrap_or_else(|_| panic!("never told: {expected}"));
+    };
+    tells("apply default/web [2a0a::1] @").await;
+    // The same errors on other lines are no news.
+    write(&temporary, "bad.yaml", &format!("# A line more.\n{bad}---\n{}", service("db", "None")));
+    tells("apply default/db [] @").await;
     assert_eq!((log.count("manifest not taken over"), log.count("more manifests not taken over")), (LINES, 1));
     let counted = r#"kubezone_cluster_errors_total{cluster="c2",reason="manifest"} 1000"#;
     assert!(metrics.text().contains(counted), "{}", metrics.text());
