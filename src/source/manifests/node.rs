@@ -53,7 +53,8 @@ impl Node {
     pub(super) fn integer(&self) -> Option<i64> {
         match self.value {
             Value::Integer(number) => Some(number),
-            Value::Float(number) => Some(number as i64).filter(|whole| *whole as f64 == number),
+            // A whole one is printed without a point, of whatever size.
+            Value::Float(number) => number.to_string().parse().ok(),
             _ => None,
         }
     }

@@ -230,8 +230,11 @@ impl Causes {
             (Some(text), Kind::Service | Kind::Namespace) => self.label(&name, text),
             (Some(text), Kind::EndpointSlice) => self.subdomain(&name, text),
             (None, _) if name.node.is_none_or(|node| node.text().is_some()) => {
-                // A generated name is known to the API only.
-                self.required(&name, "");
+                let is_generated = metadata.at("generateName").node.is_some();
+                self.required(
+                    &name,
+                    if is_generated { "a generated name is known to the API server only" } else { "" },
+                );
             }
             (None, _) => {}
         }

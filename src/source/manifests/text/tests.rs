@@ -208,6 +208,11 @@ kind: Service
 foo: bar
 ---
 kind: Service
+metadata: { generateName: web- }
+---
+apiVersion: v1
+kind: Namespace
+metadata: { generateName: web- }
 ---
 apiVersion: v1
 kind: List
@@ -228,9 +233,10 @@ items:
             "14:1: Service: spec.ports: Required value",
             "17:1: an object without apiVersion and kind",
             "19:1: an object without apiVersion",
-            "24:3: 5 is no object",
-            "25:3: an object without apiVersion and kind",
-            r#"27:69: Namespace "shop": metadata.name: Duplicate field: it stands there already, with another value"#,
+            "24:11: Namespace: metadata.name: Required value: a generated name is known to the API server only",
+            "29:3: 5 is no object",
+            "30:3: an object without apiVersion and kind",
+            r#"32:69: Namespace "shop": metadata.name: Duplicate field: it stands there already, with another value"#,
         ],
     );
 }
