@@ -12,6 +12,8 @@ mod api;
 mod event;
 pub mod files;
 pub mod load;
+#[cfg(test)]
+mod log;
 pub mod manifests;
 mod proposal;
 #[cfg(test)]

@@ -112,7 +112,9 @@ impl Metadata {
         let name = self.name.as_deref().filter(|name| !name.is_empty());
         let namespace = match kind {
             Kind::Namespace => "",
-            Kind::Service | Kind::EndpointSlice => self.namespace.as_deref().unwrap_or(namespace),
+            Kind::Service | Kind::EndpointSlice => {
+                self.namespace.as_deref().filter(|namespace| !namespace.is_empty()).unwrap_or(namespace)
+            }
         };
         Ok(Identity {
             key: ObjectKey {
@@ -245,15 +247,28 @@ fn ports(key: &ObjectKey, ports: Option<Vec<Port>>) -> Vec<cluster::Port> {
 
 /// Those that are addresses; "" stands for one not yet assigned.
 fn addresses(key: &ObjectKey, addresses: &[String]) -> Vec<IpAddr> {
-    let address = |address: &String| {
-        address
-            .parse()
-            .inspect_err(|_| {
-                warn!(kind = ?key.kind, namespace = %key.namespace, name = %key.name, address, "address skipped");
-            })
-            .ok()
+    let read = |text: &String| {
+        let read = address(text);
+        if read.is_none() {
+            warn!(kind = ?key.kind, namespace = %key.namespace, name = %key.name, address = text, "address skipped");
+        }
+        read
     };
-    addresses.iter().filter(|address| !address.is_empty()).filter_map(address).collect()
+    addresses.iter().filter(|address| !address.is_empty()).filter_map(read).collect()
+}
+
+/// The address that Kubernetes takes `text` for.
+///
+/// Objects from before 1.36 may have IPv4 addresses with zeros in front, decimal all the same, and IPv4-mapped ones,
+/// which are IPv4 (KEP-4858).
+pub(super) fn address(text: &str) -> Option<IpAddr> {
+    let with_zeros = || {
+        let octet = |text: &str| text.parse::<u8>().ok().filter(|_| !text.starts_with('+'));
+        let octets: Vec<_> = text.split('.').map(octet).collect::<Option<_>>()?;
+        <[u8; 4]>::try_from(octets).ok().map(IpAddr::from)
+    };
+    let address: Option<IpAddr> = text.parse().ok().or_else(with_zeros);
+    address.map(|address| address.to_canonical())
 }
 
 #[cfg(test)]
@@ -372,6 +387,24 @@ mod tests {
             :80  Tcp
             ",
         );
+    }
+
+    #[test]
+    fn addresses_are_read_as_every_kubernetes_reads_them() {
+        for (text, expected) in [
+            ("2A0A:0::1", Some("2a0a::1")),
+            ("192.000.02.010", Some("192.0.2.10")),
+            ("::ffff:192.0.2.1", Some("192.0.2.1")),
+            ("192.0.2", None),
+            ("192.0..2", None),
+            ("192.0.2.+1", None),
+            ("192.0.2.0256", None),
+            ("192.0.2.1.0", None),
+            ("0x10.0.0.1", None),
+            ("fe80::1%eth0", None),
+        ] {
+            assert_eq!(address(text).map(|address| address.to_string()).as_deref(), expected, "{text}");
+        }
     }
 
     #[test]

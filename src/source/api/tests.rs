@@ -2,7 +2,6 @@
 
 use std::net::{Ipv6Addr, SocketAddr};
 use std::path::Path;
-use std::sync::Mutex;
 
 use axum::body::Body;
 use axum::extract::{Request, State};
@@ -14,13 +13,12 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio_util::task::AbortOnDropHandle;
-use tracing::Dispatch;
-use tracing::subscriber::{DefaultGuard, NoSubscriber};
 
 use super::*;
 use crate::metrics::Metrics;
 use crate::nameserver::Served;
 use crate::published::Published;
+use crate::source::log::Log;
 use crate::source::writer::Relist;
 
 /// Within it, what is waited for happens.
@@ -170,36 +168,6 @@ fn object(name: &str, resource_version: &str, address: &str) -> String {
              "spec":{{"clusterIP":{address}}}}}"#
     )
     .replace('\n', "")
-}
-
-/// What is logged on this thread, from the level of information on.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Log {
-    fn start() -> (Self, (DefaultGuard, Dispatch)) {
-        let log = Self::default();
-        let writer = log.clone();
-        let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone()).finish();
-        // Were there one subscriber only, other tests' threads, which have none, would decide what it is asked about.
-        let second = Dispatch::new(NoSubscriber::default());
-        (log, (tracing::subscriber::set_default(subscriber), second))
-    }
-
-    /// How many lines have this in them.
-    fn count(&self, text: &str) -> usize {
-        String::from_utf8_lossy(&self.0.lock().unwrap()).lines().filter(|line| line.contains(text)).count()
-    }
 }
 
 /// A follower at work, and what it tells.

@@ -41,6 +41,9 @@ use crate::metrics::{ClusterError, ClusterMetrics};
 /// How often the log says how far the reading of many files is.
 const PROGRESS: Duration = Duration::from_secs(3);
 
+/// How many lines of one sort a reading adds to the log at most: a folder may have a hundred thousand bad objects.
+const LINES: usize = 100;
+
 /// The stack of a thread that parses, in octets: what nests as deep as is allowed fits in several times.
 const STACK: usize = 16 << 20;
 
@@ -53,6 +56,13 @@ pub struct ManifestError {
     pub position: Option<(u64, u64)>,
     /// What is wrong: for an object, which, the path of its field, and the API's words.
     pub message: String,
+}
+
+impl ManifestError {
+    /// What is wrong, and in which file: where it stands there changes with every line above.
+    fn fact(&self) -> (&Path, &str) {
+        (&self.path, &self.message)
+    }
 }
 
 impl fmt::Display for ManifestError {
@@ -95,11 +105,18 @@ pub(super) async fn follow(
         if folder.is_there() {
             metrics.event();
         }
-        let told: HashSet<&ManifestError> = known.iter().collect();
-        for error in folder.errors.iter().filter(|error| !told.contains(error)) {
+        let told: HashSet<_> = known.iter().map(ManifestError::fact).collect();
+        let news: Vec<_> = folder.errors.iter().filter(|error| !told.contains(&error.fact())).collect();
+        for error in &news {
             let is_folder = error.path == folder.path && error.position.is_none();
             metrics.error(if is_folder { ClusterError::Configuration } else { ClusterError::Manifest });
+        }
+        for error in news.iter().take(LINES) {
             warn!(%cluster, %error, "manifest not taken over; what it said before stays");
+        }
+        if news.len() > LINES {
+            let (folder, errors) = (folder.path.display(), news.len());
+            warn!(%cluster, %folder, errors, "more manifests not taken over: `kubezone zone records` tells of all");
         }
         if !known.is_empty() && folder.errors.is_empty() {
             info!(%cluster, folder = %folder.path.display(), "all manifests are taken over again");
@@ -142,8 +159,8 @@ struct Folder {
     objects: BTreeMap<ObjectKey, Arc<Object>>,
     /// Of texts: keeping their hashes takes less memory than keeping them.
     hasher: RandomState,
-    /// Objects that more than one file holds, with the file that wins.
-    rivals: BTreeSet<(ObjectKey, PathBuf)>,
+    /// Objects that are there more than once, each with the file that wins.
+    rivals: BTreeMap<ObjectKey, PathBuf>,
     errors: Vec<ManifestError>,
 }
 
@@ -166,7 +183,7 @@ impl Folder {
             files: BTreeMap::new(),
             objects: BTreeMap::new(),
             hasher: RandomState::new(),
-            rivals: BTreeSet::new(),
+            rivals: BTreeMap::new(),
             errors: Vec::new(),
         }
     }
@@ -224,11 +241,11 @@ impl Folder {
         // A file is gone when the folder it was in could be looked through.
         let errors = &self.errors;
         self.files.retain(|path, _| there.contains(path) || errors.iter().any(|error| path.starts_with(&error.path)));
-        self.looked_through |= self.is_there();
         if !folders.is_empty() {
             self.folders = folders;
         }
         self.read_files(there);
+        self.looked_through |= self.is_there();
     }
 
     /// Whether it, or the one file, could be found.
@@ -267,17 +284,21 @@ impl Folder {
 
     /// Finds out what the files say together: the last one wins.
     fn elect(&mut self) {
-        let mut rivals = BTreeSet::new();
+        let mut rivals = BTreeMap::new();
         for (path, file) in &self.files {
             for (key, object) in &file.objects {
                 if self.objects.insert(key.clone(), object.clone()).is_some() {
-                    rivals.insert((key.clone(), path.clone()));
+                    rivals.insert(key.clone(), path.clone());
                 }
             }
         }
-        for (key, path) in rivals.difference(&self.rivals) {
+        let news: Vec<_> = rivals.iter().filter(|(key, path)| self.rivals.get(key) != Some(path)).collect();
+        for (key, path) in news.iter().take(LINES) {
             let (kind, namespace, name) = (key.kind, &key.namespace, &key.name);
-            warn!(?kind, %namespace, %name, file = %path.display(), "in several manifests: this one is used");
+            warn!(?kind, %namespace, %name, file = %path.display(), "several times in the manifests: the last is used");
+        }
+        if news.len() > LINES {
+            warn!(folder = %self.path.display(), objects = news.len(), "more objects are several times in the manifests");
         }
         self.rivals = rivals;
     }

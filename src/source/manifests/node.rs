@@ -15,7 +15,7 @@ use serde_saphyr::Spanned;
 pub(super) type Position = (u64, u64);
 
 /// A value, and where it stands.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub(super) struct Node {
     pub(super) position: Option<Position>,
     pub(super) value: Value,
@@ -26,7 +26,7 @@ pub(super) enum Value {
     Null,
     Bool(bool),
     Integer(i64),
-    /// Any other number.
+    /// Any other number; finite.
     Float(f64),
     Text(Box<str>),
     List(Vec<Node>),
@@ -47,6 +47,23 @@ impl Node {
             Value::Text(text) => Some(text),
             _ => None,
         }
+    }
+
+    /// A whole number, also one that is written as `80.0`: JSON, which the API gets, has one number for both.
+    pub(super) fn integer(&self) -> Option<i64> {
+        match self.value {
+            Value::Integer(number) => Some(number),
+            // A whole one is printed without a point, of whatever size.
+            Value::Float(number) => number.to_string().parse().ok(),
+            _ => None,
+        }
+    }
+}
+
+/// Says the same, wherever it stands.
+impl PartialEq for Node {
+    fn eq(&self, other: &Self) -> bool {
+        self.value == other.value
     }
 }
 
@@ -114,7 +131,8 @@ impl<'de> Deserialize<'de> for Value {
             }
 
             fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
-                Ok(Value::Float(value))
+                // A commit such as 1234e567 is no number for kubectl, but a text: only which one is lost here.
+                Ok(if value.is_finite() { Value::Float(value) } else { Value::Text(value.to_string().into()) })
             }
 
             fn visit_str<E>(self, value: &str) -> Result<Value, E> {
@@ -171,6 +189,13 @@ impl<'de> Deserializer<'de> for &'de Node {
         }
     }
 
+    fn deserialize_i64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        match self.integer() {
+            Some(number) => visitor.visit_i64(number),
+            None => self.deserialize_any(visitor),
+        }
+    }
+
     fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
         match &self.value {
             // As Go decodes it: `k8s.ooo/publish:` has the value "".
@@ -180,7 +205,7 @@ impl<'de> Deserializer<'de> for &'de Node {
     }
 
     forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str bytes byte_buf unit unit_struct newtype_struct
+        bool i8 i16 i32 i128 u8 u16 u32 u64 u128 f32 f64 char str bytes byte_buf unit unit_struct newtype_struct
         seq tuple tuple_struct map struct enum identifier ignored_any
     }
 }

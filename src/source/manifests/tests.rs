@@ -6,6 +6,7 @@ use super::*;
 use crate::metrics::Metrics;
 use crate::nameserver::Served;
 use crate::published::Published;
+use crate::source::log::Log;
 
 /// Within it, what is waited for happens.
 const BOUND: Duration = Duration::from_secs(60);
@@ -210,6 +211,8 @@ fn one_file_may_stand_for_a_folder() {
     let temporary = tempfile::tempdir().unwrap();
     let mut file = Folder::new(temporary.path().join("web.yaml"));
     assert_eq!(scan(&mut file), [""; 0], "it is not there yet");
+    fs::write(temporary.path().join("web.yaml"), [0xff]).unwrap();
+    assert_eq!(scan(&mut file), [""; 0], "it cannot be read: nobody knows that it has nothing");
     write(&temporary, "web.yaml", &service("web", "2a0a::1"));
     write(&temporary, "beside.yaml", &service("beside", "2a0a::2"));
     let first = scan(&mut file);
@@ -243,6 +246,45 @@ async fn a_file_that_is_being_written_to_loses_nothing() {
     let (_, learned) = super::scan(&folder, &watch).await.unwrap();
     assert_eq!(learned.len(), 1);
     assert!(learned[0].text().starts_with("apply default/web [2a0a::2] @"));
+}
+
+#[test]
+fn an_object_in_three_files_is_told_of_once() {
+    let web = service("web", "2a0a::1");
+    let (log, _guards) = Log::start();
+    let (temporary, mut folder) = folder(&[("a.yaml", &web), ("b.yaml", &web), ("c.yaml", &web)]);
+    scan(&mut folder);
+    assert_eq!((log.count("several times"), log.count("c.yaml")), (1, 1));
+    fs::remove_file(temporary.path().join("c.yaml")).unwrap();
+    scan(&mut folder);
+    assert_eq!((log.count("several times"), log.count("b.yaml")), (2, 1));
+}
+
+#[tokio::test]
+async fn a_folder_full_of_errors_does_not_fill_the_log() {
+    let (log, _guards) = Log::start();
+    let temporary = tempfile::tempdir().unwrap();
+    let bad = |index| format!("---\n{}\n", service(&format!("web-{index}"), "nowhere"));
+    let bad: String = (0..1000).map(bad).collect();
+    write(&temporary, "bad.yaml", &bad);
+    write(&temporary, "web.yaml", &service("web", "2a0a::1"));
+    let (sender, mut events) = mpsc::channel(100);
+    let metrics = Metrics::new(Arc::new(Published::new(Served::default())));
+    let watch = Watch::new([temporary.path()]);
+    let following =
+        tokio::spawn(follow("c2".into(), temporary.path().to_owned(), watch, sender, metrics.cluster("c2")));
+    let mut tells = async |expected: &str| {
+        let told = async { while !events.recv().await.unwrap().text().starts_with(expected) {} };
+        tokio::time::timeout(BOUND, told).await.unwrap_or_else(|_| panic!("never told: {expected}"));
+    };
+    tells("apply default/web [2a0a::1] @").await;
+    // The same errors on other lines are no news.
+    write(&temporary, "bad.yaml", &format!("# A line more.\n{bad}---\n{}", service("db", "None")));
+    tells("apply default/db [] @").await;
+    assert_eq!((log.count("manifest not taken over"), log.count("more manifests not taken over")), (LINES, 1));
+    let counted = r#"kubezone_cluster_errors_total{cluster="c2",reason="manifest"} 1000"#;
+    assert!(metrics.text().contains(counted), "{}", metrics.text());
+    following.abort();
 }
 
 #[tokio::test]

@@ -10,13 +10,13 @@ use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
-use serde_saphyr::options::DuplicateKeyPolicy;
+use serde_saphyr::options::{DuplicateKeyPolicy, NonFiniteFloatPolicy};
 use serde_saphyr::{Options, Spanned};
 use tracing::debug;
 
 use super::node::{Node, Position, Value};
 use super::side_by_side;
-use super::validate::{Cause, validate};
+use super::validate::{Cause, shortened, validate};
 use crate::cluster::{Kind, Object, ObjectKey};
 use crate::source::translate::{self, Item};
 
@@ -151,7 +151,8 @@ impl Document<'_> {
             Ok(Whole(said)) => self.read_yaml().or_else(|_| Ok(self.placed(said, (1, 1)))),
             Err(error) => {
                 let (line, column) = (error.line(), error.column());
-                let message = without(error.to_string(), &format!(" at line {line} column {column}"));
+                let message = error.to_string();
+                let message = without(&message, &format!(" at line {line} column {column}"));
                 Err(self.fault((line as u64, column as u64), message))
             }
         }
@@ -162,7 +163,7 @@ impl Document<'_> {
             serde_saphyr::from_multiple_with_options(self.text, options()).map_err(|error| {
                 let (line, column) = error.location().map_or((1, 1), |location| (location.line(), location.column()));
                 let message = error.without_snippet().to_string();
-                self.fault((line, column), without(message, &format!(" at line {line}, column {column}")))
+                self.fault((line, column), without(&message, &format!(" at line {line}, column {column}")))
             })?;
         let placed = |document: Spanned<Whole>| {
             let begin = (document.referenced.line(), document.referenced.column());
@@ -184,17 +185,19 @@ impl Document<'_> {
         said
     }
 
-    fn fault(&self, (line, column): Position, message: String) -> Fault {
+    fn fault(&self, (line, column): Position, message: &str) -> Fault {
+        let mut message = shortened(message).into_owned();
+        let index = usize::try_from(line.saturating_sub(1)).unwrap_or(usize::MAX);
+        if self.text.lines().nth(index).is_some_and(|line| line.contains("{{")) {
+            message += " (a template has to be rendered first)";
+        }
         ((line + self.lines_before, column), message)
     }
 }
 
 /// A parser's message without its place, which is one in the document.
-fn without(mut message: String, place: &str) -> String {
-    if message.ends_with(place) {
-        message.truncate(message.len() - place.len());
-    }
-    message
+fn without<'m>(message: &'m str, place: &str) -> &'m str {
+    message.strip_suffix(place).unwrap_or(message)
 }
 
 /// The parser's limits on a file's length are lifted: a cluster's Services may
@@ -211,6 +214,9 @@ fn options() -> Options {
         emit_comments: false,
         // Told with the object they are in, and of no interest in others.
         duplicate_keys: DuplicateKeyPolicy::PassThrough,
+        // As kubectl reads them.
+        legacy_octal_numbers: true,
+        non_finite_float_policy: NonFiniteFloatPolicy::PassThrough,
     }
 }
 
@@ -300,7 +306,7 @@ impl<'de> Deserialize<'de> for Items {
 /// What an item of a List says; `of_list` is the type of a typed list's items, which need not say it.
 fn said_of_item(mut item: Node, of_list: Option<(&str, &str)>) -> Vec<Said> {
     let Value::Map(fields) = &mut item.value else {
-        return vec![unidentified(&item, format!("{item} is no object"))];
+        return vec![unidentified(&item, &format!("{} is no object", shortened(&item.to_string())))];
     };
     let mut items = Vec::new();
     fields.retain_mut(|(key, node)| {
@@ -316,10 +322,15 @@ fn said_of_item(mut item: Node, of_list: Option<(&str, &str)>) -> Vec<Said> {
 /// What an object says, or the `items` in it.
 fn said(object: &Node, of_list: Option<(&str, &str)>, items: Items) -> Vec<Said> {
     let field = |name| object.get(name).and_then(Node::text);
-    let (Some(version), Some(kind)) =
-        (field("apiVersion").or(of_list.map(|of| of.0)), field("kind").or(of_list.map(|of| of.1)))
-    else {
-        return vec![unidentified(object, "an object without apiVersion and kind".to_owned())];
+    let version = field("apiVersion").or(of_list.map(|of| of.0));
+    let kind = field("kind").or(of_list.map(|of| of.1));
+    let (Some(version), Some(kind)) = (version, kind) else {
+        let missing = match (version, kind) {
+            (None, None) => "apiVersion and kind",
+            (None, Some(_)) => "apiVersion",
+            (Some(_), _) => "kind",
+        };
+        return vec![unidentified(object, &format!("an object without {missing}"))];
     };
     let kind = match (version, kind) {
         ("v1", "Service") => Kind::Service,
@@ -333,7 +344,7 @@ fn said(object: &Node, of_list: Option<(&str, &str)>, items: Items) -> Vec<Said>
         (version, kind) => match meant(version, kind) {
             Some(meant) => {
                 let message = format!("no matches for kind {kind:?} in version {version:?}: is it {meant}?");
-                return vec![unidentified(object, message)];
+                return vec![unidentified(object, &message)];
             }
             None => {
                 debug!(version, kind, "ignored in a manifest");
@@ -341,35 +352,34 @@ fn said(object: &Node, of_list: Option<(&str, &str)>, items: Items) -> Vec<Said>
             }
         },
     };
-    let causes = validate(kind, object);
-    let item = translate::item(kind, NAMESPACE, object);
-    match item {
-        Ok(Item { identity, object: translated }) if causes.is_empty() => {
-            translated.map(|object| Said::Object(identity.key, object)).into_iter().collect()
-        }
-        item => {
-            let (key, causes) = match item {
-                Ok(item) => (Some(item.identity.key), causes),
-                // Told with its place already, if the rules know it.
-                Err(_) if !causes.is_empty() => (key_of(kind, object), causes),
-                Err(error) => (key_of(kind, object), vec![Cause { position: None, message: error.to_string() }]),
-            };
-            let name = object.get("metadata").and_then(|metadata| metadata.get("name"));
-            let title = name.map_or(format!("{kind:?}"), |name| format!("{kind:?} {name}"));
-            vec![Said::Refused(Refused { key, title, causes })]
+    let mut causes = validate(kind, object);
+    if causes.is_empty() {
+        match translate::item(kind, NAMESPACE, object) {
+            Ok(Item { identity, object }) => {
+                return object.map(|object| Said::Object(identity.key, object)).into_iter().collect();
+            }
+            Err(error) => causes.push(Cause { position: None, message: error.to_string() }),
         }
     }
+    let name = object.get("metadata").and_then(|metadata| metadata.get("name"));
+    let title = name.map_or(format!("{kind:?}"), |name| format!("{kind:?} {}", shortened(&name.to_string())));
+    vec![Said::Refused(Refused { key: key_of(kind, object), title, causes })]
 }
 
+/// Which object it is, as far as it can be told of one that is refused.
 fn key_of(kind: Kind, object: &Node) -> Option<ObjectKey> {
     let metadata = object.get("metadata")?;
-    let namespace = metadata.get("namespace").map_or(Some(NAMESPACE), Node::text)?;
-    let namespace = if kind == Kind::Namespace { "" } else { namespace };
-    Some(ObjectKey { kind, namespace: namespace.into(), name: metadata.get("name")?.text()?.into() })
+    let namespace = match (kind, metadata.get("namespace").map_or(Some(""), Node::text)?) {
+        (Kind::Namespace, _) => "",
+        (_, "") => NAMESPACE,
+        (_, namespace) => namespace,
+    };
+    let name = metadata.get("name")?.text().filter(|name| !name.is_empty())?;
+    Some(ObjectKey { kind, namespace: namespace.into(), name: name.into() })
 }
 
-fn unidentified(object: &Node, message: String) -> Said {
-    let causes = vec![Cause { position: object.position, message }];
+fn unidentified(object: &Node, message: &str) -> Said {
+    let causes = vec![Cause { position: object.position, message: message.to_owned() }];
     Said::Refused(Refused { key: None, title: String::new(), causes })
 }
 
@@ -386,7 +396,9 @@ fn meant(version: &str, kind: &str) -> Option<&'static str> {
         ("Namespace", r#""Namespace" in "v1""#),
         ("EndpointSlice", r#""EndpointSlice" in "discovery.k8s.io/v1""#),
     ];
-    let near = known.into_iter().find(|(name, _)| strsim::damerau_levenshtein(name, kind) <= 2);
+    // What it takes grows with the lengths.
+    let is_near = |name: &str| name.len().abs_diff(kind.len()) <= 2 && strsim::damerau_levenshtein(name, kind) <= 2;
+    let near = known.into_iter().find(|(name, _)| is_near(name));
     near.map(|(_, meant)| meant)
 }
 

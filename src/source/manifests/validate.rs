@@ -4,17 +4,21 @@
 //! found here instead, with the path of the field. The rules are those of
 //! Kubernetes 1.36 for a new object, where a key or a record depends on the
 //! field; what only the node's proxy or a cloud's load balancer look at
-//! (`selector`, `targetPort`, `sessionAffinity`, …) and what depends on how a
-//! cluster is configured (its address ranges) is not looked at.
+//! (`selector`, `targetPort`, `externalIPs`, …) and what depends on how a
+//! cluster is configured (its address ranges) is not looked at. What an older
+//! cluster gave out was accepted once: addresses may be written as they were
+//! allowed to be before 1.36.
 //!
 //! tests/manifests.rs asks a real API server about the same objects.
 
-use std::collections::BTreeSet;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::net::IpAddr;
 
 use super::node::{Node, Position, Value};
 use crate::cluster::Kind;
+use crate::source::translate;
 
 /// Why an object is refused: one of the reasons.
 #[derive(Debug, Clone, PartialEq)]
@@ -23,6 +27,17 @@ pub(super) struct Cause {
     pub(super) position: Option<Position>,
     /// The field's path, and what is wrong with it.
     pub(super) message: String,
+}
+
+/// The most characters that an error quotes of a value: a line for people, whatever stands in the text.
+const MAX_QUOTED: usize = 256;
+
+/// The beginning of a text that may be of any length.
+pub(super) fn shortened(text: &str) -> Cow<'_, str> {
+    match text.char_indices().nth(MAX_QUOTED) {
+        Some((end, _)) => Cow::Owned(format!("{}…", &text[..end])),
+        None => Cow::Borrowed(text),
+    }
 }
 
 /// Everything that is wrong with an object of `kind`.
@@ -96,10 +111,9 @@ struct Causes(Vec<Cause>);
 impl Causes {
     fn add(&mut self, field: &Field, what: &str, detail: &str) {
         let separator = if detail.is_empty() { "" } else { ": " };
-        self.0.push(Cause {
-            position: field.position(),
-            message: format!("{}: {what}{separator}{detail}", field.path()),
-        });
+        let path = field.path();
+        let [path, what, detail] = [&path, what, detail].map(shortened);
+        self.0.push(Cause { position: field.position(), message: format!("{path}: {what}{separator}{detail}") });
     }
 
     fn invalid(&mut self, field: &Field, value: &Node, detail: &str) {
@@ -133,10 +147,10 @@ impl Causes {
         &mut self,
         field: &Field<'_, 'a>,
         wanted: &str,
-        read: impl FnOnce(&'a Value) -> Option<T>,
+        read: impl FnOnce(&'a Node) -> Option<T>,
     ) -> Option<T> {
         let node = field.node?;
-        let value = read(&node.value);
+        let value = read(node);
         if value.is_none() {
             self.invalid(field, node, &format!("must be {wanted}"));
         }
@@ -144,7 +158,7 @@ impl Causes {
     }
 
     fn text<'a>(&mut self, field: &Field<'_, 'a>) -> Option<&'a str> {
-        self.of_type(field, "a string", |value| if let Value::Text(text) = value { Some(&**text) } else { None })
+        self.of_type(field, "a string", Node::text)
     }
 
     /// A text that is not "": that stands for none in most fields of the API.
@@ -153,20 +167,20 @@ impl Causes {
     }
 
     fn integer(&mut self, field: &Field) -> Option<i64> {
-        self.of_type(field, "an integer", |value| if let Value::Integer(number) = value { Some(*number) } else { None })
+        self.of_type(field, "an integer", Node::integer)
     }
 
     fn boolean(&mut self, field: &Field) {
-        self.of_type(field, "a boolean", |value| matches!(value, Value::Bool(_)).then_some(()));
+        self.of_type(field, "a boolean", |node| matches!(node.value, Value::Bool(_)).then_some(()));
     }
 
     fn list<'a>(&mut self, field: &Field<'_, 'a>) -> &'a [Node] {
-        self.of_type(field, "a list", |value| if let Value::List(nodes) = value { Some(&**nodes) } else { None })
+        self.of_type(field, "a list", |node| if let Value::List(nodes) = &node.value { Some(&**nodes) } else { None })
             .unwrap_or_default()
     }
 
     fn map<'a>(&mut self, field: &Field<'_, 'a>) -> &'a [(Box<str>, Node)] {
-        self.of_type(field, "a map", |value| if let Value::Map(fields) = value { Some(&**fields) } else { None })
+        self.of_type(field, "a map", |node| if let Value::Map(fields) = &node.value { Some(&**fields) } else { None })
             .unwrap_or_default()
     }
 
@@ -184,15 +198,15 @@ impl Causes {
         strings
     }
 
-    /// No key stands twice in any map: only one of them would count, and which of them nobody says.
+    /// No key stands twice in any map, but with the same value: only one would count, and which of them nobody says.
     fn no_duplicate_keys(&mut self, field: &Field) {
         match field.node.map(|node| &node.value) {
             Some(Value::Map(fields)) => {
-                let mut seen = BTreeSet::new();
+                let mut seen = BTreeMap::new();
                 for (key, node) in fields {
                     let field = Field { parent: Some(field), step: Step::Name(key), node: Some(node), place: None };
-                    if !seen.insert(key) {
-                        self.add(&field, "Duplicate field", "it stands there already");
+                    if seen.insert(key, node).is_some_and(|before| before != node) {
+                        self.add(&field, "Duplicate field", "it stands there already, with another value");
                     }
                     self.no_duplicate_keys(&field);
                 }
@@ -216,8 +230,11 @@ impl Causes {
             (Some(text), Kind::Service | Kind::Namespace) => self.label(&name, text),
             (Some(text), Kind::EndpointSlice) => self.subdomain(&name, text),
             (None, _) if name.node.is_none_or(|node| node.text().is_some()) => {
-                // A generated name is known to the API only.
-                self.required(&name, "");
+                let is_generated = metadata.at("generateName").node.is_some();
+                self.required(
+                    &name,
+                    if is_generated { "a generated name is known to the API server only" } else { "" },
+                );
             }
             (None, _) => {}
         }
@@ -356,14 +373,6 @@ impl Causes {
                 name => self.subdomain(&external_name, name),
             }
         }
-        let external_ips = spec.at("externalIPs");
-        for (index, node) in self.list(&external_ips).iter().enumerate() {
-            let field = external_ips.element(index, node);
-            if let Some(address) = self.address(&field, node) {
-                self.endpoint_address(&field, node, address);
-            }
-        }
-        self.boolean(&spec.at("publishNotReadyAddresses"));
     }
 
     /// `clusterIP`, `clusterIPs`, `ipFamilies` and `ipFamilyPolicy`; gives whether the Service is headless.
@@ -518,18 +527,11 @@ fn is_empty_map(node: &Node) -> bool {
 impl Causes {
     fn address(&mut self, field: &Field, node: &Node) -> Option<IpAddr> {
         let text = self.text(field).or(field.node.is_none().then_some(""))?;
-        let address = text.parse();
-        match address {
-            Err(_) => {
-                self.invalid(field, node, "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)");
-            }
-            Ok(IpAddr::V6(address)) if address.to_ipv4_mapped().is_some() => {
-                self.invalid(field, node, "must not be an IPv4-mapped IPv6 address");
-                return None;
-            }
-            Ok(_) => {}
+        let address = translate::address(text);
+        if address.is_none() {
+            self.invalid(field, node, "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)");
         }
-        address.ok()
+        address
     }
 
     /// An address that somebody else could mean by it is none of an endpoint.
@@ -619,8 +621,6 @@ impl Causes {
             } else if let Some(address) = self.address(&field, node) {
                 if (address_type == "IPv4") != address.is_ipv4() {
                     self.invalid(&addresses, node, &format!("must be an {address_type} address"));
-                } else if address.is_ipv6() && node.text() != Some(&address.to_string()) {
-                    self.invalid(&field, node, &format!("must be in canonical form ({:?})", address.to_string()));
                 }
                 self.endpoint_address(&field, node, address);
             }

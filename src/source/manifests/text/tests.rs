@@ -207,13 +207,20 @@ kind: Service
 ---
 foo: bar
 ---
+kind: Service
+metadata: { generateName: web- }
+---
+apiVersion: v1
+kind: Namespace
+metadata: { generateName: web- }
+---
 apiVersion: v1
 kind: List
 items:
 - 5
 - metadata: { name: untyped }
 - { apiVersion: v1, kind: Namespace, metadata: { name: shop } }
-- { apiVersion: v1, kind: Namespace, metadata: { name: shop, name: shop } }
+- { apiVersion: v1, kind: Namespace, metadata: { name: depot, name: shop } }
 ";
     check(
         text,
@@ -225,11 +232,45 @@ items:
             "14:1: Service: metadata.name: Required value",
             "14:1: Service: spec.ports: Required value",
             "17:1: an object without apiVersion and kind",
-            "22:3: 5 is no object",
-            "23:3: an object without apiVersion and kind",
-            r#"25:68: Namespace "shop": metadata.name: Duplicate field: it stands there already"#,
+            "19:1: an object without apiVersion",
+            "24:11: Namespace: metadata.name: Required value: a generated name is known to the API server only",
+            "29:3: 5 is no object",
+            "30:3: an object without apiVersion and kind",
+            r#"32:69: Namespace "shop": metadata.name: Duplicate field: it stands there already, with another value"#,
         ],
     );
+}
+
+#[test]
+fn a_template_is_told_to_be_one() {
+    for text in ["{{- if .Values.web }}\nkind: Service\n", "kind: Service\nmetadata: { name: {{ .Release.Name }} }\n"] {
+        let said = said(text);
+        assert!(said.len() == 1 && said[0].ends_with(" (a template has to be rendered first)"), "{said:?}");
+    }
+    check_beginnings("kind: [\n# {{\n", &["1:7: unclosed bracket '['"]);
+}
+
+#[test]
+fn an_error_is_a_line_for_people_whatever_it_quotes() {
+    let long = "x".repeat(100_000);
+    let list = format!("[{}]", "no, ".repeat(100_000));
+    // A longer one is no key in YAML.
+    let key = &long[..1000];
+    let map = format!("{{ {key}: 1 }}");
+    for (metadata, spec) in [
+        (format!("{{ name: {long} }}"), format!("{{ type: {long}, clusterIP: {list}, clusterIPs: {list} }}")),
+        (format!("{{ name: web, labels: {map} }}"), format!("{{ ports: [{{ port: {map} }}], type: {long} }}")),
+        (format!("{{ name: web, labels: {{ {key}: a, {key}: b }} }}"), "{ clusterIP: None }".to_owned()),
+    ] {
+        let text = format!("apiVersion: v1\nkind: Service\nmetadata: {metadata}\nspec: {spec}\n");
+        let said = said(&text);
+        let longest = said.iter().map(String::len).max();
+        assert!(longest.is_some_and(|longest| longest < 1500), "{longest:?}");
+        assert!(said.iter().any(|said| said.contains("must be") || said.contains("Duplicate")), "{said:.300?}");
+    }
+    for text in [long.clone(), format!("- {long}"), format!("kind: List\napiVersion: v1\nitems: [{list}]")] {
+        assert!(said(&text).iter().all(|said| said.len() < 500));
+    }
 }
 
 #[test]
@@ -248,6 +289,20 @@ fn a_kind_that_is_nearly_ours_is_told() {
         [("v1", "Endpoints"), ("v1", "Secret"), ("v1", "ServiceAccount"), ("serving.knative.dev/v1", "Service")]
     {
         check(&format!("apiVersion: {version}\nkind: {kind}\nmetadata: {{ name: a }}\n"), &[]);
+    }
+}
+
+#[test]
+fn an_object_without_a_namespace_is_in_the_default_one() {
+    for namespace in ["null", "''"] {
+        let text = |name: &str| {
+            let metadata = format!("{{ name: {name}, namespace: {namespace} }}");
+            format!("apiVersion: v1\nkind: Service\nmetadata: {metadata}\nspec: {{ clusterIP: None }}\n")
+        };
+        check(&text("web"), &["Service default/web"]);
+        let manifest = read(&text("web").replace("None", "5")).unwrap();
+        let key = manifest.refused[0].key.as_ref().map(|key| (&*key.namespace, &*key.name));
+        assert_eq!(key, Some(("default", "web")));
     }
 }
 
