@@ -178,20 +178,13 @@ const MAX_INCLUDES: usize = 10;
 ///
 /// The first thing that is wrong.
 pub fn parse(text: &[u8], origin: &Name, folder: Option<&Path>) -> Result<Vec<Record>, MasterError> {
-    Ok(entries(text, origin, folder)?.into_iter().map(|entry| entry.record).collect())
-}
-
-/// [`parse`], with the place of each record.
-///
-/// # Errors
-///
-/// As [`parse`].
-pub fn entries(text: &[u8], origin: &Name, folder: Option<&Path>) -> Result<Vec<Entry>, MasterError> {
     let (entries, errors) = read(text, origin, folder, 1, &mut |_| {});
-    errors.into_iter().next().map_or(Ok(entries), Err)
+    let records = entries.into_iter().map(|entry| entry.record).collect();
+    errors.into_iter().next().map_or(Ok(records), Err)
 }
 
-/// [`entries`] beside what is wrong, in order: reading goes on behind an error until there are `most` (at least one).
+/// As [`parse`], with the place of each record, and beside them what is wrong, in order: reading goes on behind an error
+/// until there are `most` (at least one).
 ///
 /// `progress` is called every few thousand records.
 pub fn read(
