@@ -364,7 +364,7 @@ impl Reader<'_> {
 fn ttl_and_class(words: &mut Words) -> Result<Option<u32>, MasterError> {
     let (mut ttl, mut class) = (None, false);
     loop {
-        let Some(word) = words.peek() else { return Ok(ttl) };
+        let Some(word) = words.peek().filter(|word| word.quotes == Quotes::None) else { return Ok(ttl) };
         if ttl.is_none() && word.text.first().is_some_and(u8::is_ascii_digit) {
             ttl = Some(words.ttl()?);
         } else if !class && is_class(word)? {
