@@ -15,7 +15,8 @@ use super::name::{self, HashedName};
 use super::node::{Encoded, Node, Referral};
 use super::record::names_in;
 use super::text::name_to_text;
-use super::{Rdata, Record, Serial, types};
+use super::types::{self, Field};
+use super::{Rdata, Record, Serial};
 
 /// Records that do not make a zone.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -365,19 +366,18 @@ fn tidy(owner: &[u8], set: &mut RawSet, warnings: &mut Vec<Warning>) {
 
 /// RDATA with the names in it in lower case: two that are equal then are one record (RFC 4034 §6.2).
 pub(super) fn canonical_rdata(rtype: RecordType, rdata: &Rdata) -> Cow<'_, [u8]> {
-    let layout = names_in(rtype);
-    // Malformed RDATA is refused when it is encoded.
-    let len = rdata
-        .wire()
-        .get(layout.prefix..)
-        .and_then(|names| (0..layout.names).try_fold(0, |at, _| Some(at + name::len(names.get(at..)?)?)));
-    let names = layout.prefix..layout.prefix + len.unwrap_or(0);
-    if !rdata.wire().get(names.clone()).is_some_and(|names| names.iter().any(u8::is_ascii_uppercase)) {
-        return rdata.wire().into();
+    let mut wire = Cow::from(rdata.wire());
+    let mut at = 0;
+    for &field in types::fields(rtype) {
+        // Malformed RDATA is refused when it is encoded.
+        let Some(len) = wire.get(at..).and_then(|rest| field.len(rest)) else { break };
+        let octets = at..at + len;
+        if field == Field::Name && wire[octets.clone()].iter().any(u8::is_ascii_uppercase) {
+            wire.to_mut()[octets].make_ascii_lowercase();
+        }
+        at += len;
     }
-    let mut wire = rdata.wire().to_vec();
-    wire[names].make_ascii_lowercase();
-    wire.into()
+    wire
 }
 
 /// What the SOA record makes of a zone.
