@@ -155,9 +155,12 @@ fn place_error(error: &ZoneError, entries: &[Entry]) -> Place {
         SeveralSoas, SoaBelowApex, TooManyRecords,
     };
     let (owner, rtype): (&Name, _) = match error {
-        NoSoa { apex: owner } | BelowDname { owner, .. } | Hidden { owner, .. } | NotBelowApex { owner, .. } => {
-            (owner, None)
+        // One of another name: `$ORIGIN` is not the zone, or the zone is not the one that was meant.
+        NoSoa { .. } => {
+            let soa = entries.iter().find(|entry| entry.record.rtype == RecordType::SOA);
+            return soa.map_or(Place::BEGINNING, Place::from);
         }
+        BelowDname { owner, .. } | Hidden { owner, .. } | NotBelowApex { owner, .. } => (owner, None),
         NoNameservers { apex: owner } | SeveralSoas { apex: owner } | SoaBelowApex { owner } => {
             (owner, Some(RecordType::SOA))
         }
@@ -251,6 +254,10 @@ mod tests {
     #[test]
     fn errors_of_a_zone_have_a_place() {
         check("", "line 1, column 1: a.example. has no SOA record: a zone begins with one");
+        check(
+            "\n@ 1 NS .\n\nb.example. 1 SOA . . 1 2 3 4 5",
+            "line 4, column 1: a.example. has no SOA record: a zone begins with one",
+        );
         check(
             "\n@ 1 SOA . . 1 2 3 4 5\n",
             "line 2, column 1: a.example. has no NS records: name the zone's own name servers",
