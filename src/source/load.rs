@@ -88,14 +88,14 @@ impl FileError {
 ///
 /// Why it makes none.
 pub fn load(zone: &FileZone, progress: &mut dyn FnMut(Progress)) -> Result<(Zone, Vec<Placed>), FileError> {
-    read(&fs::read(&zone.path)?, &zone.apex, folder(&zone.path), 1, progress)
+    read(&fs::read(&zone.path)?, &zone.apex, Some(folder(&zone.path)), 1, progress)
         .map_err(|mut errors| errors.swap_remove(0))
 }
 
 /// Where `$INCLUDE` may go from the file at `path`: its folder.
 #[must_use]
-pub fn folder(path: &Path) -> Option<&Path> {
-    Some(path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")))
+pub fn folder(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// The zone at `apex` that a master file's `text` makes, and what is odd about it; arguments as of [`master::read`].
@@ -134,7 +134,7 @@ pub(super) fn read_for_server(zone: &FileZone, text: &[u8]) -> Result<(Zone, Vec
             info!(zone = %apex, %file, percent, records, "zone file is being read");
         }
     };
-    let read = read(text, apex, folder(&zone.path), 1, &mut progress);
+    let read = read(text, apex, Some(folder(&zone.path)), 1, &mut progress);
     let took = started.elapsed();
     if took >= LONG {
         info!(zone = %apex, %file, ?took, "zone file has been read");
