@@ -14,9 +14,11 @@ mod rdata;
 #[cfg(test)]
 mod tests;
 
+use std::ffi::OsString;
 use std::fmt;
 use std::fs;
 use std::io;
+use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -141,8 +143,8 @@ pub enum Problem {
     IncludeRefused,
     #[error("$INCLUDE of `{}` leaves the folder of the zone: only files inside are read", path.display())]
     IncludeOutside { path: PathBuf },
-    #[error("$INCLUDE of `{}` failed: {kind}", path.display())]
-    IncludeUnreadable { path: PathBuf, kind: io::ErrorKind },
+    #[error("$INCLUDE of `{}` failed: {cause}", path.display())]
+    IncludeUnreadable { path: PathBuf, cause: String },
     #[error("files include each other more than {MAX_INCLUDES} deep: perhaps this one includes itself")]
     IncludeTooDeep,
 }
@@ -299,7 +301,7 @@ impl Reader<'_> {
     fn include(&mut self, words: &mut Words) -> Result<(), MasterError> {
         let word = words.next("a file name")?;
         let at = |problem: Problem| problem.at(word.position);
-        let name = String::from_utf8_lossy(&rdata::unescape(word)?).into_owned();
+        let name = OsString::from_vec(rdata::unescape(word)?);
         let origin = match words.peek() {
             Some(_) => words.name(&self.origin)?,
             None => self.origin.clone(),
@@ -309,7 +311,8 @@ impl Reader<'_> {
             return Err(at(Problem::IncludeTooDeep));
         }
         let path = folder.join(name);
-        let unreadable = |error: io::Error| at(Problem::IncludeUnreadable { path: path.clone(), kind: error.kind() });
+        let unreadable =
+            |error: io::Error| at(Problem::IncludeUnreadable { path: path.clone(), cause: error.to_string() });
         // Without links: one that leads out of the folder is no way out.
         let real = path.canonicalize().map_err(unreadable)?;
         if !real.starts_with(folder.canonicalize().map_err(unreadable)?) {
