@@ -95,7 +95,7 @@ pub enum Problem {
     Missing { expected: &'static str },
     #[error("expected {expected}, found `{found}`")]
     Expected { expected: &'static str, found: String },
-    #[error("`{found}` is left over: the record was complete before it")]
+    #[error("`{found}` is left over: the entry was complete before it")]
     LeftOver { found: String },
     #[error("the first record has no owner: begin its line with a name, or `@` for the origin")]
     NoOwner,

@@ -146,7 +146,7 @@ fn owner_ttl_class_and_type() {
     check("a 1h30 A 192.0.2.1", "line 2, column 3: expected seconds, or a period such as 1h30m, found `1h30`");
     check("a 1h\u{e9} A 192.0.2.1", "line 2, column 3: expected seconds, or a period such as 1h30m, found `1h\u{e9}`");
     check("a", "line 2, column 2: the entry ends where a record type is expected");
-    check("a A 192.0.2.1 192.0.2.2", "line 2, column 15: `192.0.2.2` is left over: the record was complete before it");
+    check("a A 192.0.2.1 192.0.2.2", "line 2, column 15: `192.0.2.2` is left over: the entry was complete before it");
 }
 
 #[test]
@@ -214,7 +214,7 @@ fn directives() {
     );
     check("$FOO", "line 2, column 1: unknown directive `$FOO`: $ORIGIN, $TTL and $INCLUDE are known");
     check("$INCLUDE a", "line 2, column 10: $INCLUDE is not allowed here: put the records into this file");
-    check("$ORIGIN a b", "line 2, column 11: `b` is left over: the record was complete before it");
+    check("$ORIGIN a b", "line 2, column 11: `b` is left over: the entry was complete before it");
     check(" $TTL 5", "line 2, column 2: a blank before `$TTL`: a directive begins where its line begins");
     check(r"\$a NS .", r"\$a.example. 1 IN NS .");
 }
