@@ -194,7 +194,7 @@ fn place_warnings(apex: &Name, warnings: Vec<Warning>, entries: &[Entry]) -> Vec
                 set.iter().copied().find(|entry| !seen.insert(entry.record.canonical_rdata()))
             }
             Warning::DifferingTtls { .. } => set.iter().copied().find(|entry| entry.record.ttl != set[0].record.ttl),
-            Warning::MissingGlue { nameserver, .. } | Warning::NameserverIsAlias { nameserver } => {
+            Warning::MissingGlue { nameserver, .. } | Warning::NameserverIsAlias { nameserver, .. } => {
                 naming.get(&(owner, nameserver.clone())).copied()
             }
             Warning::NsBelowNs { .. } | Warning::AtWildcard { .. } => set.front().copied(),
@@ -216,8 +216,9 @@ fn set_of<'w>(warning: &'w Warning, apex: &'w Name) -> (&'w Name, RecordType) {
         | Warning::Duplicate { owner, rtype }
         | Warning::DifferingTtls { owner, rtype, .. }
         | Warning::AtWildcard { owner, rtype } => (owner, *rtype),
-        Warning::NsBelowNs { owner, .. } | Warning::MissingGlue { cut: owner, .. } => (owner, RecordType::NS),
-        Warning::NameserverIsAlias { .. } => (apex, RecordType::NS),
+        Warning::NsBelowNs { owner, .. }
+        | Warning::MissingGlue { cut: owner, .. }
+        | Warning::NameserverIsAlias { cut: owner, .. } => (owner, RecordType::NS),
         Warning::WithoutProofs { rtype } => (apex, *rtype),
     }
 }

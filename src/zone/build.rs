@@ -150,7 +150,7 @@ pub enum Warning {
         /// The cut above it.
         cut: Name,
     },
-    /// A name server that is in the zone or below its cut has no address in it, so nobody can ask it.
+    /// A name server in the zone has no address in it, so nobody can ask it.
     #[error("{} NS {} has no address: resolvers cannot reach it", name_to_text(cut), name_to_text(nameserver))]
     MissingGlue {
         /// The delegated name, or the apex.
@@ -161,6 +161,8 @@ pub enum Warning {
     /// RFC 2181 §10.3: a name server's name is no alias.
     #[error("name server {} is an alias: resolvers do not follow it", name_to_text(nameserver))]
     NameserverIsAlias {
+        /// The delegated name, or the apex.
+        cut: Name,
         /// The name server.
         nameserver: Name,
     },
@@ -347,6 +349,10 @@ fn add<'r>(owner: &mut Owner<'r>, record: &'r Record) {
 
 /// Makes an RRset of what came for one owner and type: each record once, one TTL (RFC 2181 §5, §5.2).
 fn tidy(owner: &[u8], set: &mut RawSet, warnings: &mut Vec<Warning>) {
+    // As most are: there is nothing to compare.
+    if set.rdata.len() == 1 {
+        return;
+    }
     let rtype = set.rtype;
     let mut sorted: SmallVec<[_; 4]> =
         set.rdata.iter().map(|rdata| canonical_rdata(rtype, rdata)).zip(0_usize..).collect();
@@ -416,6 +422,22 @@ pub(super) fn start_of_authority(
     let mut denial = Encoder::new(owner.wire);
     denial.record(RecordType::SOA, soa.ttl.min(number(4)), rdata);
     Ok(StartOfAuthority { serial: Serial(number(20)), denial: denial.finish() })
+}
+
+/// Each owner of NS records and each name server of it whose address is the zone's to say, but not in its referral: lower
+/// case, in wire form.
+pub(super) fn nameservers<'r>(apex: &HashedName, owners: &[Owner<'r>]) -> Vec<(&'r [u8], Vec<u8>)> {
+    let mut found = Vec::new();
+    for owner in owners {
+        for rdata in owner.set(RecordType::NS).into_iter().flat_map(|set| &set.rdata) {
+            let target = rdata.wire().to_ascii_lowercase();
+            let in_referral = *owner.wire != *apex.wire() && name::is_within(&target, owner.wire);
+            if name::is_within(&target, apex.wire()) && !in_referral {
+                found.push((owner.wire, target));
+            }
+        }
+    }
+    found
 }
 
 /// A cut whose hidden names are still being gathered.

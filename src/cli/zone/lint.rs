@@ -139,7 +139,7 @@ impl From<Placed> for Finding {
             Warning::Duplicate { .. } => "remove it",
             Warning::DifferingTtls { .. } => "give all of them the same TTL",
             Warning::NsBelowNs { .. } => "move it to the zone that is delegated there",
-            Warning::MissingGlue { .. } => "add its AAAA or A record",
+            Warning::MissingGlue { .. } => "add its AAAA or A record, or end it with a dot if it is absolute",
             Warning::NameserverIsAlias { .. } => "name the server that the alias leads to",
             Warning::AtWildcard { .. } => "write out the names that are meant",
             Warning::WithoutProofs { .. } => "sign elsewhere and serve the signed zone there, or remove them",
