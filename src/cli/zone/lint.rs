@@ -17,10 +17,10 @@ use crate::zone::master::Position;
 
 /// Says what is wrong and what is odd about a master file, one line a finding: FILE:LINE:COLUMN: what, and what to do
 ///
-/// An error keeps the zone from being served; a warning does not. Nothing is printed where there is neither. Of a file
-/// that cannot be read as one, up to 100 errors are told; warnings wait until there are none. Exit status: 0 without
-/// errors, 1 with errors (with --strict: with warnings, too), 2 where the zone's name cannot be told, 3 where the file
-/// cannot be read.
+/// An error keeps the zone from being served; a warning does not. Up to 100 errors in the text are told; where there are
+/// none, the first thing that keeps its records from making a zone; where nothing does, all warnings. Exit status: 0
+/// without errors, 1 with errors (with --strict: with warnings, too), 2 where the zone's name cannot be told, 3 where the
+/// file cannot be read.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
