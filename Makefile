@@ -1,6 +1,6 @@
 # What people do every day. `make` alone lists it.
 
-.PHONY: help demo test check audit bench fuzz control-plane
+.PHONY: help demo test check differential audit bench fuzz control-plane
 
 help:
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -14,8 +14,11 @@ test: ## All tests; installs or builds the real parts they need
 check: ## What every commit has to pass: form, dependencies, docs, rules and tables
 	.ci/run fast
 
+differential: ## A million questions that nobody has asked yet, to kubezone, Knot and NSD
+	KUBEZONE_SEED=$$(date +%s) KUBEZONE_CASES=1000000 cargo test --test differential
+
 audit: ## The dependencies' advisories (fetches their database)
-	cargo deny --locked check
+	cargo deny --locked check advisories
 
 bench: ## What an answer, a change, a name and a manifest cost; a whole server, and loading a large zone, beside Knot
 	cargo bench --bench zone

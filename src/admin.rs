@@ -6,8 +6,8 @@
 //! long, and cannot keep probes out.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
@@ -42,7 +42,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub struct Readiness {
     published: Arc<Published>,
-    deadline: Instant,
+    started: Instant,
+    timeout: Mutex<Duration>,
     reached: AtomicBool,
     draining: AtomicBool,
 }
@@ -51,8 +52,13 @@ impl Readiness {
     /// For a server that starts now and answers from `published`.
     #[must_use]
     pub fn new(published: Arc<Published>, timeout: Duration) -> Self {
-        let deadline = Instant::now() + timeout;
-        Self { published, deadline, reached: AtomicBool::new(false), draining: AtomicBool::new(false) }
+        let (started, timeout) = (Instant::now(), Mutex::new(timeout));
+        Self { published, started, timeout, reached: AtomicBool::new(false), draining: AtomicBool::new(false) }
+    }
+
+    /// Another time-out, counted from the start all the same.
+    pub fn set_timeout(&self, timeout: Duration) {
+        *self.timeout.lock().unwrap_or_else(PoisonError::into_inner) = timeout;
     }
 
     /// The server is going to stop: clients should go elsewhere.
@@ -68,7 +74,8 @@ impl Readiness {
         let missing = served.zones.iter().filter(|(_, _, state)| is_missing(state));
         let missing: Vec<_> = missing.map(|(_, apex, _)| apex.to_string()).collect();
         let some_loaded = missing.len() < served.zones.iter().count();
-        if missing.is_empty() || (some_loaded && Instant::now() >= self.deadline) {
+        let timeout = *self.timeout.lock().unwrap_or_else(PoisonError::into_inner);
+        if missing.is_empty() || (some_loaded && self.started.elapsed() >= timeout) {
             self.reached.store(true, Ordering::Relaxed);
         }
         if self.draining.load(Ordering::Relaxed) {

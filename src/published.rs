@@ -34,17 +34,24 @@ impl Published {
     }
 
     /// Puts all of `zones` in the place of those before in one swap.
+    pub fn replace(&self, zones: impl IntoIterator<Item = (Name, State)>) {
+        self.change(|served| {
+            for (apex, state) in zones {
+                served.zones.set(&apex, state);
+            }
+        });
+    }
+
+    /// Puts a changed copy in the place of what is served in one swap. Other writers wait meanwhile; readers never.
     ///
     /// To take a large version apart costs milliseconds, and is done here,
     /// never on a query's thread: at once, or, while a reader still holds it,
     /// by the next replacement. So at most one version more than is being read
     /// stays in memory.
-    pub fn replace(&self, zones: impl IntoIterator<Item = (Name, State)>) {
+    pub fn change(&self, change: impl FnOnce(&mut Served)) {
         let mut replaced = self.replaced.lock().unwrap_or_else(PoisonError::into_inner);
         let mut served = Served::clone(&self.current.load());
-        for (apex, state) in zones {
-            served.zones.set(&apex, state);
-        }
+        change(&mut served);
         replaced.push(self.current.swap(Arc::new(served)));
         replaced.retain(|version| Arc::strong_count(version) > 1);
     }

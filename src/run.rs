@@ -1,45 +1,92 @@
-//! Starts everything that a configuration asks for, and stops it.
+//! Starts everything that a configuration asks for, changes it while it runs, and stops it.
 //!
 //! A [`Server`] is one kubezone: its sockets, its zones and their sources, its
 //! numbers. Several live in one process side by side; nothing is shared
-//! between them. When to stop is not decided here.
+//! between them. When to stop is not decided here, nor when to reload.
+//!
+//! A reload looks at everything first: what cannot be had changes nothing at
+//! all. Then what is served changes in one swap, and what is configured as it
+//! was does not notice: its sockets, its connections, what is known of a cluster.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::thread;
+use std::time::Duration;
 
 use futures::FutureExt;
-use tokio::net::TcpListener;
+use futures::future::try_join_all;
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{error, info};
 
 use crate::admin::{self, Readiness};
-use crate::config::Config;
+use crate::config::{Changes, Cluster, Config, FileZone};
 use crate::metrics::Metrics;
 use crate::nameserver::Served;
 use crate::published::Published;
-use crate::server::{self, ListenError, Listeners, ServeError};
-use crate::source;
-use crate::zone::Zones;
+use crate::schema::ClusterZone;
+use crate::server::{self, Answerer, Claim, ListenError, Listener, ServeError, Words};
+use crate::source::{self, AccessError, PrepareError, Prepared, Proposal, Rescans};
+use crate::zone::{State, Zones};
+
+/// How long a source rests after it has panicked.
+const PAUSE: Duration = Duration::from_secs(10);
 
 /// A running server. Dropped, it ends at once; [`Server::stop`] lets it finish what it has begun.
 #[derive(Debug)]
 pub struct Server {
-    dns: Vec<SocketAddr>,
-    metrics: Option<SocketAddr>,
+    config: Config,
+    dns: Vec<Listening>,
+    probes: Option<Probes>,
+    answerer: Answerer,
     published: Arc<Published>,
+    metrics: Arc<Metrics>,
     readiness: Arc<Readiness>,
+    rescans: Rescans,
+    files: Source<FileZone>,
+    /// By their names.
+    clusters: BTreeMap<String, Source<ClusterZone>>,
+    /// Ends everything, when it has answered what it has received.
     stop: CancellationToken,
-    answering: AbortOnDropHandle<()>,
-    /// What has nothing to finish: sources, probes.
-    rest: JoinSet<()>,
+    /// Addresses that are not configured any more: they finish what they have begun.
+    leaving: JoinSet<()>,
+    /// Said by those among them whose sockets are closed.
+    left: Vec<CancellationToken>,
 }
 
-/// A server that could not be started; nothing of it is left.
+/// DNS on one address.
+#[derive(Debug)]
+struct Listening {
+    /// As configured: port 0 has become another.
+    asked: SocketAddr,
+    address: SocketAddr,
+    claim: Claim,
+    words: Words,
+    answering: AbortOnDropHandle<()>,
+}
+
+/// Probes and metrics.
+#[derive(Debug)]
+struct Probes {
+    address: SocketAddr,
+    claim: Claim,
+    serving: AbortOnDropHandle<()>,
+}
+
+/// What zones are made from, at work.
+#[derive(Debug)]
+struct Source<Z> {
+    proposals: mpsc::Sender<Proposal<Z>>,
+    following: AbortOnDropHandle<()>,
+}
+
+/// What cannot be had of what a configuration asks for; nothing of it is left.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// DNS cannot be answered at one of the addresses.
@@ -56,6 +103,28 @@ pub enum StartError {
         /// What the system said.
         source: io::Error,
     },
+    /// More zones than a process can have had.
+    #[error("there is no room for so many zones: a process serves at most {} in its life", Zones::PLACES)]
+    TooManyZones,
+}
+
+/// Why a server goes on as it was.
+#[derive(Debug, thiserror::Error)]
+pub enum ReloadError {
+    /// A cluster that is new, or reached in another way, could not be followed.
+    #[error("cluster {name}")]
+    Cluster {
+        /// The cluster.
+        name: String,
+        /// What is missing.
+        source: AccessError,
+    },
+    /// A zone could not be served.
+    #[error(transparent)]
+    Zone(#[from] PrepareError),
+    /// Anything that would have kept the server from starting.
+    #[error(transparent)]
+    Start(#[from] StartError),
 }
 
 impl Server {
@@ -72,54 +141,91 @@ impl Server {
     ///
     /// Outside of a tokio runtime.
     pub async fn start(config: Config) -> Result<Self, StartError> {
-        let listeners = Listeners::bind(&config.dns)?;
-        let dns = listeners.addresses().to_vec();
-        let admin = match config.metrics {
-            Some(address) => Some(listen(address)?),
-            None => None,
-        };
-        let metrics_address = admin.as_ref().map(|(_, address)| *address);
-
-        let zones = Zones::pending(config.apexes().cloned());
-        let identity = config.identity.clone().into_bytes().into();
-        let published = Arc::new(Published::new(Served { zones, identity }));
+        let published = Arc::new(Published::new(Served::default()));
         let metrics = Metrics::new(Arc::clone(&published));
-        let readiness = Arc::new(Readiness::new(Arc::clone(&published), config.ready_timeout));
-        let stop = CancellationToken::new();
-        let answering = listeners.serve(Arc::clone(&published), &metrics, stop.clone())?;
+        let rescans = Rescans::default();
+        let mut server = Self {
+            config: Config { dns: Vec::new(), metrics: None, ..Config::default() },
+            dns: Vec::new(),
+            probes: None,
+            answerer: Answerer::new(Arc::clone(&published), &metrics),
+            readiness: Arc::new(Readiness::new(Arc::clone(&published), config.ready_timeout)),
+            files: follow_files(config.files.clone(), &published, &metrics, &rescans),
+            clusters: BTreeMap::new(),
+            stop: CancellationToken::new(),
+            leaving: JoinSet::new(),
+            left: Vec::new(),
+            published,
+            metrics,
+            rescans,
+        };
+        server.take_over(config, Vec::new())?;
+        Ok(server)
+    }
 
-        let mut rest = follow_sources(config, &published, &metrics);
-        if let Some((listener, _)) = admin {
-            let serving = admin::serve(listener, Arc::clone(&readiness), metrics);
-            rest.spawn(async { drop(guarded("probes and metrics", serving).await) });
+    /// Does what `config` asks for from now on, and tells what that changes.
+    ///
+    /// What is configured as before goes on undisturbed. A zone that is new
+    /// and can be made at once is: it is never pending. One whose source has
+    /// become another is served as it was until that has been read.
+    ///
+    /// The future may be dropped: then, too, everything is as before, or changed as a whole.
+    ///
+    /// # Errors
+    ///
+    /// When anything in it cannot be had; everything is as before then.
+    pub async fn reload(&mut self, config: Config) -> Result<Changes, ReloadError> {
+        let changes = Changes::between(&self.config, &config);
+        if changes.is_empty() {
+            return Ok(changes);
         }
-        for address in &dns {
-            info!(%address, transport = "udp", "listening");
-            info!(%address, transport = "tcp", "listening");
+        for cluster in config.clusters.iter().filter(|cluster| followed_as(cluster, &self.config).is_none()) {
+            let failed = |source| ReloadError::Cluster { name: cluster.name.clone(), source };
+            source::check(&cluster.access).await.map_err(failed)?;
         }
-        if let Some(address) = metrics_address {
-            info!(%address, transport = "metrics", "listening");
+        // An address that has just been given up may be wanted again.
+        for left in self.left.drain(..) {
+            left.cancelled().await;
         }
-        let answering = AbortOnDropHandle::new(tokio::spawn(answering));
-        Ok(Self { dns, metrics: metrics_address, published, readiness, stop, answering, rest })
+        let prepared = self.prepare(&config).await?;
+        // Who is ready now stays it, also if nobody has asked yet.
+        let _ = self.readiness.check();
+        self.take_over(config, prepared)?;
+        Ok(changes)
+    }
+
+    /// Reads every file again that zones come from, whether or not there is a sign that it has changed.
+    pub fn rescan(&self) {
+        self.rescans.ask();
+    }
+
+    /// What it is told to do.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.config
     }
 
     /// Where DNS is answered, UDP and TCP, in the order configured.
     #[must_use]
-    pub fn dns(&self) -> &[SocketAddr] {
-        &self.dns
+    pub fn dns(&self) -> Vec<SocketAddr> {
+        self.dns.iter().map(|listening| listening.address).collect()
     }
 
     /// Where probes and metrics are answered.
     #[must_use]
     pub fn metrics(&self) -> Option<SocketAddr> {
-        self.metrics
+        self.probes.as_ref().map(|probes| probes.address)
     }
 
     /// What is being served.
     #[must_use]
     pub fn published(&self) -> &Arc<Published> {
         &self.published
+    }
+
+    /// Counts a configuration that was not taken over.
+    pub fn reload_failed(&self) {
+        self.metrics.reload_failed();
     }
 
     /// Says that clients should go elsewhere, and goes on answering those that come.
@@ -131,37 +237,213 @@ impl Server {
     pub async fn stop(mut self) {
         self.drain();
         self.stop.cancel();
-        // A panic in there has been printed; what matters here is that it is over.
-        let _ = (&mut self.answering).await;
-        self.rest.shutdown().await;
+        while let Some(listening) = self.dns.pop() {
+            self.leave(listening);
+        }
+        while self.leaving.join_next().await.is_some() {}
+        let sources = self.clusters.into_values().map(|source| source.following);
+        for part in sources.chain([self.files.following]).chain(self.probes.map(|probes| probes.serving)) {
+            part.abort();
+            // A panic in there has been told of; what matters here is that it is over.
+            let _ = part.await;
+        }
     }
-}
 
-fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
-    let failed = |source| StartError::Metrics { address, source };
-    let listener = server::bind_tcp(address).map_err(failed)?;
-    let bound = listener.local_addr().map_err(failed)?;
-    Ok((listener, bound))
-}
-
-/// Starts a follower for each cluster, and one for the zones from files.
-fn follow_sources(config: Config, published: &Arc<Published>, metrics: &Arc<Metrics>) -> JoinSet<()> {
-    let mut sources = JoinSet::new();
-    for cluster in config.clusters {
-        let part = format!("cluster {}", cluster.name);
-        let numbers = metrics.cluster(&cluster.name);
-        let following = source::follow(cluster, Arc::clone(published), numbers.clone());
-        sources.spawn(async move {
-            if guarded(&part, following).await.is_err() {
-                numbers.set_synced(false);
-            }
+    /// Has every source that runs prepare for what `config` makes of its zones.
+    async fn prepare(&self, config: &Config) -> Result<Vec<Prepared>, PrepareError> {
+        let mut prepared = Vec::new();
+        // Files first: they may be large, and clusters that have prepared would wait for them.
+        if config.files != self.config.files {
+            prepared.extend(source::propose(&self.files.proposals, config.files.clone()).await?);
+        }
+        let of_clusters = self.config.clusters.iter().filter_map(|cluster| {
+            let source = self.clusters.get(&cluster.name)?;
+            let zones = followed_as(cluster, config).map_or(&[][..], |cluster| &cluster.zones);
+            (zones != cluster.zones).then(|| source::propose(&source.proposals, zones.to_vec()))
         });
+        prepared.extend(try_join_all(of_clusters).await?.into_iter().flatten());
+        Ok(prepared)
     }
-    if !config.files.is_empty() {
-        let following = source::files::follow(config.files, Arc::clone(published), Arc::clone(metrics));
-        sources.spawn(async { drop(guarded("zone files", following).await) });
+
+    /// Opens what is new, then changes everything; nothing is changed when something cannot be had.
+    fn take_over(&mut self, config: Config, prepared: Vec<Prepared>) -> Result<(), StartError> {
+        if !self.published.load().zones.has_room_for(config.apexes()) {
+            return Err(StartError::TooManyZones);
+        }
+        let kept = self.kept(&config.dns);
+        let leaves = |(place, listening)| (!kept.contains(&Some(place))).then_some(listening);
+        let leaving = self.dns.iter().enumerate().filter_map(leaves).map(|listening: &Listening| &listening.claim);
+        let probes_change = config.metrics != self.config.metrics;
+        let leaving: Vec<_> =
+            leaving.chain(self.probes.iter().filter(|_| probes_change).map(|probes| &probes.claim)).collect();
+        let new = config.dns.iter().zip(&kept).filter(|(_, kept)| kept.is_none());
+        let opened = new.map(|(address, _)| self.listen(*address, &leaving)).collect::<Result<Vec<_>, _>>()?;
+        let probes = match config.metrics.filter(|_| probes_change) {
+            Some(address) => Some(self.listen_for_probes(address, &leaving)?),
+            None => None,
+        };
+
+        // From here on nothing can fail.
+        self.publish(&config, prepared);
+        self.follow(&config);
+        for address in opened.iter().map(|listening| listening.address) {
+            info!(%address, transport = "udp", "listening");
+            info!(%address, transport = "tcp", "listening");
+        }
+        if let Some(Probes { address, .. }) = &probes {
+            info!(%address, transport = "metrics", "listening");
+        }
+        let mut before: Vec<_> = self.dns.drain(..).map(Some).collect();
+        let mut opened = opened.into_iter();
+        for (asked, kept) in config.dns.iter().zip(kept) {
+            let listening = kept.map_or_else(|| opened.next(), |place| before[place].take());
+            self.dns.extend(listening.map(|listening| Listening { asked: *asked, ..listening }));
+        }
+        while self.leaving.try_join_next().is_some() {}
+        for gone in before.into_iter().flatten() {
+            info!(address = %gone.address, "listening no more");
+            self.leave(gone);
+        }
+        if probes_change {
+            self.probes = probes;
+        }
+        self.readiness.set_timeout(config.ready_timeout);
+        self.config = config;
+        Ok(())
     }
-    sources
+
+    /// For each of `wanted` the place in `dns` of the address that it is already.
+    fn kept(&self, wanted: &[SocketAddr]) -> Vec<Option<usize>> {
+        let mut kept = Vec::with_capacity(wanted.len());
+        for address in wanted {
+            let is_it = |(place, listening): (usize, &Listening)| {
+                let same = listening.asked == *address || listening.address == *address;
+                (same && !kept.contains(&Some(place))).then_some(place)
+            };
+            let place = self.dns.iter().enumerate().find_map(is_it);
+            kept.push(place);
+        }
+        kept
+    }
+
+    /// Opens `address` for DNS, and answers there.
+    fn listen(&self, address: SocketAddr, leaving: &[&Claim]) -> Result<Listening, StartError> {
+        let listener = Listener::bind(address, leaving)?;
+        let claim = listener.claim().map_err(|source| ListenError { address, transport: "tcp", source })?;
+        let (asked, address, words) = (address, listener.address(), Words::until(&self.stop));
+        let answering = AbortOnDropHandle::new(tokio::spawn(listener.serve(&self.answerer, words.clone())?));
+        Ok(Listening { asked, address, claim, words, answering })
+    }
+
+    /// Lets an address answer what has come in, then end.
+    fn leave(&mut self, listening: Listening) {
+        let Listening { words, claim, answering, .. } = listening;
+        drop(claim);
+        words.leave.cancel();
+        self.left.push(words.left);
+        self.leaving.spawn(async { drop(answering.await) });
+    }
+
+    /// Opens `address` for probes and metrics, and answers there.
+    fn listen_for_probes(&self, address: SocketAddr, leaving: &[&Claim]) -> Result<Probes, StartError> {
+        let failed = |source| StartError::Metrics { address, source };
+        let listener = server::bind_tcp(address, leaving).map_err(failed)?;
+        let claim = Claim::of(&listener).map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        let serving = admin::serve(listener, Arc::clone(&self.readiness), Arc::clone(&self.metrics));
+        let serving = tokio::spawn(async { drop(guarded("probes and metrics", serving).await) });
+        Ok(Probes { address, claim, serving: AbortOnDropHandle::new(serving) })
+    }
+
+    /// Changes what is served: all of it in one swap.
+    fn publish(&self, config: &Config, prepared: Vec<Prepared>) {
+        let wanted: BTreeSet<_> = config.apexes().collect();
+        let gone = self.config.apexes().filter(|apex| !wanted.contains(apex));
+        self.published.change(|served| {
+            gone.for_each(|apex| served.zones.remove(apex));
+            for (apex, state) in prepared.iter().flat_map(|prepared| &prepared.versions) {
+                served.zones.set(apex, state.clone());
+            }
+            for apex in config.apexes() {
+                if served.zones.get(apex).is_none() {
+                    served.zones.set(apex, State::Pending);
+                }
+            }
+            served.identity = config.identity.clone().into_bytes().into();
+        });
+        prepared.into_iter().for_each(Prepared::agree);
+    }
+
+    /// Ends the sources that are not configured any more, and starts those that are new.
+    ///
+    /// A cluster that is reached in another way is both.
+    fn follow(&mut self, config: &Config) {
+        for gone in self.config.clusters.iter().filter(|cluster| followed_as(cluster, config).is_none()) {
+            self.clusters.remove(&gone.name);
+            self.metrics.forget_cluster(&gone.name);
+        }
+        for cluster in &config.clusters {
+            if !self.clusters.contains_key(&cluster.name) {
+                let source = follow_cluster(cluster.clone(), &self.published, &self.metrics, &self.rescans);
+                self.clusters.insert(cluster.name.clone(), source);
+            }
+        }
+    }
+}
+
+/// The cluster in `config` that has the name of `cluster` and is reached in the same way.
+fn followed_as<'c>(cluster: &Cluster, config: &'c Config) -> Option<&'c Cluster> {
+    let is_it = |other: &&Cluster| {
+        other.name == cluster.name && other.access == cluster.access && other.max_staleness == cluster.max_staleness
+    };
+    config.clusters.iter().find(is_it)
+}
+
+/// Starts to follow the files of `zones`; again and again, should a mistake of ours end it.
+fn follow_files(
+    mut zones: Vec<FileZone>,
+    published: &Arc<Published>,
+    metrics: &Arc<Metrics>,
+    rescans: &Rescans,
+) -> Source<FileZone> {
+    let (published, metrics, rescans) = (Arc::clone(published), Arc::clone(metrics), rescans.clone());
+    let (proposals, mut proposed) = mpsc::channel(1);
+    let following = tokio::spawn(async move {
+        loop {
+            let (published, metrics) = (Arc::clone(&published), Arc::clone(&metrics));
+            let following = source::files::follow(&mut zones, &mut proposed, published, metrics, &rescans);
+            if guarded("zone files", following).await.is_ok() {
+                return;
+            }
+            sleep(PAUSE).await;
+        }
+    });
+    Source { proposals, following: AbortOnDropHandle::new(following) }
+}
+
+/// Starts to follow `cluster`; again and again, should a mistake of ours end it.
+fn follow_cluster(
+    mut cluster: Cluster,
+    published: &Arc<Published>,
+    metrics: &Metrics,
+    rescans: &Rescans,
+) -> Source<ClusterZone> {
+    let part = format!("cluster {}", cluster.name);
+    let numbers = metrics.cluster(&cluster.name);
+    let (published, rescans) = (Arc::clone(published), rescans.clone());
+    let (proposals, mut proposed) = mpsc::channel(1);
+    let following = tokio::spawn(async move {
+        loop {
+            let (published, numbers) = (Arc::clone(&published), numbers.clone());
+            numbers.set_synced(false);
+            let following = source::follow(&mut cluster, &mut proposed, published, numbers, &rescans);
+            if guarded(&part, following).await.is_ok() {
+                return;
+            }
+            sleep(PAUSE).await;
+        }
+    });
+    Source { proposals, following: AbortOnDropHandle::new(following) }
 }
 
 /// Runs one part of the server. Its panic ends it alone and is told of: the rest is none the worse for it, and its own
@@ -226,7 +508,8 @@ mod tests {
 
     #[tokio::test]
     async fn the_socket_for_probes_leaves_ipv4_to_another() {
-        let (_listener, address) = listen((Ipv6Addr::UNSPECIFIED, 0).into()).expect("a socket");
+        let listener = server::bind_tcp((Ipv6Addr::UNSPECIFIED, 0).into(), &[]).expect("a socket");
+        let address = listener.local_addr().expect("its address");
         TcpStream::connect((Ipv4Addr::LOCALHOST, address.port())).await.expect_err("V6ONLY");
         TcpStream::connect((Ipv6Addr::LOCALHOST, address.port())).await.expect("a connection");
     }
@@ -244,6 +527,6 @@ mod tests {
         let address = a.dns()[0];
         a.stop().await;
         assert_eq!(ask(&b, "b.example.").await, ResponseCode::NoError);
-        Listeners::bind(&[address]).expect("a server that has stopped leaves its address");
+        Listener::bind(address, &[]).expect("a server that has stopped leaves its address");
     }
 }

@@ -52,8 +52,8 @@ macro_rules! tables {
 }
 
 tables! {
-    aliases any cuts dname edns escapes matrix_cluster matrix_parent messages negative order_of_checks
-    parent_and_child pending records refused reverse rfc8906 root sizes targets tsig wildcards
+    aliases any cuts dname edns escapes found_by_differential matrix_cluster matrix_parent messages negative
+    order_of_checks parent_and_child pending records refused reverse rfc8906 root sizes targets tsig wildcards
 }
 
 fn name(function: &str) -> String {

@@ -356,11 +356,16 @@ fn configuration(clusters: &[(&str, PathBuf)], ready_timeout: &str) -> Value {
 /// A kubezone with this configuration; questions are relative to k8s.ooo.
 async fn configured(configuration: &Value) -> Kubezone {
     let folder = Folder::new().expect("a temporary folder");
+    let path = configure(&folder, configuration);
+    Kubezone::start("k8s.ooo", &[KUBEZONE.as_str(), "serve", "--config", &path], folder).await
+}
+
+/// Writes a configuration, and the zone that it takes from a file; where it is.
+fn configure(folder: &Folder, configuration: &Value) -> String {
     let parent = format!("@ 3600 SOA ns hostmaster {SERIAL} 14400 3600 1209600 30\n@ NS ns\nns AAAA 2001:db8::53\n");
     folder.write("k8s.ooo.zone", &parent).expect("zone written");
-    let configuration = folder.write("kubezone.yaml", &configuration.to_string()).expect("configuration written");
-    let configuration = configuration.display().to_string();
-    Kubezone::start("k8s.ooo", &[KUBEZONE.as_str(), "serve", "--config", &configuration], folder).await
+    let path = folder.write("kubezone.yaml", &configuration.to_string()).expect("configuration written");
+    path.display().to_string()
 }
 
 /// Waits until every zone of a cluster says this of a Service.
@@ -414,8 +419,11 @@ async fn ten_clusters_and_two_hundred_zones_do_not_wait_for_each_other() {
     for (cluster, reason) in [("away", "connection"), ("garbled", "status"), ("barred", "forbidden")] {
         kubezone.counts_error(&format!(r#"cluster="{cluster}",reason="{reason}""#)).await;
     }
-    let asked: Vec<usize> = proxies.iter().map(|proxy| proxy.asked(Verb::Watch, "services")).collect();
-    assert!(asked[1..5].iter().all(|&watches| watches > 1), "{asked:?}");
+    eventually("a watch for each fault", async || {
+        let asked: Vec<usize> = proxies[1..5].iter().map(|proxy| proxy.asked(Verb::Watch, "services")).collect();
+        if asked.iter().all(|&watches| watches > 1) { Ok(()) } else { Err(format!("{asked:?}")) }
+    })
+    .await;
 
     // What changes meanwhile is known wherever it can be.
     let late = scene.create_service("late", https()).await;
@@ -517,4 +525,58 @@ async fn an_api_server_that_falls_silent_is_given_up_after_a_minute() {
     for cluster in ["mute", "hung"] {
         zones_answer(&kubezone, cluster, &late, &address(&late)).await;
     }
+}
+
+#[tokio::test]
+async fn zones_of_a_cluster_come_and_go_and_its_access_changes_without_a_gap() {
+    let Some((plane, services)) = shop("zones_of_a_cluster_come_and_go").await else { return };
+    let scene = plane.namespace("reload").await;
+    let web = &services[0];
+    let (proxy, other) = (Proxy::start(plane).await, Proxy::start(plane).await);
+    let folder = Folder::new().expect("a temporary folder");
+    let mut wanted = configuration(&[("c", proxy.kubeconfig())], "1h");
+    let path = configure(&folder, &wanted);
+    let command = [KUBEZONE.as_str(), "serve", "--config", &path];
+    let kubezone = Kubezone::start("k8s.ooo", &command, Folder::new().expect("a temporary folder")).await.ready().await;
+    let lists = proxy.asked(Verb::List, "services");
+    // Waits until the answer is `to`; until then it is `from`, and never anything else.
+    let turns = async |service: &Service, zone: &str, from: &str, to: &str| {
+        let question = question(service).replace(" AAAA", &format!(".{zone} AAAA"));
+        eventually(&format!("{question} is answered with {to}"), async || {
+            let (said, neighbour) = (kubezone.ask(&question).await, kubezone.ask(&in_zone(web, 0, "c")).await);
+            assert_eq!(neighbour, address(web));
+            assert!(said == from || said == to, "{question}: {said}");
+            if said == to { Ok(()) } else { Err(said) }
+        })
+        .await;
+    };
+    let parents = "NXDOMAIN k8s.ooo.";
+
+    wanted["zones"][19]["name"] = json!("renamed.k8s.ooo");
+    configure(&folder, &wanted);
+    turns(web, "renamed", parents, &address(web)).await;
+    turns(web, "z19.c", &address(web), parents).await;
+    let mut added = wanted["zones"][0].clone();
+    added["name"] = json!("added.k8s.ooo");
+    wanted["zones"].as_array_mut().expect("zones").push(added);
+    configure(&folder, &wanted);
+    turns(web, "added", parents, &address(web)).await;
+    wanted["zones"].as_array_mut().expect("zones").pop();
+    configure(&folder, &wanted);
+    turns(web, "added", &address(web), parents).await;
+    assert_eq!(proxy.asked(Verb::List, "services"), lists, "the cluster is known already");
+
+    other.set_all(&Fault::Hangs);
+    wanted["clusters"][0]["kubeconfig"] = json!(other.kubeconfig());
+    configure(&folder, &wanted);
+    eventually("the other kubeconfig is used", async || match other.asked(Verb::List, "services") {
+        0 => Err("nothing was asked for".to_owned()),
+        _ => Ok(()),
+    })
+    .await;
+    let late = scene.create_service("late", https()).await;
+    turns(&late, "renamed", "NXDOMAIN renamed.k8s.ooo.", "NXDOMAIN renamed.k8s.ooo.").await;
+    turns(web, "renamed", &address(web), &address(web)).await;
+    other.set_all(&Fault::None);
+    turns(&late, "renamed", "NXDOMAIN renamed.k8s.ooo.", &address(&late)).await;
 }

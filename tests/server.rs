@@ -12,12 +12,13 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use futures::future::join_all;
 use hickory_proto::op::{Edns, Message, MessageType, Query};
 use hickory_proto::rr::{Name, RecordType};
 use kubezone::metrics::Metrics;
 use kubezone::nameserver::Served;
 use kubezone::published::Published;
-use kubezone::server::{ListenError, Listeners};
+use kubezone::server::{Answerer, Claim, ListenError, Listener, Words};
 use kubezone::zone::{State, Zone, Zones, master};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::runtime::Runtime;
@@ -60,8 +61,9 @@ impl Server {
     fn start_with(addresses: &[&str], served: Served) -> Result<Self, ListenError> {
         let runtime = Runtime::new().expect("a runtime");
         let inside = runtime.enter();
-        let listeners = Listeners::bind(&parse(addresses))?;
-        let addresses = listeners.addresses().to_vec();
+        let addresses = parse(addresses).into_iter();
+        let listeners = addresses.map(|address| Listener::bind(address, &[])).collect::<Result<Vec<_>, _>>()?;
+        let addresses = listeners.iter().map(Listener::address).collect();
         let stop = CancellationToken::new();
         let serving = runtime.spawn(serve(listeners, served, &stop));
         drop(inside);
@@ -84,10 +86,12 @@ impl Server {
     }
 }
 
-fn serve(listeners: Listeners, served: Served, stop: &CancellationToken) -> impl Future<Output = ()> + use<> {
+fn serve(listeners: Vec<Listener>, served: Served, stop: &CancellationToken) -> impl Future<Output = ()> + use<> {
     let published = Arc::new(Published::new(served));
-    let metrics = Metrics::new(Arc::clone(&published));
-    listeners.serve(published, &metrics, stop.clone()).expect("threads")
+    let answerer = Answerer::new(Arc::clone(&published), &Metrics::new(published));
+    let serving = listeners.into_iter().map(|listener| listener.serve(&answerer, Words::until(stop)).expect("threads"));
+    let serving: Vec<_> = serving.collect();
+    async { drop(join_all(serving).await) }
 }
 
 fn parse(addresses: &[&str]) -> Vec<SocketAddr> {
@@ -259,6 +263,24 @@ fn a_udp_port_that_another_program_shares_is_an_error() {
 }
 
 #[test]
+fn an_address_opens_before_one_of_ours_that_it_overlaps_with_closes_and_is_locked_again() {
+    let runtime = Runtime::new().expect("a runtime");
+    let _inside = runtime.enter();
+    let bind = |address: &str, leaving: &[&Claim]| Listener::bind(address.parse().expect("an address"), leaving);
+    let before = bind("[::1]:0", &[]).expect("loopback");
+    let address = format!("[::]:{}", before.address().port());
+    let other = bind("[::1]:0", &[]).expect("loopback");
+    assert_eq!(bind(&address, &[]).expect_err("taken").transport, "tcp");
+    assert_eq!(bind(&address, &[&other.claim().unwrap()]).expect_err("by another").transport, "tcp");
+
+    let after = bind(&address, &[&before.claim().unwrap()]).expect("beside the one that leaves");
+    bind(&address, &[]).expect_err("locked");
+    drop(before);
+    // Neither is shared any more: not by UDP, where everybody could have half of the queries.
+    bind(&format!("[::1]:{}", after.address().port()), &[]).expect_err("locked");
+}
+
+#[test]
 fn a_reply_leaves_from_the_address_asked() {
     let server = Server::start(&["0.0.0.0:0"]);
     // All of 127.0.0.0/8 is on lo; without PKTINFO replies would leave from 127.0.0.1.
@@ -400,10 +422,10 @@ struct Paused {
 
 impl Paused {
     fn start() -> Self {
-        let listeners = Listeners::bind(&parse(&[LOOPBACK])).unwrap();
-        let address = listeners.addresses()[0];
+        let listener = Listener::bind(LOOPBACK.parse().expect("an address"), &[]).unwrap();
+        let address = listener.address();
         let stop = CancellationToken::new();
-        let serving = tokio::spawn(serve(listeners, Served::default(), &stop));
+        let serving = tokio::spawn(serve(vec![listener], Served::default(), &stop));
         Self { address, stop, serving }
     }
 }

@@ -1,7 +1,8 @@
 //! `kubezone serve`: the main job.
 
+use std::error::Error;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use std::{env, io};
 
@@ -9,12 +10,13 @@ use clap::{ArgGroup, ArgMatches, Args, Command};
 use humantime_serde::re::humantime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::sleep;
-use tokio_util::task::AbortOnDropHandle;
-use tracing::{info, warn};
+use tracing::{error, info};
 
 use super::{Failure, runtime};
-use crate::config::{self, Access, Config, NameServerFlag};
+use crate::config::{self, Access, Changes, Config, ConfigError, NameServerFlag};
+use crate::error::chain;
 use crate::run::Server;
+use crate::source::Watch;
 
 /// Answers DNS for zones that are made from clusters, and for zones from master files
 ///
@@ -97,26 +99,53 @@ Examples:
   kubezone serve --zone c2.k8s.ooo --nameserver ns=2001:db8::53 --manifests examples/c2 --listen-dns [::1]:5353
 
 SIGTERM or SIGINT ends it: /readyz fails at once, answers go on for the grace period; a second signal ends that, too.
-SIGHUP changes nothing: zone files and manifests are watched, and another configuration takes a restart.";
+The configuration and every file it names are watched; SIGHUP has them read again at once. What is wrong with any of
+them changes nothing, and is logged.";
 
 impl Serve {
-    pub(super) fn run(self) -> Result<(), Failure> {
-        let config = self.into_config()?;
+    pub(super) fn run(&self) -> Result<(), Failure> {
         let runtime = runtime()?;
-        let served = runtime.block_on(serve(config));
+        let served = runtime.block_on(self.serve());
         // What still runs has nothing to lose.
         runtime.shutdown_background();
         served
     }
 
-    fn into_config(self) -> Result<Config, Failure> {
+    async fn serve(&self) -> Result<(), Failure> {
+        // Before anything else: a signal that comes early is not lost, nor does it end us half-way.
+        let mut signals = Signals::new()?;
+        let mut reloads = Reloads::new(self)?;
+        let mut server = Server::start(self.read()?).await.map_err(Failure::unable)?;
+
+        let signal = loop {
+            tokio::select! {
+                signal = signals.next() => break signal,
+                () = reloads.next(&mut server) => {}
+            }
+        };
+        let grace_period = server.config().grace_period;
+        info!(signal, ?grace_period, "stopping");
+        server.drain();
+        tokio::select! {
+            () = sleep(grace_period) => {}
+            _ = signals.next() => return Ok(()),
+        }
+        tokio::select! {
+            () = server.stop() => info!("stopped"),
+            _ = signals.next() => {}
+        }
+        Ok(())
+    }
+
+    /// What all that was typed, the environment and the file ask for, in this order.
+    fn read(&self) -> Result<Config, ConfigError> {
         let mut config = match (&self.config, &self.zone) {
             (Some(path), _) => config::load(path)?,
             (None, Some(zone)) => config::short_form(zone, &self.nameserver, self.access())?,
             (None, None) => unreachable!("the group `what` is required"),
         };
         if !self.listen_dns.is_empty() {
-            config.dns = self.listen_dns;
+            config.dns.clone_from(&self.listen_dns);
         }
         if let Some(address) = self.listen_metrics {
             config.metrics = Some(address);
@@ -139,34 +168,68 @@ impl Serve {
     }
 }
 
-async fn serve(config: Config) -> Result<(), Failure> {
-    // Before anything else: a signal that comes early is not lost, nor does it end us half-way.
-    let mut signals = Signals::new()?;
-    let _hangups = AbortOnDropHandle::new(tokio::spawn(outlive(signal(SignalKind::hangup())?)));
-    let grace_period = config.grace_period;
-    let server = Server::start(config).await.map_err(Failure::unable)?;
-
-    let signal = signals.next().await;
-    info!(signal, ?grace_period, "stopping");
-    server.drain();
-    tokio::select! {
-        () = sleep(grace_period) => {}
-        _ = signals.next() => return Ok(()),
-    }
-    tokio::select! {
-        () = server.stop() => info!("stopped"),
-        _ = signals.next() => {}
-    }
-    Ok(())
+/// Has a server do what its configuration says now, whenever that may be something else.
+struct Reloads<'s> {
+    serve: &'s Serve,
+    watch: Watch,
+    hangups: Signal,
+    /// Why the configuration was not taken over the last time: said once, not at every re-scan.
+    failure: Option<String>,
 }
 
-/// Goes on through SIGHUP, which means "read your files again" to a daemon, and by default its end.
-async fn outlive(mut hangups: Signal) {
-    while hangups.recv().await.is_some() {
-        warn!(
-            signal = "SIGHUP",
-            "the configuration is not read again: that takes a restart; zone files and manifests are watched anyway"
-        );
+impl<'s> Reloads<'s> {
+    fn new(serve: &'s Serve) -> io::Result<Self> {
+        let hangups = signal(SignalKind::hangup())?;
+        Ok(Self { serve, watch: Watch::new(&serve.config), hangups, failure: None })
+    }
+
+    /// Waits for the next occasion, and takes over what there is. Nothing is lost when the future is dropped.
+    async fn next(&mut self, server: &mut Server) {
+        tokio::select! {
+            () = self.watch.changed() => {}
+            _ = self.hangups.recv() => {
+                info!(signal = "SIGHUP", "reading the configuration and all files again");
+                // Whoever asks wants to hear.
+                self.failure = None;
+                server.rescan();
+            }
+        }
+        let read = self.serve.read();
+        if self.watch.is_disturbed().await {
+            // What was read may be half a file.
+            return;
+        }
+        match read {
+            Ok(config) => {
+                let named: Vec<_> = config.paths().map(Path::to_path_buf).collect();
+                match server.reload(config).await {
+                    Ok(changes) => self.took_over(&changes),
+                    Err(error) => {
+                        // What it lacks may come.
+                        self.watch.set(self.serve.config.iter().chain(&named));
+                        self.refused(server, &error);
+                    }
+                }
+            }
+            Err(error) => self.refused(server, &error),
+        }
+    }
+
+    fn took_over(&mut self, changes: &Changes) {
+        self.failure = None;
+        self.watch.set(&self.serve.config);
+        if !changes.is_empty() {
+            info!(%changes, "configuration taken over");
+        }
+    }
+
+    fn refused(&mut self, server: &Server, error: &(dyn Error + 'static)) {
+        let error = chain(error);
+        if self.failure.as_ref() != Some(&error) {
+            error!(error, "configuration not taken over: everything is as before");
+            server.reload_failed();
+            self.failure = Some(error);
+        }
     }
 }
 

@@ -105,7 +105,7 @@ pub(super) fn short_form(zone: &str, nameservers: &[NameServerFlag], access: Acc
     });
     let nameservers = Spanned::new(nameservers.collect(), Location::UNKNOWN, Location::UNKNOWN);
     let zone = file::Zone::made_from(zone, name, nameservers);
-    let cluster = Cluster { name: name.to_owned(), access, zones: Vec::new() };
+    let cluster = Cluster { name: name.to_owned(), access, max_staleness: None, zones: Vec::new() };
     let mut config = Config { clusters: vec![cluster], ..Config::default() };
     add_zone(zone, Path::new(""), &mut config)?;
     Ok(config)
@@ -152,9 +152,10 @@ fn cluster(entry: file::Cluster, folder: &Path, config: &Config) -> Checked<Clus
     if config.clusters.iter().any(|other| other.name == name) {
         return Err(Problem::Duplicate { what: "cluster", name }.at(at));
     }
-    if let Some(staleness) = entry.max_staleness {
-        let is_forever = duration(&staleness)?.is_zero();
-        not_yet(Some(staleness), "maxStaleness", "0s: what we have is served for ever", |_| is_forever)?;
+    let max_staleness =
+        entry.max_staleness.as_ref().map(duration).transpose()?.filter(|staleness| !staleness.is_zero());
+    if entry.manifests.is_some() {
+        not_yet(entry.max_staleness, "maxStaleness", "0s: a folder is never silent", |_| max_staleness.is_none())?;
     }
     let by_kubeconfig = entry.kubeconfig.is_some() || entry.context.is_some();
     let access = match (by_kubeconfig, entry.in_cluster, entry.manifests) {
@@ -166,7 +167,7 @@ fn cluster(entry: file::Cluster, folder: &Path, config: &Config) -> Checked<Clus
         (false, false, Some(manifests)) => Access::Manifests(folder.join(manifests.value)),
         _ => return Err(Problem::ClusterAccess { cluster: name }.at(at)),
     };
-    Ok(Cluster { name, access, zones: Vec::new() })
+    Ok(Cluster { name, access, max_staleness, zones: Vec::new() })
 }
 
 /// Adds the zone of `entry` to `config`, whose clusters are complete.

@@ -6,6 +6,7 @@
 //! configuration names are not looked at here: what stands in them, or that
 //! they are missing, keeps one zone from being served, not the server.
 
+mod changes;
 mod check;
 mod file;
 
@@ -18,6 +19,7 @@ use std::time::Duration;
 
 use hickory_proto::rr::Name;
 
+pub use self::changes::Changes;
 use crate::schema::ClusterZone;
 
 /// What one server is told to do.
@@ -62,6 +64,8 @@ pub struct Cluster {
     pub name: String,
     /// Where its objects are read.
     pub access: Access,
+    /// How long it may be silent before its zones are not answered for any more; none: for ever.
+    pub max_staleness: Option<Duration>,
     /// The zones made from it.
     pub zones: Vec<ClusterZone>,
 }
@@ -102,6 +106,16 @@ impl Config {
     pub fn apexes(&self) -> impl Iterator<Item = &Name> {
         let of_clusters = self.clusters.iter().flat_map(|cluster| &cluster.zones);
         self.files.iter().map(|zone| &zone.apex).chain(of_clusters.map(|zone| &zone.origin))
+    }
+
+    /// The files and folders that it names.
+    pub fn paths(&self) -> impl Iterator<Item = &Path> {
+        let of_clusters = self.clusters.iter().filter_map(|cluster| match &cluster.access {
+            Access::Kubeconfig { path, .. } => path.as_deref(),
+            Access::Manifests(folder) => Some(folder.as_path()),
+            Access::InCluster => None,
+        });
+        self.files.iter().map(|zone| zone.path.as_path()).chain(of_clusters)
     }
 }
 

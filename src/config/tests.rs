@@ -49,7 +49,7 @@ fn what_is_left_out_has_a_default() {
         addresses: AddressFilter::default(),
     };
     let access = Access::Kubeconfig { path: None, context: Some("c2".to_owned()) };
-    let clusters = vec![Cluster { name: "c2".to_owned(), access, zones: vec![zone] }];
+    let clusters = vec![Cluster { name: "c2".to_owned(), access, max_staleness: None, zones: vec![zone] }];
     assert_eq!(config, Config { clusters, ..Config::default() });
     assert_eq!(config.dns, ["[::]:53".parse().expect("an address"), "0.0.0.0:53".parse().expect("an address")]);
 }
@@ -66,7 +66,7 @@ readyTimeout: 2m
 gracePeriod: 500ms
 clusters:
   - { name: a, kubeconfig: a.kubeconfig }
-  - { name: b, inCluster: true }
+  - { name: b, inCluster: true, maxStaleness: 5m }
   - { name: c, manifests: /srv/c }
 zones:
   - { name: k8s.ooo., file: zones/k8s.ooo.zone }
@@ -81,6 +81,8 @@ zones:
     assert_eq!(config.identity, "c2-a");
     assert_eq!(config.ready_timeout, Duration::from_secs(120));
     assert_eq!(config.grace_period, Duration::from_millis(500));
+    assert_eq!(config.clusters[0].max_staleness, None);
+    assert_eq!(config.clusters[1].max_staleness, Some(Duration::from_secs(300)));
     let accesses: Vec<_> = config.clusters.into_iter().map(|cluster| cluster.access).collect();
     // Relative to the folder of the file.
     let kubeconfig = Access::Kubeconfig { path: Some("etc/a.kubeconfig".into()), context: None };
@@ -313,8 +315,8 @@ fn what_is_not_acted_on_is_refused() {
         &format!("1:31: `reverseOf` {not_yet} (it would be no reverse zone)"),
     );
     check(
-        "clusters: [{ name: c2, context: c2, maxStaleness: 5m }]",
-        &format!("1:51: `maxStaleness` {not_yet} (it would be 0s: what we have is served for ever)"),
+        "clusters: [{ name: c2, manifests: c2, maxStaleness: 5m }]",
+        &format!("1:53: `maxStaleness` {not_yet} (it would be 0s: a folder is never silent)"),
     );
 }
 

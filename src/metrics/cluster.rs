@@ -5,8 +5,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use prometheus::{
-    Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry,
 };
+
+use prometheus::core::Collector;
+use prometheus::proto::{LabelPair, MetricFamily};
 
 use super::{Metrics, PUBLICATION_BUCKETS, register};
 use crate::nameserver::Served;
@@ -48,20 +52,36 @@ impl Families {
         }
     }
 
+    /// There is no cluster called `name` any more, and nothing writes its zones.
+    pub(super) fn forget(&self, name: &str) {
+        // An error says that there was nothing to forget.
+        let _ = self.synced.remove_label_values(&[name]);
+        let _ = self.last_event.remove_label_values(&[name]);
+        let _ = self.programming_duration.remove_label_values(&[name]);
+        for error in ClusterError::ALL {
+            let _ = self.errors.remove_label_values(&[name, error.label()]);
+        }
+        for metric in self.services.collect().iter().flat_map(MetricFamily::get_metric) {
+            let value = |label| metric.get_label().iter().find(|pair| pair.name() == label).map(LabelPair::value);
+            if let (Some(of), Some(published), Some(reason)) = (value("cluster"), value("published"), value("reason"))
+                && of == name
+            {
+                let _ = self.services.remove_label_values(&[of, published, reason]);
+            }
+        }
+    }
+
     /// Those of the cluster called `name`, and the one histogram that clusters share.
     pub(super) fn cluster(&self, name: &str, publish_duration: Histogram) -> ClusterMetrics {
         // A cluster that nothing was heard of is not synced: say so from the start.
         let synced = self.synced.with_label_values(&[name]);
         synced.set(0);
-        // A rate needs a value before the first error.
-        for error in ClusterError::ALL {
-            self.errors.with_label_values(&[name, error.label()]);
-        }
         ClusterMetrics(Arc::new(ClusterNumbers {
             name: name.to_owned(),
             synced,
             last_event: self.last_event.with_label_values(&[name]),
-            errors: self.errors.clone(),
+            // A rate needs a value before the first error.
+            errors: ClusterError::ALL.map(|error| self.errors.with_label_values(&[name, error.label()])),
             services: self.services.clone(),
             reasons: Mutex::default(),
             publish_duration,
@@ -70,7 +90,7 @@ impl Families {
     }
 }
 
-/// What the followers and the writer of one cluster tell.
+/// What the followers and the writer of one cluster tell; of one that was forgotten, nobody reads it.
 #[derive(Debug, Clone)]
 pub struct ClusterMetrics(Arc<ClusterNumbers>);
 
@@ -79,7 +99,8 @@ struct ClusterNumbers {
     name: String,
     synced: IntGauge,
     last_event: Gauge,
-    errors: IntCounterVec,
+    /// In the order of [`ClusterError::ALL`].
+    errors: [IntCounter; ClusterError::ALL.len()],
     services: IntGaugeVec,
     /// The reasons that Services have been counted under: they fall back to 0.
     reasons: Mutex<BTreeSet<&'static str>>,
@@ -165,7 +186,8 @@ impl ClusterMetrics {
 
     /// Counts an error.
     pub fn error(&self, error: ClusterError) {
-        self.0.errors.with_label_values(&[self.0.name.as_str(), error.label()]).inc();
+        let counters = ClusterError::ALL.iter().zip(&self.0.errors);
+        counters.filter(|(of, _)| **of == error).for_each(|(_, counter)| counter.inc());
     }
 
     /// A version of the cluster's zones was made and swapped in, in `took`.

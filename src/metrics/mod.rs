@@ -82,6 +82,11 @@ impl Metrics {
         self.clusters.cluster(name, self.publish_duration.clone())
     }
 
+    /// The numbers of the cluster called `name` are of the past: it is not followed any more.
+    pub fn forget_cluster(&self, name: &str) {
+        self.clusters.forget(name);
+    }
+
     /// A changed file was not taken over: something is wrong with it.
     pub fn reload_failed(&self) {
         self.reload_failed.inc();
@@ -268,6 +273,23 @@ mod tests {
             "kubezone_dns_programming_duration_seconds_sum",
             &[r#"kubezone_dns_programming_duration_seconds_sum{cluster="c2"} 0.001"#],
         );
+    }
+
+    #[test]
+    fn a_cluster_that_is_forgotten_is_not_told_of() {
+        let metrics = metrics(&[]);
+        let (c2, c3) = (metrics.cluster("c2"), metrics.cluster("c3"));
+        for cluster in [&c2, &c3] {
+            cluster.set_services(&[("", 3), ("AddressNotPublic", 2)]);
+            cluster.programmed(Duration::from_millis(1));
+        }
+        metrics.forget_cluster("c2");
+        // A task that has not ended yet.
+        c2.error(ClusterError::Idle);
+        c2.event();
+        let text = metrics.text();
+        assert!(!text.contains("c2"), "{text}");
+        assert!(text.contains(r#"kubezone_services{cluster="c3",published="true",reason=""} 3"#), "{text}");
     }
 
     #[test]

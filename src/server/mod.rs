@@ -1,9 +1,10 @@
 //! The server: moves DNS messages between sockets and the nameserver.
 //!
-//! [`Listeners::bind`] opens every socket at once, before anything is said to be
-//! ready; [`Listeners::serve`] answers on them until it is told to stop, and
-//! then answers what has already come in. UDP has a thread for each core
-//! (`udp`), TCP is asynchronous (`tcp`); both hand bytes to the one
+//! [`Listener::bind`] opens the sockets of one address, before anything is said
+//! to be ready; [`Listener::serve`] answers on them until it is told to stop, and
+//! then answers what has already come in. Addresses come and go without the
+//! others noticing; what all of them share is the [`Answerer`]. UDP has a thread
+//! for each core (`udp`), TCP is asynchronous (`tcp`); both hand bytes to the one
 //! [`respond`](crate::nameserver::respond) and know nothing of what they say,
 //! nor where zones come from.
 
@@ -17,11 +18,12 @@ use std::num::NonZero;
 use std::sync::Arc;
 use std::thread;
 
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::metrics::Metrics;
+use self::tcp::Seats;
+use crate::metrics::{Metrics, WorkerMetrics};
 use crate::published::Published;
 
 /// How often a port that TCP picked is given back because UDP could not have it, too.
@@ -59,115 +61,201 @@ fn hint(address: &SocketAddr, source: &io::Error) -> &'static str {
     }
 }
 
-/// Sockets that are open on every configured address, UDP and TCP on the same port each.
-///
-/// Messages queue in them from here on; [`Listeners::serve`] answers them.
-#[derive(Debug)]
-pub struct Listeners {
-    addresses: Vec<SocketAddr>,
-    tcp: Vec<TcpListener>,
-    /// For each worker, one socket on every address.
-    udp: Vec<Vec<UdpSocket>>,
+/// What the sockets of one server answer from, and the bounds that they keep together.
+#[derive(Debug, Clone)]
+pub struct Answerer {
+    published: Arc<Published>,
+    /// For each core. The threads of several addresses share them: there are seldom two that are busy.
+    udp: Vec<Arc<WorkerMetrics>>,
+    tcp: Arc<WorkerMetrics>,
+    seats: Arc<Seats>,
 }
 
-impl Listeners {
-    /// Opens UDP and TCP on each of `addresses`; port 0 picks one that both have.
+impl Answerer {
+    /// Answers from `published`, and counts in `metrics`.
+    #[must_use]
+    pub fn new(published: Arc<Published>, metrics: &Metrics) -> Self {
+        let udp = (0..workers()).map(|_| metrics.worker()).collect();
+        Self { published, udp, tcp: metrics.worker(), seats: Arc::new(Seats::of_server()) }
+    }
+}
+
+/// Sockets that are open on one address, UDP and TCP on the same port.
+///
+/// Messages queue in them from here on; [`Listener::serve`] answers them.
+#[derive(Debug)]
+pub struct Listener {
+    address: SocketAddr,
+    tcp: TcpListener,
+    /// One for each core.
+    udp: Vec<UdpSocket>,
+}
+
+impl Listener {
+    /// Opens UDP and TCP on `address`; port 0 picks one that both have.
     ///
-    /// IPv6 sockets are V6ONLY: `[::]` and `0.0.0.0` stand side by side.
+    /// IPv6 sockets are V6ONLY: `[::]` and `0.0.0.0` stand side by side. `leaving` are sockets of our own that will be
+    /// closed: only they may be on an address that contains this one, or is contained in it.
     ///
     /// # Errors
     ///
-    /// The first address that cannot be had; nothing is left open then.
+    /// When the address cannot be had; nothing is left open then.
     ///
     /// # Panics
     ///
     /// Outside of a tokio runtime.
-    pub fn bind(addresses: &[SocketAddr]) -> Result<Self, ListenError> {
-        let workers = thread::available_parallelism().map_or(1, NonZero::get);
-        let mut listeners = Self {
-            addresses: Vec::with_capacity(addresses.len()),
-            tcp: Vec::with_capacity(addresses.len()),
-            udp: (0..workers).map(|_| Vec::with_capacity(addresses.len())).collect(),
-        };
-        for &address in addresses {
-            let (bound, tcp, udp) = bind_pair(address, workers)?;
-            listeners.addresses.push(bound);
-            listeners.tcp.push(tcp);
-            for (worker, socket) in listeners.udp.iter_mut().zip(udp) {
-                worker.push(socket);
+    pub fn bind(address: SocketAddr, leaving: &[&Claim]) -> Result<Self, ListenError> {
+        match Self::open(address, false) {
+            Err(error) if is_ours(&error.source, address, leaving) => {
+                shared(leaving, |shared| Self::open(address, shared))
+            }
+            opened => opened,
+        }
+    }
+
+    /// Opens TCP and then UDP; `shared`: where others are that let us.
+    ///
+    /// TCP comes first and without `SO_REUSEPORT`: it is the lock on the address. A
+    /// second server that shared our UDP port would take half of the queries, and
+    /// nobody would notice.
+    fn open(asked: SocketAddr, shared: bool) -> Result<Self, ListenError> {
+        let failed = |transport| move |source| ListenError { address: asked, transport, source };
+        let mut attempts = PORT_ATTEMPTS;
+        loop {
+            let tcp = open_tcp(asked, shared).map_err(failed("tcp"))?;
+            let address = tcp.local_addr().map_err(failed("tcp"))?;
+            match open_udp(address, shared) {
+                Ok(udp) => return Ok(Self { address, tcp, udp }),
+                // The port that TCP picked is another's on UDP: let TCP pick again.
+                Err(error) if error.kind() == io::ErrorKind::AddrInUse && asked.port() == 0 && attempts > 1 => {
+                    attempts -= 1;
+                }
+                Err(source) => return Err(failed("udp")(source)),
             }
         }
-        Ok(listeners)
     }
 
-    /// Where we listen, in the order asked for, with the ports that 0 became.
+    /// Where we listen, with the port that 0 became.
     #[must_use]
-    pub fn addresses(&self) -> &[SocketAddr] {
-        &self.addresses
+    pub fn address(&self) -> SocketAddr {
+        self.address
     }
 
-    /// Starts answering; the future ends when, after `stop`, everything received by then is answered and closed.
+    /// Our claim on the address.
+    ///
+    /// # Errors
+    ///
+    /// When the system gives us no descriptor for it.
+    pub fn claim(&self) -> io::Result<Claim> {
+        Claim::of(&self.tcp)
+    }
+
+    /// Starts answering; the future ends when, after a word to do so, everything is answered and closed.
     ///
     /// A future that is dropped before closes everything at once.
     ///
     /// # Errors
     ///
     /// When the system does not give us the threads; nothing is answered then.
-    pub fn serve(
-        self,
-        published: Arc<Published>,
-        metrics: &Metrics,
-        stop: CancellationToken,
-    ) -> Result<impl Future<Output = ()> + use<>, ServeError> {
-        let workers = udp::Workers::start(self.udp, &published, metrics).map_err(ServeError)?;
-        let tcp = tcp::serve(self.tcp, published, metrics.worker(), stop);
+    pub fn serve(self, answerer: &Answerer, words: Words) -> Result<impl Future<Output = ()> + use<>, ServeError> {
+        let workers = udp::Workers::start(self.udp, answerer).map_err(ServeError)?;
+        // Said also if this is dropped.
+        let left = Arc::new(words.left.clone().drop_guard());
+        let tcp = tcp::serve(self.tcp, answerer.clone(), words.clone(), Arc::clone(&left));
         Ok(async move {
-            tcp.await;
-            workers.stop().await;
+            let udp = async {
+                words.leave.cancelled().await;
+                workers.stop().await;
+                drop(left);
+            };
+            tokio::join!(tcp, udp);
         })
     }
 }
 
-/// Opens TCP and then UDP on `address`.
-///
-/// TCP comes first and without `SO_REUSEPORT`: it is the lock on the address. A
-/// second server that shared our UDP port would take half of the queries, and
-/// nobody would notice.
-fn bind_pair(address: SocketAddr, workers: usize) -> Result<(SocketAddr, TcpListener, Vec<UdpSocket>), ListenError> {
-    let failed = |transport| move |source| ListenError { address, transport, source };
-    let mut attempts = PORT_ATTEMPTS;
-    loop {
-        let tcp = bind_tcp(address).map_err(failed("tcp"))?;
-        let bound = tcp.local_addr().map_err(failed("tcp"))?;
-        match bind_udp(bound, workers) {
-            Ok(udp) => return Ok((bound, tcp, udp)),
-            // The port that TCP picked is another's on UDP: let TCP pick again.
-            Err(error) if error.kind() == io::ErrorKind::AddrInUse && address.port() == 0 && attempts > 1 => {
-                attempts -= 1;
-            }
-            Err(source) => return Err(failed("udp")(source)),
-        }
+/// What is said to an address that is served, and what it says.
+#[derive(Debug, Clone)]
+pub struct Words {
+    /// The address is not ours any more: what has come to it is answered, and connections have a while to end.
+    pub leave: CancellationToken,
+    /// The server is to stop: what has been received is answered. Implies `leave`.
+    pub stop: CancellationToken,
+    /// Said by the address: its sockets are closed, only connections may be left.
+    pub left: CancellationToken,
+}
+
+impl Words {
+    /// For an address of a server that ends with `stop`.
+    #[must_use]
+    pub fn until(stop: &CancellationToken) -> Self {
+        // Its own, for it may end before the server does.
+        let stop = stop.child_token();
+        Self { leave: stop.child_token(), stop, left: CancellationToken::new() }
     }
 }
 
-/// Listens on `address`; an IPv6 socket is V6ONLY.
-pub(crate) fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {
+/// The claim that a listening socket has on its address. The address is not free before this is dropped, too.
+#[derive(Debug)]
+pub struct Claim(Socket);
+
+impl Claim {
+    /// The claim of `listener`.
+    ///
+    /// # Errors
+    ///
+    /// When the system gives us no descriptor for it.
+    pub fn of(listener: &TcpListener) -> io::Result<Self> {
+        SockRef::from(listener).try_clone().map(Self)
+    }
+}
+
+/// Whether `address` may be in use by nobody but ourselves: something of ours is `leaving` that port.
+fn is_ours(error: &io::Error, address: SocketAddr, leaving: &[&Claim]) -> bool {
+    let at_port = |claim: &&Claim| {
+        let own = claim.0.local_addr().ok().and_then(|own| own.as_socket());
+        own.is_some_and(|own| own.port() == address.port())
+    };
+    error.kind() == io::ErrorKind::AddrInUse && leaving.iter().any(at_port)
+}
+
+/// Opens something where sockets of our own are `leaving`: meanwhile they have `SO_REUSEPORT`.
+///
+/// Only then can `[::]:53` be opened before `[::1]:53` is closed. It is taken back at once, as the lock that it is.
+fn shared<T>(leaving: &[&Claim], open: impl FnOnce(bool) -> T) -> T {
+    let share = |on| leaving.iter().for_each(|claim| drop(claim.0.set_reuse_port(on)));
+    share(true);
+    let opened = open(true);
+    share(false);
+    opened
+}
+
+/// Listens on `address`, and also where it overlaps with those that are `leaving`; an IPv6 socket is V6ONLY.
+pub(crate) fn bind_tcp(address: SocketAddr, leaving: &[&Claim]) -> io::Result<TcpListener> {
+    match open_tcp(address, false) {
+        Err(error) if is_ours(&error, address, leaving) => shared(leaving, |shared| open_tcp(address, shared)),
+        opened => opened,
+    }
+}
+
+fn open_tcp(address: SocketAddr, shared: bool) -> io::Result<TcpListener> {
     let socket = open(address, Type::STREAM, Protocol::TCP)?;
     // Connections of the server before us, in TIME_WAIT, do not keep us from starting; a listener still does.
     socket.set_reuse_address(true)?;
+    socket.set_reuse_port(shared)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
+    socket.set_reuse_port(false)?;
     socket.set_nonblocking(true)?;
     TcpListener::from_std(socket.into())
 }
 
 /// Opens one UDP socket for each worker; the kernel spreads clients over them by their address and port.
-fn bind_udp(address: SocketAddr, workers: usize) -> io::Result<Vec<UdpSocket>> {
-    (0..workers)
+fn open_udp(address: SocketAddr, shared: bool) -> io::Result<Vec<UdpSocket>> {
+    (0..workers())
         .map(|worker| {
             let socket = open(address, Type::DGRAM, Protocol::UDP)?;
             // The first binds alone, so that a port another program shares is an error, and opens the group then.
-            if worker == 0 {
+            if worker == 0 && !shared {
                 socket.bind(&address.into())?;
                 socket.set_reuse_port(true)?;
             } else {
@@ -184,6 +272,11 @@ fn bind_udp(address: SocketAddr, workers: usize) -> io::Result<Vec<UdpSocket>> {
             Ok(socket.into())
         })
         .collect()
+}
+
+/// How many threads answer UDP on an address.
+fn workers() -> usize {
+    thread::available_parallelism().map_or(1, NonZero::get)
 }
 
 fn open(address: SocketAddr, kind: Type, protocol: Protocol) -> io::Result<Socket> {

@@ -196,6 +196,14 @@ pub(super) fn ignore_path_mtu(socket: &impl AsFd, address: SocketAddr) -> io::Re
     }
 }
 
+/// Has the kernel look for another socket for who comes from now on; handshakes that have begun end here.
+///
+/// A socket that overlaps with this one takes over without a gap: bound to an
+/// interface that there is not, this one fits nothing any more.
+pub(super) fn pass_over(listener: &impl AsFd) -> io::Result<()> {
+    set(listener, libc::SOL_SOCKET, libc::SO_BINDTOIFINDEX, c_int::MAX)
+}
+
 fn set(socket: &impl AsFd, level: c_int, option: c_int, value: c_int) -> io::Result<()> {
     let length = size_of::<c_int>() as libc::socklen_t;
     // SAFETY: the value is a c_int of the length given, and setsockopt only reads it.

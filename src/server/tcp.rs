@@ -21,11 +21,11 @@ use socket2::SockRef;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 use tracing::warn;
 
-use super::sys;
+use super::{Answerer, Words, sys};
 use crate::metrics::WorkerMetrics;
 use crate::nameserver::{self, Outcome, Request, Transport};
 use crate::published::Published;
@@ -54,32 +54,37 @@ const HEADER: usize = 12;
 /// How long the listener rests when the system has no descriptor or no memory for a connection.
 const PAUSE: Duration = Duration::from_millis(50);
 
+/// How long clients that have begun to connect to an address that leaves have to end that.
+const HANDSHAKE: Duration = Duration::from_millis(200);
+
 /// How long connections have to take their last responses after the word to stop.
 const DRAIN: Duration = Duration::from_secs(3);
 
-/// Answers on `listeners` until `stop`, then what was received by then.
-pub(super) async fn serve(
-    listeners: Vec<TcpListener>,
-    published: Arc<Published>,
-    metrics: Arc<WorkerMetrics>,
-    stop: CancellationToken,
-) {
+/// Accepts from `listener` until it is to leave, and answers what was received until it is to stop.
+///
+/// `left` is dropped when the listener is closed.
+pub(super) async fn serve(listener: TcpListener, answerer: Answerer, words: Words, left: Arc<DropGuard>) {
+    let Words { leave, stop, .. } = words;
     let cut = CancellationToken::new();
     let server = Arc::new(Server {
-        published,
-        metrics,
-        seats: Arc::new(Seats::new(MAX_CONNECTIONS.min(sys::descriptor_limit() / 2), MAX_PER_SOURCE)),
+        published: answerer.published,
+        metrics: answerer.tcp,
+        seats: answerer.seats,
         tasks: TaskTracker::new(),
+        leave,
         stop,
         cut: cut.clone(),
     });
     // Also when this future is dropped.
     let _cut = cut.drop_guard();
-    for listener in listeners {
-        server.tasks.spawn(Arc::clone(&server).accept(listener));
-    }
-    server.stop.cancelled().await;
+    server.accept(listener).await;
+    drop(left);
     server.tasks.close();
+    tokio::select! {
+        () = server.stop.cancelled() => {}
+        // A client that has just connected asks in a moment; one that goes on asking has had its time.
+        _ = time::timeout(IDLE, server.tasks.wait()) => server.stop.cancel(),
+    }
     let _ = time::timeout(DRAIN, server.tasks.wait()).await;
 }
 
@@ -88,6 +93,8 @@ struct Server {
     metrics: Arc<WorkerMetrics>,
     seats: Arc<Seats>,
     tasks: TaskTracker,
+    /// From here on nobody is welcome.
+    leave: CancellationToken,
     /// From here on only what was received is answered.
     stop: CancellationToken,
     /// Ends everything at once.
@@ -95,14 +102,13 @@ struct Server {
 }
 
 impl Server {
-    /// Accepts connections until `stop`; no error ends or spins it.
-    async fn accept(self: Arc<Self>, listener: TcpListener) {
+    /// Accepts connections until `leave`; no error ends or spins it.
+    async fn accept(self: &Arc<Self>, listener: TcpListener) {
         let mut failing = false;
         loop {
             let accepted = tokio::select! {
                 biased;
-                () = self.stop.cancelled() => return self.accept_waiting(listener),
-                () = self.cut.cancelled() => return,
+                () = self.leave.cancelled() => return self.close(listener).await,
                 accepted = listener.accept() => accepted,
             };
             match accepted {
@@ -127,6 +133,23 @@ impl Server {
                 }
             }
         }
+    }
+
+    /// Accepts who has begun to connect: closed at once, the listener would reset them.
+    async fn close(self: &Arc<Self>, listener: TcpListener) {
+        let until = time::sleep(HANDSHAKE);
+        tokio::pin!(until);
+        // Where the kernel does not know how, those who come meanwhile are accepted, too.
+        let _ = sys::pass_over(&listener);
+        loop {
+            tokio::select! {
+                biased;
+                () = self.stop.cancelled() => break,
+                () = &mut until => break,
+                Ok((stream, peer)) = listener.accept() => self.welcome(stream, peer),
+            }
+        }
+        self.accept_waiting(listener);
     }
 
     /// Accepts the connections that the kernel has completed: closed with the listener, they would be reset.
@@ -289,7 +312,8 @@ impl Source {
 /// The connections there are, and which of them may go.
 ///
 /// A thousand at the most, looked through when one is opened: there is no index to keep right.
-struct Seats {
+#[derive(Debug)]
+pub(super) struct Seats {
     total: usize,
     per_source: usize,
     taken: Mutex<Vec<(Source, Arc<Seat>)>>,
@@ -298,6 +322,7 @@ struct Seats {
 }
 
 /// One connection's place.
+#[derive(Debug)]
 struct Seat {
     /// The turn in which it became idle; [`BUSY`] while it has responses to write.
     idle_since: AtomicU64,
@@ -314,6 +339,11 @@ struct Seated {
 }
 
 impl Seats {
+    /// Those that the addresses of a server share.
+    pub(super) fn of_server() -> Self {
+        Self::new(MAX_CONNECTIONS.min(sys::descriptor_limit() / 2), MAX_PER_SOURCE)
+    }
+
     fn new(total: usize, per_source: usize) -> Self {
         Self { total, per_source, taken: Mutex::default(), idle_turns: AtomicU64::new(0) }
     }

@@ -1,4 +1,4 @@
-//! UDP: a thread for each core, each with its own socket on every address.
+//! UDP: on every address a thread for each core, each with its own socket.
 //!
 //! A worker waits until something is queued, and answers it in batches: one
 //! look at what is published for a whole batch, no lock, and no allocation. No
@@ -6,7 +6,7 @@
 //! it spin.
 
 use std::io::{self, PipeReader, PipeWriter};
-use std::net::UdpSocket;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
@@ -14,12 +14,13 @@ use std::time::{Duration, Instant};
 
 use tracing::{debug, error, trace};
 
+use super::Answerer;
 use super::sys::{self, Envelope};
-use crate::metrics::{Metrics, WorkerMetrics};
+use crate::metrics::WorkerMetrics;
 use crate::nameserver::{self, Outcome, Request, Transport};
 use crate::published::Published;
 
-/// Datagrams taken from one socket before the others have their turn. They are received and sent one by
+/// Datagrams answered from one version of what is published. They are received and sent one by
 /// one; `recvmmsg` and `sendmmsg` belong here, too.
 const BATCH: usize = 64;
 
@@ -40,19 +41,15 @@ pub(super) struct Workers {
 }
 
 impl Workers {
-    /// Starts a thread for each of `groups`.
-    pub(super) fn start(
-        groups: Vec<Vec<UdpSocket>>,
-        published: &Arc<Published>,
-        metrics: &Metrics,
-    ) -> io::Result<Self> {
+    /// Starts a thread for each of `sockets`.
+    pub(super) fn start(sockets: Vec<UdpSocket>, answerer: &Answerer) -> io::Result<Self> {
         let (stopped, stop) = io::pipe()?;
-        let mut workers = Self { threads: Vec::with_capacity(groups.len()), stop: Some(stop) };
-        for (number, sockets) in groups.into_iter().enumerate() {
+        let mut workers = Self { threads: Vec::with_capacity(sockets.len()), stop: Some(stop) };
+        for (number, (socket, metrics)) in sockets.into_iter().zip(&answerer.udp).enumerate() {
             let worker = Worker {
-                sockets,
-                published: Arc::clone(published),
-                metrics: metrics.worker(),
+                socket,
+                published: Arc::clone(&answerer.published),
+                metrics: Arc::clone(metrics),
                 stopped: stopped.try_clone()?,
             };
             let thread = thread::Builder::new().name(format!("udp-{number}"));
@@ -71,7 +68,7 @@ impl Workers {
 }
 
 struct Worker {
-    sockets: Vec<UdpSocket>,
+    socket: UdpSocket,
     published: Arc<Published>,
     metrics: Arc<WorkerMetrics>,
     stopped: PipeReader,
@@ -109,42 +106,39 @@ impl Worker {
             response: Vec::with_capacity(MAX_MESSAGE),
             envelope: Envelope::new(),
         };
-        let mut sources: Vec<_> = self.sockets.iter().map(sys::readable).collect();
-        sources.push(sys::readable(&self.stopped));
-
+        let mut sources = [sys::readable(&self.socket), sys::readable(&self.stopped)];
         loop {
             if let Err(error) = sys::wait(&mut sources) {
                 debug!(%error, "poll failed");
                 thread::sleep(PAUSE);
                 continue;
             }
-            let (stopped, sources) = sources.split_last().expect("pushed above");
+            let [socket, stopped] = sources;
             if stopped.revents != 0 {
                 return self.drain(&mut buffers);
             }
-            for (socket, source) in self.sockets.iter().zip(sources) {
-                if source.revents != 0 && self.answer_batch(socket, &mut buffers) == Queue::Failed {
-                    thread::sleep(PAUSE);
-                }
+            if socket.revents != 0 && self.answer_batch(&mut buffers) == Queue::Failed {
+                thread::sleep(PAUSE);
             }
         }
     }
 
-    /// Answers what is queued on every socket.
+    /// Answers what is queued, when nothing more will be.
     fn drain(&self, buffers: &mut Buffers) {
+        // From here on the kernel gives what comes to a socket that overlaps with ours, if there is one: what came
+        // between our last look and the end would be lost.
+        let _ = self.socket.local_addr().and_then(|own| self.socket.connect(nobody(own)));
         let until = Instant::now() + DRAIN;
-        for socket in &self.sockets {
-            while self.answer_batch(socket, buffers) == Queue::Filled && Instant::now() < until {}
-        }
+        while self.answer_batch(buffers) == Queue::Filled && Instant::now() < until {}
     }
 
-    /// Answers what is queued on `socket`, a batch at the most.
-    fn answer_batch(&self, socket: &UdpSocket, buffers: &mut Buffers) -> Queue {
+    /// Answers what is queued, a batch at the most.
+    fn answer_batch(&self, buffers: &mut Buffers) -> Queue {
         let Buffers { request, response, envelope } = buffers;
         let served = self.published.load();
         let mut now = Instant::now();
         for _ in 0..BATCH {
-            let length = match sys::receive(socket, request, envelope) {
+            let length = match sys::receive(&self.socket, request, envelope) {
                 Ok(length) => length,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Queue::Empty,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
@@ -164,7 +158,7 @@ impl Worker {
             );
             if matches!(outcome, Outcome::Reply(_)) {
                 // Lost like any datagram: no route, a full queue, a firewall's EPERM. The client asks again.
-                if let Err(error) = sys::send(socket, response, envelope) {
+                if let Err(error) = sys::send(&self.socket, response, envelope) {
                     trace!(%error, %peer, "sending failed");
                 }
             }
@@ -174,4 +168,17 @@ impl Worker {
         }
         Queue::Filled
     }
+}
+
+/// A peer on this host that sends us nothing: port 1 is a service of the past.
+fn nobody(own: SocketAddr) -> SocketAddr {
+    let here = match own {
+        _ if !own.ip().is_unspecified() => own.ip(),
+        SocketAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+        SocketAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+    };
+    let mut nobody = own;
+    nobody.set_ip(here);
+    nobody.set_port(1);
+    nobody
 }

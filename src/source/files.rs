@@ -14,7 +14,7 @@ use hickory_proto::rr::Name;
 use tracing::{error, info, warn};
 
 use super::load::{FileError, Placed, read_for_server};
-use super::{Watch, aside};
+use super::{PrepareError, Proposal, Proposals, Rescans, Versions, Watch, aside};
 use crate::config::FileZone;
 use crate::error::chain;
 use crate::metrics::Metrics;
@@ -22,9 +22,17 @@ use crate::published::Published;
 use crate::zone::{State, Zone};
 
 /// Publishes `zones` from their files, and again whenever a file has changed; never ends.
-pub async fn follow(zones: Vec<FileZone>, published: Arc<Published>, metrics: Arc<Metrics>) {
-    let mut watch = Watch::new(zones.iter().map(|zone| &zone.path));
-    let mut files: Vec<File> = zones.into_iter().map(File::new).collect();
+///
+/// `zones` are always those agreed. What is published at their names when this begins is served on until they load.
+pub async fn follow(
+    zones: &mut Vec<FileZone>,
+    proposals: &mut Proposals<FileZone>,
+    published: Arc<Published>,
+    metrics: Arc<Metrics>,
+    rescans: &Rescans,
+) {
+    let mut watch = Watch::new(zones.iter().map(|zone| &zone.path)).asked_by(rescans);
+    let mut files: Vec<File> = zones.iter().map(|zone| File::new(zone.clone(), &published)).collect();
     loop {
         // A large file takes a while to read: not on a thread that others wait for.
         let read;
@@ -44,8 +52,71 @@ pub async fn follow(zones: Vec<FileZone>, published: Arc<Published>, metrics: Ar
             })
             .await;
         }
-        watch.changed().await;
+        tokio::select! {
+            () = watch.changed() => {}
+            Some(proposal) = proposals.recv() => {
+                let agreed;
+                (files, agreed) = consider(files, proposal, &published).await;
+                if let Some(agreed) = agreed {
+                    *zones = agreed;
+                    // Watched first, read again then: nothing changes unseen in between.
+                    watch.set(zones.iter().map(|zone| &zone.path));
+                }
+            }
+        }
     }
+}
+
+/// Prepares for other zones, and takes their files on if that is agreed.
+async fn consider(
+    mut files: Vec<File>,
+    proposal: Proposal<FileZone>,
+    published: &Arc<Published>,
+) -> (Vec<File>, Option<Vec<FileZone>>) {
+    let wanted = proposal.zones.clone();
+    let is_known = |zone: &FileZone| files.iter().any(|file| file.zone == *zone);
+    let fresh = wanted.iter().filter(|zone| !is_known(zone));
+    let fresh: Vec<_> = fresh.map(|zone| File::new(zone.clone(), published)).collect();
+    let (fresh, answer) = aside(move || prepare(fresh)).await;
+    let agreed = proposal.decided(answer).await;
+    if agreed.is_some() {
+        let published = Arc::clone(published);
+        files = aside(move || {
+            files.retain(|file| wanted.contains(&file.zone));
+            let mut changed = Vec::new();
+            for (mut file, read) in fresh {
+                changed.extend(file.replace(read.0, &read.1).map(|zone| zone.apex().clone()));
+                files.push(file);
+            }
+            warn_of_undelegated(&published, &changed);
+            files
+        })
+        .await;
+    }
+    (files, agreed)
+}
+
+/// Files that are new, and what each says.
+type Fresh = Vec<(File, (Arc<Zone>, Vec<Placed>))>;
+
+/// Reads `files`: all of them, or none is taken on.
+fn prepare(files: Vec<File>) -> (Fresh, Result<Versions, PrepareError>) {
+    let mut fresh = Vec::new();
+    let mut versions = Vec::new();
+    for mut file in files {
+        match file.read() {
+            Ok(read) => {
+                let read = read.expect("it was not read before");
+                versions.push((file.zone.apex.clone(), State::Loaded(Arc::clone(&read.0))));
+                fresh.push((file, read));
+            }
+            Err(error) => {
+                let FileZone { apex, path } = file.zone;
+                return (Vec::new(), Err(PrepareError::File { zone: apex, path, error: Box::new(error) }));
+            }
+        }
+    }
+    (fresh, Ok(versions))
 }
 
 /// Puts the zones that changed into their places, all in one swap: of each file what was read.
@@ -66,8 +137,13 @@ fn publish(files: &mut [File], read: Vec<Read>, published: &Published, metrics: 
     }
     let parents: Vec<_> = changed.iter().map(|(apex, _): &(Name, _)| apex.clone()).collect();
     published.replace(changed);
+    warn_of_undelegated(published, &parents);
+}
+
+/// Names the zones here that those at `parents`, which have changed, do not delegate.
+fn warn_of_undelegated(published: &Published, parents: &[Name]) {
     let served = published.load();
-    for parent in &parents {
+    for parent in parents {
         for zone in served.zones.undelegated(parent) {
             warn!(%zone, %parent, "the zone is served here, and its parent has no NS records for it: resolvers cannot find it");
         }
@@ -75,7 +151,7 @@ fn publish(files: &mut [File], read: Vec<Read>, published: &Published, metrics: 
 }
 
 /// What a file says, if that may be another thing than before.
-type Read = Result<Option<(Zone, Vec<Placed>)>, FileError>;
+type Read = Result<Option<(Arc<Zone>, Vec<Placed>)>, FileError>;
 
 /// A zone's file and what has become of it.
 #[derive(Debug)]
@@ -89,8 +165,13 @@ struct File {
 }
 
 impl File {
-    fn new(zone: FileZone) -> Self {
-        Self { zone, served: None, last: None, failure: None }
+    /// A file that continues what is published at its zone's name, if that is anything.
+    fn new(zone: FileZone, published: &Published) -> Self {
+        let served = match published.load().zones.get(&zone.apex) {
+            Some(State::Loaded(served) | State::Expired(served)) => Some(Arc::clone(served)),
+            Some(State::Pending) | None => None,
+        };
+        Self { zone, served, last: None, failure: None }
     }
 
     /// What the file says; none where it is the text that was read before.
@@ -103,7 +184,8 @@ impl File {
         // The files it includes may change without it.
         let includes = text.windows(8).any(|word| word.eq_ignore_ascii_case(b"$INCLUDE"));
         self.last = (!includes).then_some(read);
-        read_for_server(&self.zone, &text).map(Some)
+        let (zone, warnings) = read_for_server(&self.zone, &text)?;
+        Ok(Some((Arc::new(zone), warnings)))
     }
 
     /// The zone, where it is another than the one before; an error that was there before is no news either.
@@ -118,7 +200,7 @@ impl File {
         }
     }
 
-    fn replace(&mut self, zone: Zone, warnings: &[Placed]) -> Option<Arc<Zone>> {
+    fn replace(&mut self, zone: Arc<Zone>, warnings: &[Placed]) -> Option<Arc<Zone>> {
         let (apex, file, serial) = (&self.zone.apex, self.zone.path.display(), zone.serial());
         if let Some(served) = &self.served {
             if served.records() == zone.records() {
@@ -135,7 +217,6 @@ impl File {
         }
         let records: usize = zone.census().iter().map(|(_, count)| count).sum();
         info!(zone = %apex, %file, %serial, records, "zone published");
-        let zone = Arc::new(zone);
         self.served = Some(Arc::clone(&zone));
         Some(zone)
     }
@@ -193,8 +274,11 @@ mod tests {
             followed.write("b.zone", b);
             let files = ["a", "b"]
                 .map(|name| FileZone { apex: apex(name), path: followed.folder.path().join(format!("{name}.zone")) });
-            let following = follow(files.to_vec(), Arc::clone(&followed.published), Arc::clone(&followed.metrics));
-            followed._follower = Some(AbortOnDropHandle::new(tokio::spawn(following)));
+            let (published, metrics) = (Arc::clone(&followed.published), Arc::clone(&followed.metrics));
+            let (_nobody, mut proposals) = tokio::sync::mpsc::channel(1);
+            followed._follower = Some(AbortOnDropHandle::new(tokio::spawn(async move {
+                follow(&mut files.to_vec(), &mut proposals, published, metrics, &Rescans::default()).await;
+            })));
             followed
         }
 
@@ -265,7 +349,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.zone");
         fs::write(&path, text).unwrap();
-        (folder, File::new(FileZone { apex: apex("a"), path }))
+        (folder, File::new(FileZone { apex: apex("a"), path }, &Published::new(Served::default())))
     }
 
     #[test]

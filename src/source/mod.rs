@@ -13,29 +13,35 @@ mod event;
 pub mod files;
 pub mod load;
 pub mod manifests;
+mod proposal;
 #[cfg(test)]
 mod tables;
 mod translate;
 mod watch;
 mod writer;
 
+use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinSet, spawn_blocking};
 
 pub use self::event::Event;
-pub use self::watch::{RESCAN, Watch};
+pub use self::proposal::{PrepareError, Prepared, Proposal, Proposals, Versions, propose};
+pub use self::watch::{RESCAN, Rescans, Watch};
 use self::writer::Relist;
 use crate::cluster::{self, Kind};
 use crate::config::{Access, Cluster};
 use crate::metrics::ClusterMetrics;
 use crate::published::Published;
+use crate::schema::ClusterZone;
 
 /// How many events followers may be ahead of the writer.
 const AHEAD: usize = 1024;
 
-/// Follows `cluster` and keeps its zones in `published` up to date, until the future is dropped.
+/// Follows `cluster` and keeps its zones in `published` up to date, until it is agreed that it has none, or the
+/// future is dropped. What is published at its zones' names when it begins is served on until the cluster is synced.
 ///
 /// Nothing that the cluster does ends it. While there is no configuration that
 /// can be used, no connection or no permission, it tries again and again, and
@@ -44,40 +50,88 @@ const AHEAD: usize = 1024;
 /// # Panics
 ///
 /// When a part of it does: a cluster that is no longer followed must not look like one that is quiet.
-pub async fn follow(cluster: Cluster, published: Arc<Published>, metrics: ClusterMetrics) {
-    let name: Arc<str> = cluster.name.into();
+pub async fn follow(
+    cluster: &mut Cluster,
+    proposals: &mut Proposals<ClusterZone>,
+    published: Arc<Published>,
+    metrics: ClusterMetrics,
+    rescans: &Rescans,
+) {
+    let name: Arc<str> = cluster.name.as_str().into();
     let (sender, events) = mpsc::channel(AHEAD);
     let relist = Relist::default();
     let mut parts = JoinSet::new();
-    let mut list_and_watch = |access: &api::Access| {
-        for kind in [Kind::Namespace, Kind::Service, Kind::EndpointSlice] {
-            let follower = api::Follower::new(
-                Arc::clone(&name),
-                kind,
-                access.clone(),
-                sender.clone(),
-                Arc::clone(relist.of(kind)),
-                metrics.clone(),
-                api::Pace::default(),
-            );
-            parts.spawn(follower.run());
+    let known = match &cluster.access {
+        Access::Manifests(folder) => {
+            let watch = Watch::new([folder]).asked_by(rescans);
+            parts.spawn(manifests::follow(name, folder.clone(), watch, sender, metrics.clone()));
+            cluster::Cluster::default()
+        }
+        api => {
+            let access = api::Access::from(api);
+            for kind in [Kind::Namespace, Kind::Service, Kind::EndpointSlice] {
+                let follower = api::Follower::new(
+                    Arc::clone(&name),
+                    kind,
+                    access.clone(),
+                    sender.clone(),
+                    Arc::clone(relist.of(kind)),
+                    metrics.clone(),
+                    api::Pace::default(),
+                );
+                parts.spawn(follower.run());
+            }
+            let watch = Watch::new(access.files()).asked_by(rescans);
+            parts.spawn(api::watch_configuration(access, watch, relist.clone()));
+            cluster::Cluster::from_api()
         }
     };
-    let known = match cluster.access {
-        Access::InCluster | Access::Kubeconfig { .. } => cluster::Cluster::from_api(),
-        Access::Manifests(_) => cluster::Cluster::default(),
-    };
-    match cluster.access {
-        Access::InCluster => list_and_watch(&api::Access::InCluster),
-        Access::Kubeconfig { path, context } => list_and_watch(&api::Access::Kubeconfig { path, context }),
-        Access::Manifests(folder) => drop(parts.spawn(manifests::follow(name, folder, sender, metrics.clone()))),
+    let writing = writer::write(known, cluster, proposals, events, relist, published, metrics);
+    tokio::select! {
+        () = writing => {}
+        () = first_panic(&mut parts) => {}
     }
-    parts.spawn(writer::write(known, cluster.zones, events, relist, published, metrics));
+}
+
+/// Waits for the first of `parts` to panic, and does so, too.
+async fn first_panic(parts: &mut JoinSet<()>) {
     while let Some(ended) = parts.join_next().await {
         if let Err(Ok(panic)) = ended.map_err(JoinError::try_into_panic) {
             std::panic::resume_unwind(panic);
         }
     }
+    std::future::pending::<()>().await;
+}
+
+/// Whether there is something at `access` that could be followed: a kubeconfig with the context, a folder.
+///
+/// # Errors
+///
+/// What is missing, or wrong with it.
+pub async fn check(access: &Access) -> Result<(), AccessError> {
+    match access {
+        Access::Manifests(folder) => match folder.metadata() {
+            Ok(_) => Ok(()),
+            Err(source) => Err(AccessError::Manifests { path: folder.clone(), source }),
+        },
+        api => api::Access::from(api).check().await.map_err(|error| AccessError::Api(Box::new(error))),
+    }
+}
+
+/// Why there is nothing that could be followed.
+#[derive(Debug, thiserror::Error)]
+pub enum AccessError {
+    /// No folder of manifests.
+    #[error("could not read manifests in {}", path.display())]
+    Manifests {
+        /// The folder.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// No API.
+    #[error(transparent)]
+    Api(Box<dyn std::error::Error + Send + Sync>),
 }
 
 /// Does `work` on a thread where it may take its time.

@@ -6,8 +6,8 @@
 //! the file), so that half a file is not read as a deletion. Whoever has read
 //! asks [`Watch::is_disturbed`]: a writer may have begun in the meantime. What
 //! the kernel does not tell (a network file system, a link into a folder not
-//! watched) a re-scan finds: [`Watch::changed`] also returns every [`RESCAN`].
-//! Whoever reads compares with what it read before.
+//! watched) a re-scan finds: [`Watch::changed`] also returns every [`RESCAN`],
+//! and when [`Rescans`] ask. Whoever reads compares with what it read before.
 
 use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf, absolute};
@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use notify::event::{AccessKind, AccessMode, CreateKind, EventKind, ModifyKind, RenameMode};
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until};
 use tracing::{debug, warn};
 
@@ -27,6 +28,23 @@ pub const RESCAN: Duration = Duration::from_secs(30);
 /// changes many files.
 const QUIET: Duration = Duration::from_millis(50);
 
+/// Has all the watches that heed it look at once, whatever the kernel told: as SIGHUP asks for.
+#[derive(Debug, Clone)]
+pub struct Rescans(Arc<watch::Sender<()>>);
+
+impl Default for Rescans {
+    fn default() -> Self {
+        Self(Arc::new(watch::Sender::new(())))
+    }
+}
+
+impl Rescans {
+    /// Asks for one.
+    pub fn ask(&self) {
+        self.0.send_replace(());
+    }
+}
+
 /// Files and folders that are watched from [`Watch::new`] on.
 ///
 /// Create it before the first reading: what changes between a reading and the
@@ -37,6 +55,7 @@ pub struct Watch {
     watcher: Option<RecommendedWatcher>,
     seen: Arc<Seen>,
     rescan: Instant,
+    asked: Option<watch::Receiver<()>>,
     /// [`State::begun`] when a change was reported last.
     begun: u64,
 }
@@ -44,7 +63,7 @@ pub struct Watch {
 impl Watch {
     /// Watches `paths`: a folder for what is directly in it, a file by its folder.
     ///
-    /// What cannot be watched, or does not exist yet, is only re-scanned.
+    /// A folder that does not exist yet is watched for. What cannot be watched is only re-scanned.
     #[must_use]
     pub fn new<P: AsRef<Path>>(paths: impl IntoIterator<Item = P>) -> Self {
         let seen = Arc::<Seen>::default();
@@ -52,9 +71,16 @@ impl Watch {
         let watcher = notify::recommended_watcher(move |event| sink.note(event))
             .inspect_err(|error| warn!(%error, rescan = ?RESCAN, "files cannot be watched, only re-scanned"))
             .ok();
-        let mut watch = Self { folders: BTreeSet::new(), watcher, seen, rescan: Instant::now() + RESCAN, begun: 0 };
+        let rescan = Instant::now() + RESCAN;
+        let mut watch = Self { folders: BTreeSet::new(), watcher, seen, rescan, asked: None, begun: 0 };
         watch.set(paths);
         watch
+    }
+
+    /// The same, and looks at once when `rescans` ask.
+    #[must_use]
+    pub fn asked_by(self, rescans: &Rescans) -> Self {
+        Self { asked: Some(rescans.0.subscribe()), ..self }
     }
 
     /// Watches `paths` from now on; who is writing to one that was watched before stays known.
@@ -63,7 +89,11 @@ impl Watch {
         let paths = paths.into_iter().map(|path| absolute(&path).unwrap_or_else(|_| path.as_ref().to_owned()));
         let paths: BTreeSet<PathBuf> = paths.collect();
         let folders: BTreeSet<PathBuf> = paths.iter().map(|path| folder(path)).collect();
-        self.seen.state().paths = paths;
+        {
+            let mut state = self.seen.state();
+            state.paths = paths;
+            state.folders.clone_from(&folders);
+        }
         let before = std::mem::replace(&mut self.folders, folders);
         let Some(watcher) = &mut self.watcher else { return };
         for gone in before.difference(&self.folders) {
@@ -71,7 +101,7 @@ impl Watch {
             let _ = watcher.unwatch(gone);
         }
         for new in self.folders.difference(&before) {
-            watch_folder(watcher, new);
+            watch_folder(watcher, new, &self.seen);
         }
     }
 
@@ -84,7 +114,19 @@ impl Watch {
             tokio::select! {
                 begun = self.seen.complete() => {
                     self.begun = begun;
+                    if std::mem::take(&mut self.seen.state().moved) {
+                        self.watch_folders();
+                    }
                     return;
+                }
+                () = asked(&mut self.asked) => {
+                    let state = self.seen.state();
+                    // When a writer at work is done, there is a change anyway.
+                    if state.unfinished.is_empty() {
+                        self.begun = state.begun;
+                        return;
+                    }
+                    continue;
                 }
                 () = sleep_until(self.rescan) => {}
             }
@@ -110,18 +152,47 @@ impl Watch {
     /// Watches every folder anew: its path may by now lead to another folder.
     fn watch_folders(&mut self) {
         let Some(watcher) = &mut self.watcher else { return };
+        for above in std::mem::take(&mut self.seen.state().above) {
+            let _ = watcher.unwatch(&above);
+        }
         for folder in &self.folders {
             // An error says that it was not watched: nothing to undo.
             let _ = watcher.unwatch(folder);
-            watch_folder(watcher, folder);
+            watch_folder(watcher, folder, &self.seen);
         }
     }
 }
 
-fn watch_folder(watcher: &mut RecommendedWatcher, folder: &Path) {
-    if let Err(error) = watcher.watch(folder, RecursiveMode::NonRecursive) {
-        debug!(folder = %folder.display(), %error, "folder not watched");
+/// Watches `folder`; where it does not exist, for what leads to it.
+fn watch_folder(watcher: &mut RecommendedWatcher, folder: &Path, seen: &Seen) {
+    let Err(error) = watcher.watch(folder, RecursiveMode::NonRecursive) else { return };
+    debug!(folder = %folder.display(), %error, "folder not watched");
+    for above in folder.ancestors().skip(1) {
+        if watcher.watch(above, RecursiveMode::NonRecursive).is_err() {
+            continue;
+        }
+        {
+            let mut state = seen.state();
+            state.above.insert(above.to_path_buf());
+            if !folder.ancestors().any(|path| path != above && path.starts_with(above) && path.exists()) {
+                return;
+            }
+            // It came while we looked elsewhere.
+            state.moved = true;
+            state.complete = Some(Instant::now());
+        }
+        return seen.wake.notify_one();
     }
+}
+
+/// Waits until somebody asks; for ever if there is nobody.
+async fn asked(by: &mut Option<watch::Receiver<()>>) {
+    if let Some(asked) = by
+        && asked.changed().await.is_ok()
+    {
+        return;
+    }
+    std::future::pending::<()>().await;
 }
 
 /// The folder whose entries tell about `path`.
@@ -144,6 +215,12 @@ struct Seen {
 struct State {
     /// What is watched, not merely beside it.
     paths: BTreeSet<PathBuf>,
+    /// The folders whose entries tell about those.
+    folders: BTreeSet<PathBuf>,
+    /// Folders that are watched because one of `folders` further down does not exist.
+    above: BTreeSet<PathBuf>,
+    /// The path to one of `folders` is another than it was.
+    moved: bool,
     /// When the last change was complete.
     complete: Option<Instant>,
     /// Watched files that somebody is writing to.
@@ -230,6 +307,15 @@ impl State {
         for path in &event.paths {
             self.unfinished.remove(path);
         }
+        let leads_to_folder = |path: &PathBuf| self.folders.iter().any(|folder| folder.starts_with(path));
+        let is_above = |path: &PathBuf| {
+            path.parent().is_some_and(|parent| self.above.contains(parent) && !self.folders.contains(parent))
+        };
+        if event.paths.iter().any(leads_to_folder) {
+            self.moved = true;
+        } else if !event.paths.is_empty() && event.paths.iter().all(is_above) {
+            return false;
+        }
         self.complete = Some(Instant::now());
         true
     }
@@ -290,6 +376,37 @@ mod tests {
 
         check(&mut watch, "the swap").await;
         assert_eq!(fs::read_to_string(at("zone")).unwrap(), "b");
+    }
+
+    #[tokio::test]
+    async fn a_folder_that_is_made_later_is_watched_and_so_is_one_that_takes_its_place() {
+        let folder = tempfile::tempdir().unwrap();
+        let (above, below) = (folder.path().join("a/b"), folder.path().join("a/b/c"));
+        let mut watch = Watch::new([&below.join("k8s.ooo.zone")]);
+        for round in 0..2 {
+            fs::create_dir_all(&above).unwrap();
+            fs::create_dir(&below).unwrap();
+            check(&mut watch, &format!("the folder, round {round}")).await;
+            fs::write(below.join("k8s.ooo.zone"), "a").unwrap();
+            check(&mut watch, &format!("the file in it, round {round}")).await;
+            fs::remove_dir_all(folder.path().join("a")).unwrap();
+            check(&mut watch, &format!("its removal, round {round}")).await;
+        }
+        // What happens beside the way to it is no news.
+        let other = folder.path().join("other").display().to_string();
+        assert!(!watch.seen.state().note(event(CLOSED, &other)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_rescan_may_be_asked_for() {
+        let rescans = Rescans::default();
+        let mut watch = Watch::new(["/nowhere/a"]).asked_by(&rescans);
+        let start = Instant::now();
+        rescans.ask();
+        watch.changed().await;
+        assert_eq!(start.elapsed(), Duration::ZERO);
+        watch.changed().await;
+        assert_eq!(start.elapsed(), RESCAN, "asked once, it looks once");
     }
 
     #[tokio::test]

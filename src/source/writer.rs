@@ -17,17 +17,18 @@ use std::sync::Arc;
 use std::time::Duration;
 use std::{future, iter, mem};
 
-use hickory_proto::rr::RecordType;
+use hickory_proto::rr::{Name, RecordType};
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, sleep_until, timeout_at};
 use tracing::{debug, error, info, warn};
 
-use super::{Event, aside};
+use super::{Event, PrepareError, Proposal, Proposals, aside};
 use crate::cluster::{Cluster, Kind, ServiceKey};
+use crate::config;
 use crate::metrics::{ClusterError, ClusterMetrics};
 use crate::published::Published;
 use crate::schema::{ClusterZone, Reason};
-use crate::zone::{Serial, State, Subtree, Warning, Zone};
+use crate::zone::{Serial, State, Subtree, Warning, Zone, ZoneError};
 
 /// A change that comes no sooner than this after a version is published at once;
 /// after this long without a further one, those that were gathered are.
@@ -60,24 +61,46 @@ impl Relist {
             Kind::Namespace => &self.namespaces,
         }
     }
+
+    /// Asks for every kind.
+    pub(super) fn all(&self) {
+        [&self.services, &self.slices, &self.namespaces].iter().for_each(|kind| kind.notify_one());
+    }
 }
 
-/// Writes the zones of `cluster`, empty as yet, from `events`, until the last of its followers is gone.
+/// Writes the zones of `config` from what `events` make of `cluster`, empty as yet, until the last of its followers is
+/// gone, or it is agreed that there are no zones any more; those of `config` are always those agreed.
 ///
-/// There must be no other writer of `zones`. What has been published stays when this ends.
+/// There must be no other writer of these zones. What has been published stays when this ends.
 pub(super) async fn write(
     cluster: Cluster,
-    zones: Vec<ClusterZone>,
+    config: &mut config::Cluster,
+    proposals: &mut Proposals<ClusterZone>,
     mut events: mpsc::Receiver<Event>,
     relist: Relist,
     published: Arc<Published>,
     metrics: ClusterMetrics,
 ) {
-    let mut writer = Writer::new(cluster, zones, published, metrics);
+    let mut writer = Writer::new(cluster, config, published, metrics);
     let mut batch = Vec::new();
     loop {
         let received = tokio::select! {
             received = events.recv_many(&mut batch, MANY) => received,
+            Some(proposal) = proposals.recv() => {
+                let agreed;
+                (writer, agreed) = writer.consider(proposal).await;
+                if let Some(agreed) = agreed {
+                    config.zones = agreed;
+                }
+                if config.zones.is_empty() {
+                    return;
+                }
+                continue;
+            }
+            () = writer.stale() => {
+                writer.expire(true);
+                continue;
+            }
             () = writer.doubts.ripe() => {
                 writer.doubts.ask(&relist);
                 continue;
@@ -88,6 +111,9 @@ pub(super) async fn write(
         }
         let arrived = Instant::now();
         writer.apply(batch.drain(..));
+        if writer.is_expired {
+            writer.expire(false);
+        }
         if !writer.has_news() {
             continue;
         }
@@ -120,6 +146,11 @@ struct Writer {
     zones: Vec<WrittenZone>,
     /// Nothing has been published yet.
     is_first: bool,
+    /// When the cluster gave its last sign of life, and how long that is good for.
+    alive: Instant,
+    max_staleness: Option<Duration>,
+    /// Whether it was silent for longer: its zones are not answered for.
+    is_expired: bool,
     /// When the last version was: what touched a Service and changed nothing is no reason to wait.
     published_at: Option<Instant>,
     /// The Services that may own other records than those published.
@@ -135,20 +166,26 @@ struct Writer {
 /// A zone as configured and as published.
 struct WrittenZone {
     config: ClusterZone,
-    /// None before the cluster is synced.
+    /// None where there never was one.
     zone: Option<Arc<Zone>>,
+    /// Whether `zone` was made from this configuration and this cluster, so that the next can be derived from it. Until
+    /// then it is what another source or configuration left, to be served on.
+    is_own: bool,
     /// The last addresses of name servers that take those of the Service they are called after.
     last: HashMap<ServiceKey, Vec<IpAddr>>,
     verdicts: Verdicts,
 }
 
 impl Writer {
-    fn new(cluster: Cluster, zones: Vec<ClusterZone>, published: Arc<Published>, metrics: ClusterMetrics) -> Self {
-        let zones = zones.into_iter().map(WrittenZone::new).collect();
+    fn new(cluster: Cluster, config: &config::Cluster, published: Arc<Published>, metrics: ClusterMetrics) -> Self {
+        let zones = config.zones.iter().map(|config| WrittenZone::new(config.clone(), &published)).collect();
         Self {
             cluster,
             zones,
             is_first: true,
+            alive: Instant::now(),
+            max_staleness: config.max_staleness,
+            is_expired: false,
             published_at: None,
             touched: BTreeSet::new(),
             newest: None,
@@ -162,7 +199,28 @@ impl Writer {
         for event in events {
             self.apply_one(event);
         }
+        self.alive = Instant::now();
         self.metrics.event();
+    }
+
+    /// Waits until the cluster has been silent for longer than it may; for ever if it may, or has been.
+    async fn stale(&self) {
+        match self.max_staleness {
+            Some(staleness) if !self.is_expired => sleep_until(self.alive + staleness).await,
+            _ => future::pending().await,
+        }
+    }
+
+    /// What is known is too old to be answered with, or is not any more.
+    fn expire(&mut self, is_expired: bool) {
+        self.is_expired = is_expired;
+        let cluster = self.metrics.cluster();
+        if is_expired {
+            warn!(cluster, max_staleness = ?self.max_staleness, "the cluster is silent: its zones are answered with SERVFAIL");
+        } else {
+            info!(cluster, "the cluster is heard again: its zones are answered for");
+        }
+        self.published.replace(self.zones.iter().filter_map(|written| written.version(is_expired)));
     }
 
     fn apply_one(&mut self, event: Event) {
@@ -201,6 +259,62 @@ impl Writer {
         self.cluster.synced() && (self.is_first || !self.touched.is_empty())
     }
 
+    /// Prepares for other zones, and takes them on if that is agreed; nothing is published until then.
+    async fn consider(self, proposal: Proposal<ClusterZone>) -> (Self, Option<Vec<ClusterZone>>) {
+        let (mut writer, proposal, prepared) = aside(move || {
+            let prepared = self.prepare(&proposal.zones);
+            (self, proposal, prepared)
+        })
+        .await;
+        let (fresh, answer) = match prepared {
+            Ok(fresh) => {
+                let versions = fresh
+                    .iter()
+                    .filter(|written| written.is_own)
+                    .filter_map(|written| written.version(writer.is_expired))
+                    .collect();
+                (fresh, Ok(versions))
+            }
+            Err(error) => (Vec::new(), Err(error)),
+        };
+        let agreed = proposal.decided(answer).await;
+        if let Some(zones) = &agreed {
+            writer.take_on(zones, fresh);
+        }
+        (writer, agreed)
+    }
+
+    /// The zones of `configs` that are new or otherwise configured; made already if there is something to make them from.
+    fn prepare(&self, configs: &[ClusterZone]) -> Result<Vec<WrittenZone>, PrepareError> {
+        let is_new = |config: &&ClusterZone| self.zones.iter().all(|written| written.config != **config);
+        let fresh = configs.iter().filter(is_new).map(|config| {
+            let mut written = WrittenZone::new(config.clone(), &self.published);
+            if let Some(before) = self.zones.iter().find(|before| before.config.origin == config.origin) {
+                written.last.clone_from(&before.last);
+            }
+            if !self.is_first {
+                written
+                    .rebuild(&self.cluster, self.newest.map(serial_of))
+                    .map_err(|error| PrepareError::Zone { zone: config.origin.clone(), error: Box::new(error) })?;
+            }
+            Ok(written)
+        });
+        fresh.collect()
+    }
+
+    /// Writes the zones of `configs` from now on: those that it has, and `fresh` ones.
+    fn take_on(&mut self, configs: &[ClusterZone], fresh: Vec<WrittenZone>) {
+        let mut known: Vec<_> = mem::take(&mut self.zones).into_iter().chain(fresh).collect();
+        for config in configs {
+            if let Some(place) = known.iter().position(|written| written.config == *config) {
+                self.zones.push(known.swap_remove(place));
+            }
+        }
+        if !self.is_first {
+            self.count_services();
+        }
+    }
+
     /// Publishes, away from the runtime's threads if it is much.
     async fn publish_aside(mut self, arrived: Instant) -> Self {
         if !self.is_first && self.touched.len() < LARGE {
@@ -228,10 +342,7 @@ impl Writer {
         }
         self.is_first = false;
         self.metrics.set_synced(true);
-        // A cluster mostly has one zone; of several, the first tells how its Services fare.
-        if let Some(first) = self.zones.first() {
-            self.metrics.set_services(&first.verdicts.counts(self.cluster.service_count()));
-        }
+        self.count_services();
         if !versions.is_empty() {
             self.published.replace(versions);
             self.published_at = Some(Instant::now());
@@ -239,17 +350,43 @@ impl Writer {
             self.metrics.programmed(arrived.elapsed());
         }
     }
+
+    /// A cluster mostly has one zone; of several, the first tells how its Services fare.
+    fn count_services(&self) {
+        if let Some(first) = self.zones.first() {
+            self.metrics.set_services(&first.verdicts.counts(self.cluster.service_count()));
+        }
+    }
 }
 
 impl WrittenZone {
-    fn new(config: ClusterZone) -> Self {
-        Self { config, zone: None, last: HashMap::new(), verdicts: Verdicts::default() }
+    /// A zone that continues what is published at its name, if that is anything.
+    fn new(config: ClusterZone, published: &Published) -> Self {
+        let zone = match published.load().zones.get(&config.origin) {
+            Some(State::Loaded(zone) | State::Expired(zone)) => Some(Arc::clone(zone)),
+            Some(State::Pending) | None => None,
+        };
+        Self { config, zone, is_own: false, last: HashMap::new(), verdicts: Verdicts::default() }
+    }
+
+    /// What there is to publish, if anything: too old to be answered with, or not.
+    fn version(&self, is_expired: bool) -> Option<(Name, State)> {
+        let zone = self.zone.as_ref()?;
+        let state = if is_expired { State::Expired } else { State::Loaded };
+        Some((zone.apex().clone(), state(Arc::clone(zone))))
     }
 
     /// The version that follows, if it would be another than the one before.
     fn next(&mut self, cluster: &Cluster, touched: &BTreeSet<ServiceKey>, hint: Option<Serial>) -> Option<Arc<Zone>> {
-        let next = match self.zone.clone() {
-            None => self.build(cluster, hint),
+        let next = match self.zone.clone().filter(|_| self.is_own) {
+            None => {
+                let before = self.zone.clone();
+                if let Err(error) = self.rebuild(cluster, hint) {
+                    error!(zone = %self.config.origin, %error, "zone not built");
+                }
+                let is_same = before.zip(self.zone.as_ref()).is_some_and(|(before, zone)| Arc::ptr_eq(&before, zone));
+                return self.zone.clone().filter(|_| self.is_own && !is_same);
+            }
             Some(zone) => {
                 let subtrees = touched.iter().filter_map(|key| self.subtree(cluster, key));
                 let derived = zone.derive(subtrees, zone.serial().next(hint));
@@ -265,26 +402,27 @@ impl WrittenZone {
         Some(next)
     }
 
-    fn build(&mut self, cluster: &Cluster, hint: Option<Serial>) -> Option<Zone> {
+    /// Makes the zone from all that is known; with the same records as the one before, it is that one.
+    fn rebuild(&mut self, cluster: &Cluster, hint: Option<Serial>) -> Result<(), ZoneError> {
         let started = Instant::now();
-        let serial = hint.unwrap_or(Serial(1));
+        let serial = self.zone.as_ref().map_or(hint.unwrap_or(Serial(1)), |before| before.serial());
         let mut records = self.config.apex(serial);
         let keys: Vec<ServiceKey> = self.config.keys(cluster).collect();
         for key in keys {
             records.extend(self.subtree(cluster, &key).into_iter().flat_map(|subtree| subtree.records));
         }
         let count = records.len();
-        match Zone::build(&self.config.origin, records) {
-            Ok((zone, warnings)) => {
-                warn_of(&zone, &warnings);
-                info!(zone = %zone.apex(), %serial, records = count, took = ?started.elapsed(), "zone built");
-                Some(zone)
-            }
-            Err(error) => {
-                error!(zone = %self.config.origin, %error, "zone not built");
-                None
-            }
+        let (mut zone, warnings) = Zone::build(&self.config.origin, records)?;
+        self.is_own = true;
+        match &self.zone {
+            Some(before) if before.records() == zone.records() => return Ok(()),
+            Some(before) => zone = zone.with_serial(before.serial().next(hint)),
+            None => {}
         }
+        warn_of(&zone, &warnings);
+        info!(zone = %zone.apex(), serial = %zone.serial(), records = count, took = ?started.elapsed(), "zone built");
+        self.zone = Some(Arc::new(zone));
+        Ok(())
     }
 
     /// What the Service at `key` owns now; none if its name can own nothing.

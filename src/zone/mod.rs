@@ -392,7 +392,8 @@ impl Zone {
     }
 
     /// The zone with another serial in its SOA record, wherever that is.
-    fn with_serial(mut self, serial: Serial) -> Self {
+    #[must_use]
+    pub fn with_serial(mut self, serial: Serial) -> Self {
         self.serial = serial;
         self.denial.set_serial(serial.0);
         self.nodes.update(&self.origin, self.origin.labels(), |apex| apex.set_serial(serial.0));

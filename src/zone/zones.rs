@@ -35,12 +35,14 @@ pub struct Found<'z> {
 #[derive(Debug, Clone)]
 struct Entry {
     apex: Arc<(Name, HashedName)>,
-    state: State,
+    /// None: no zone any more, but its place stays its own.
+    state: Option<State>,
 }
 
 /// The zones of one server: those configured, each loaded or not.
 ///
-/// At most 65,536, each apex once.
+/// Each apex has a place, a [`ZoneSlot`], that no other is ever given: also when
+/// its zone is removed, and if that comes back. There are [`Zones::PLACES`].
 #[derive(Debug, Clone, Default)]
 pub struct Zones {
     entries: Vec<Entry>,
@@ -51,6 +53,9 @@ pub struct Zones {
 }
 
 impl Zones {
+    /// How many places there are: for all the apexes that were ever set.
+    pub const PLACES: usize = 1 << 16;
+
     /// The zones at `apexes`, all pending; `ZoneSlot(i)` is the i-th.
     #[must_use]
     pub fn pending(apexes: impl IntoIterator<Item = Name>) -> Self {
@@ -65,31 +70,51 @@ impl Zones {
     ///
     /// # Panics
     ///
-    /// When it would be the 65,537th zone.
+    /// Where there is no place left: see [`Zones::has_room_for`].
     pub fn set(&mut self, apex: &Name, state: State) {
         let name = HashedName::from(apex);
-        if let Some(slot) = self.slot_at(&name, name.labels()) {
-            self.entries[usize::from(slot)].state = state;
+        self.depths |= 1 << name.labels();
+        if let Some(place) = self.place_of(&name, name.labels()) {
+            self.entries[usize::from(place)].state = Some(state);
             return;
         }
-        let slot = u16::try_from(self.entries.len()).expect("at most 65,536 zones");
-        self.depths |= 1 << name.labels();
+        let place = u16::try_from(self.entries.len()).expect("at most 65,536 places");
         let hash = name.whole().hash;
-        self.entries.push(Entry { apex: Arc::new((apex.clone(), name)), state });
+        self.entries.push(Entry { apex: Arc::new((apex.clone(), name)), state: Some(state) });
         let entries = &self.entries;
-        self.index.insert_unique(hash, slot, |&slot| entries[usize::from(slot)].apex.1.whole().hash);
+        self.index.insert_unique(hash, place, |&place| entries[usize::from(place)].apex.1.whole().hash);
+    }
+
+    /// There is no zone at `apex` any more: its names are its parent's to answer for, or nobody's.
+    pub fn remove(&mut self, apex: &Name) {
+        let name = HashedName::from(apex);
+        if let Some(place) = self.place_of(&name, name.labels()) {
+            self.entries[usize::from(place)].state = None;
+        }
+        let depths = self.entries.iter().filter(|entry| entry.state.is_some()).map(|entry| 1 << entry.apex.1.labels());
+        self.depths = depths.fold(0, |depths, depth: u128| depths | depth);
+    }
+
+    /// Whether all of `apexes`, each named once, have places or could be given some.
+    pub fn has_room_for<'n>(&self, apexes: impl IntoIterator<Item = &'n Name>) -> bool {
+        let is_new = |apex: &&Name| {
+            let name = HashedName::from(*apex);
+            self.place_of(&name, name.labels()).is_none()
+        };
+        self.entries.len() + apexes.into_iter().filter(is_new).count() <= Self::PLACES
     }
 
     /// Every zone in the order of slots.
     pub fn iter(&self) -> impl Iterator<Item = (ZoneSlot, &Name, &State)> {
-        (0..).zip(&self.entries).map(|(slot, entry)| (ZoneSlot(slot), &entry.apex.0, &entry.state))
+        let places = (0..).zip(&self.entries);
+        places.filter_map(|(place, entry)| Some((ZoneSlot(place), &entry.apex.0, entry.state.as_ref()?)))
     }
 
     /// How far the zone at `apex` is.
     #[must_use]
     pub fn get(&self, apex: &Name) -> Option<&State> {
         let name = HashedName::from(apex);
-        self.slot_at(&name, name.labels()).map(|slot| &self.entries[usize::from(slot)].state)
+        self.found_at(&name, name.labels()).map(|found| found.state)
     }
 
     /// The zone that answers for `qname` and `qtype`: the one with the longest matching apex (RFC 1034 §4.3.2, step 2).
@@ -100,20 +125,20 @@ impl Zones {
     /// NODATA then. A parent that is not loaded leaves the question open.
     #[must_use]
     pub fn find(&self, qname: &HashedName, qtype: RecordType) -> Option<Found<'_>> {
-        let (slot, labels) = self.longest(qname, qname.labels())?;
+        let (found, labels) = self.longest(qname, qname.labels())?;
         let at_apex = labels == qname.labels();
         if qtype == RecordType::DS
             && at_apex
             && let Some(above) = labels.checked_sub(1)
             && let Some((parent, _)) = self.longest(qname, above)
         {
-            let delegates = match &self.entries[usize::from(parent)].state {
+            let delegates = match parent.state {
                 State::Loaded(zone) => zone.has_cut_at(qname),
                 State::Pending | State::Expired(_) => true,
             };
-            return Some(self.found(if delegates { parent } else { slot }));
+            return Some(if delegates { parent } else { found });
         }
-        Some(self.found(slot))
+        Some(found)
     }
 
     /// The zones here that the one at `parent`, loaded, is directly above and does not delegate.
@@ -122,34 +147,39 @@ impl Zones {
     #[must_use]
     pub fn undelegated(&self, parent: &Name) -> Vec<&Name> {
         let Some(State::Loaded(zone)) = self.get(parent) else { return Vec::new() };
-        let children = self.entries.iter().map(|entry| &*entry.apex).filter(|(_, child)| {
+        let configured = self.entries.iter().filter(|entry| entry.state.is_some()).map(|entry| &*entry.apex);
+        let children = configured.filter(|(_, child)| {
             let above = child.labels().checked_sub(1).and_then(|labels| self.longest(child, labels));
-            above.is_some_and(|(slot, _)| self.entries[usize::from(slot)].apex.0 == *parent) && !zone.delegates(child)
+            let is_below = above.is_some_and(|(found, _)| self.entries[usize::from(found.slot.0)].apex.0 == *parent);
+            is_below && !zone.delegates(child)
         });
         children.map(|(apex, _)| apex).collect()
     }
 
-    fn found(&self, slot: u16) -> Found<'_> {
-        Found { slot: ZoneSlot(slot), state: &self.entries[usize::from(slot)].state }
-    }
-
-    /// The zone with the longest apex of at most `labels` labels that `qname` is at or below.
-    fn longest(&self, qname: &HashedName, labels: u8) -> Option<(u16, u8)> {
+    /// The zone with the longest apex of at most `labels` labels that `qname` is at or below, and how many it has.
+    fn longest(&self, qname: &HashedName, labels: u8) -> Option<(Found<'_>, u8)> {
         // A name has at most 127 labels, so that the shift is at most 127, too.
         let mut depths = self.depths & (u128::MAX >> (127 - labels));
         while depths != 0 {
             let depth = 127 - u8::try_from(depths.leading_zeros()).expect("a bit is set");
-            if let Some(slot) = self.slot_at(qname, depth) {
-                return Some((slot, depth));
+            if let Some(found) = self.found_at(qname, depth) {
+                return Some((found, depth));
             }
             depths &= !(1 << depth);
         }
         None
     }
 
-    fn slot_at(&self, name: &HashedName, labels: u8) -> Option<u16> {
+    /// The zone whose apex is the last `labels` labels of `name`.
+    fn found_at(&self, name: &HashedName, labels: u8) -> Option<Found<'_>> {
+        let place = self.place_of(name, labels)?;
+        let state = self.entries[usize::from(place)].state.as_ref()?;
+        Some(Found { slot: ZoneSlot(place), state })
+    }
+
+    fn place_of(&self, name: &HashedName, labels: u8) -> Option<u16> {
         let apex = name.suffix(labels);
-        let is_at = |&slot: &u16| self.entries[usize::from(slot)].apex.1.wire() == apex.wire;
+        let is_at = |&place: &u16| self.entries[usize::from(place)].apex.1.wire() == apex.wire;
         self.index.find(apex.hash, is_at).copied()
     }
 }
@@ -193,6 +223,45 @@ mod tests {
         check("x.ooo. DS", Some(3));
         check("c2.k8s.ooo. DS", Some(1));
         check("ooo. DS", Some(0));
+    }
+
+    #[test]
+    fn a_zone_that_is_removed_leaves_its_names_to_its_parent_and_its_place_to_nobody() {
+        let mut zones = Zones::pending(["ooo.", "c2.k8s.ooo.", "org."].map(name));
+        let check = |zones: &Zones, qname: &str, expected: Option<u16>| {
+            let found = zones.find(&HashedName::from(&name(qname)), RecordType::A);
+            assert_eq!(found.map(|found| found.slot.0), expected, "{qname}");
+        };
+
+        for apex in ["c2.k8s.ooo.", "org.", "never.there."] {
+            zones.remove(&name(apex));
+        }
+        check(&zones, "web.c2.k8s.ooo.", Some(0));
+        check(&zones, "web.org.", None);
+        assert!(zones.get(&name("org.")).is_none());
+        assert_eq!(
+            zones.iter().map(|(slot, apex, _)| (slot.0, apex.to_string())).collect::<Vec<_>>(),
+            [(0, "ooo.".into())]
+        );
+
+        zones.set(&name("net."), State::Pending);
+        zones.set(&name("C2.k8s.ooo."), State::Pending);
+        check(&zones, "web.net.", Some(3));
+        check(&zones, "web.c2.k8s.ooo.", Some(1));
+        check(&zones, "web.k8s.ooo.", Some(0));
+    }
+
+    #[test]
+    fn places_are_bounded_over_a_lifetime() {
+        let apex = |number: usize| name(&format!("z{number}."));
+        let mut zones = Zones::pending((0..Zones::PLACES - 1).map(apex));
+        assert!(zones.has_room_for([&apex(0), &apex(1), &name("one.")]));
+        assert!(!zones.has_room_for([&name("one."), &name("two.")]));
+        // A zone that was removed has its place still.
+        zones.remove(&apex(0));
+        zones.set(&name("one."), State::Pending);
+        assert!(!zones.has_room_for([&name("two.")]));
+        assert!(zones.has_room_for([&apex(0)]));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! How a cluster's API is reached: kube's client, made from a kubeconfig or in a Pod.
 
+use std::env;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -13,7 +14,9 @@ use tokio::time::timeout;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::FollowError;
-use crate::source::{aside, joined};
+use crate::config;
+use crate::source::writer::Relist;
+use crate::source::{Watch, aside, joined};
 
 /// Within it an API server is connected to, or is away.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -112,7 +115,58 @@ impl Connection {
     }
 }
 
+/// Asks `relist` whenever the kubeconfig has become another that can be read: a list comes with a new client.
+///
+/// Followers see by themselves what has changed when a watch ends; this does not let them wait.
+pub(in crate::source) async fn watch_configuration(access: Access, mut watch: Watch, relist: Relist) {
+    let read = async || {
+        let access = access.clone();
+        aside(move || access.read()).await.ok().map(|(_, configuration)| configuration)
+    };
+    let mut known = read().await;
+    loop {
+        watch.changed().await;
+        let configuration = read().await;
+        if configuration.is_some() && configuration != known {
+            known = configuration;
+            relist.all();
+        }
+    }
+}
+
+impl From<&config::Access> for Access {
+    fn from(access: &config::Access) -> Self {
+        match access {
+            config::Access::InCluster => Self::InCluster,
+            config::Access::Kubeconfig { path, context } => {
+                Self::Kubeconfig { path: path.clone(), context: context.clone() }
+            }
+            config::Access::Manifests(_) => unreachable!("manifests have no API"),
+        }
+    }
+}
+
 impl Access {
+    /// The files that it is read from.
+    pub(in crate::source) fn files(&self) -> Vec<PathBuf> {
+        match self {
+            Self::InCluster => Vec::new(),
+            Self::Kubeconfig { path: Some(path), .. } => vec![path.clone()],
+            // As kube and kubectl look for it.
+            Self::Kubeconfig { path: None, .. } => match env::var_os("KUBECONFIG") {
+                Some(paths) => env::split_paths(&paths).filter(|path| !path.as_os_str().is_empty()).collect(),
+                None => env::home_dir().map(|home| home.join(".kube/config")).into_iter().collect(),
+            },
+        }
+    }
+
+    /// Whether it leads to an API, as far as one can tell without asking it.
+    pub(in crate::source) async fn check(self) -> Result<(), FollowError> {
+        let access = self.clone();
+        let (kubeconfig, _) = aside(move || access.read()).await?;
+        self.config(kubeconfig).await.map(drop)
+    }
+
     /// Reads the kubeconfig, where there is one.
     fn read(&self) -> Result<(Option<Kubeconfig>, Value), FollowError> {
         let kubeconfig = match self {
@@ -125,14 +179,18 @@ impl Access {
         Ok((Some(kubeconfig), configuration))
     }
 
-    async fn connect(self, kubeconfig: Option<Kubeconfig>) -> Result<Client, FollowError> {
-        let mut config = match (self, kubeconfig) {
+    async fn config(self, kubeconfig: Option<Kubeconfig>) -> Result<Config, FollowError> {
+        match (self, kubeconfig) {
             (Self::Kubeconfig { context, .. }, Some(kubeconfig)) => {
                 let options = KubeConfigOptions { context, ..KubeConfigOptions::default() };
-                Config::from_custom_kubeconfig(kubeconfig, &options).await.map_err(FollowError::Kubeconfig)?
+                Config::from_custom_kubeconfig(kubeconfig, &options).await.map_err(FollowError::Kubeconfig)
             }
-            _ => Config::incluster().map_err(FollowError::InCluster)?,
-        };
+            _ => Config::incluster().map_err(FollowError::InCluster),
+        }
+    }
+
+    async fn connect(self, kubeconfig: Option<Kubeconfig>) -> Result<Client, FollowError> {
+        let mut config = self.config(kubeconfig).await?;
         config.connect_timeout = Some(CONNECT_TIMEOUT);
         // It would hide errors from the log and the metrics, and wait out of sight.
         config.default_retry = false;

@@ -40,7 +40,7 @@ use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tracing::{debug, info, warn};
 
-pub(super) use self::client::Access;
+pub(super) use self::client::{Access, watch_configuration};
 use self::client::{Connection, Found};
 use super::aside;
 use super::event::Event;
@@ -150,7 +150,10 @@ impl Follower {
                 self.connection.drop_client();
             }
             self.report(&error);
-            sleep(self.delays.next().unwrap_or(self.pace.longest)).await;
+            tokio::select! {
+                () = sleep(self.delays.next().unwrap_or(self.pace.longest)) => {}
+                () = self.relist.notified() => self.position = None,
+            }
         }
     }
 
@@ -441,7 +444,7 @@ struct Bookmark {
 
 /// Why a cluster cannot be followed for now.
 #[derive(Debug, thiserror::Error)]
-enum FollowError {
+pub(super) enum FollowError {
     #[error("the kubeconfig cannot be used")]
     Kubeconfig(#[source] KubeconfigError),
     #[error("the Pod's service account cannot be used")]

@@ -1,17 +1,19 @@
 //! A follower against an API server that answers what the test says, faults included.
 
-use std::net::SocketAddr;
+use std::net::{Ipv6Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Mutex;
 
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::Response;
+use futures::future::join_all;
 use futures::stream;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
+use tokio_util::task::AbortOnDropHandle;
 use tracing::Dispatch;
 use tracing::subscriber::{DefaultGuard, NoSubscriber};
 
@@ -19,6 +21,7 @@ use super::*;
 use crate::metrics::Metrics;
 use crate::nameserver::Served;
 use crate::published::Published;
+use crate::source::writer::Relist;
 
 /// Within it, what is waited for happens.
 const BOUND: Duration = Duration::from_secs(30);
@@ -613,6 +616,28 @@ async fn a_kubeconfig_that_is_wrong_is_read_again() {
     other.list().await.page("7", &[]);
     other.watch("7").await;
     following.tells("listing Service \n listed Service @7").await;
+}
+
+#[tokio::test]
+async fn a_kubeconfig_that_changes_is_not_waited_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("kubeconfig");
+    let (access, relist) = (Access::Kubeconfig { path: Some(path), context: None }, Relist::default());
+    let watch = crate::source::Watch::new(access.files());
+    let _watching = AbortOnDropHandle::new(tokio::spawn(watch_configuration(access, watch, relist.clone())));
+    let kinds = join_all([Kind::Service, Kind::EndpointSlice, Kind::Namespace].map(|kind| relist.of(kind).notified()));
+    let changes = async {
+        // The first that it sees may be what it began with.
+        for port in 1.. {
+            write_kubeconfig(folder.path(), SocketAddr::new(Ipv6Addr::LOCALHOST.into(), port));
+            sleep(Duration::from_millis(200)).await;
+        }
+    };
+    tokio::select! {
+        _ = kinds => {}
+        () = changes => {}
+        () = sleep(BOUND) => panic!("no list was asked for"),
+    }
 }
 
 #[tokio::test]

@@ -78,8 +78,13 @@ pub fn read(folder: &Path) -> (Vec<Object>, Vec<ManifestError>) {
 }
 
 /// Reads the manifests in `folder`, tells `events` what they say, and goes on to follow their changes.
-pub(super) async fn follow(cluster: Arc<str>, folder: PathBuf, events: mpsc::Sender<Event>, metrics: ClusterMetrics) {
-    let mut watch = Watch::new([&folder]);
+pub(super) async fn follow(
+    cluster: Arc<str>,
+    folder: PathBuf,
+    mut watch: Watch,
+    events: mpsc::Sender<Event>,
+    metrics: ClusterMetrics,
+) {
     let mut folder = Folder::new(folder);
     while !events.is_closed() {
         let Some((next, learned)) = scan(&folder, &watch).await else {

@@ -251,7 +251,7 @@ async fn a_folder_is_followed_from_before_it_is_there() {
     let path = temporary.path().join("manifests");
     let (sender, mut events) = mpsc::channel(100);
     let metrics = Metrics::new(Arc::new(Published::new(Served::default())));
-    let following = tokio::spawn(follow("c2".into(), path, sender, metrics.cluster("c2")));
+    let following = tokio::spawn(follow("c2".into(), path.clone(), Watch::new([path]), sender, metrics.cluster("c2")));
     let mut tells = async |expected: &str| {
         let told = async { while !events.recv().await.unwrap().text().starts_with(expected) {} };
         tokio::time::timeout(BOUND, told).await.unwrap_or_else(|_| panic!("never told: {expected}"));

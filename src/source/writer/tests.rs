@@ -17,6 +17,10 @@ use crate::cluster::{
 use crate::metrics::Metrics;
 use crate::nameserver::Served;
 use crate::schema::{AddressFilter, NameServer};
+use crate::source::propose;
+
+/// How long the cluster may be silent.
+const STALENESS: Duration = Duration::from_secs(24 * 60 * 60);
 
 const KINDS: [Kind; 3] = [Kind::Service, Kind::EndpointSlice, Kind::Namespace];
 
@@ -36,6 +40,11 @@ fn zone(origin: &str, nameserver: &str) -> ClusterZone {
         max_records: 100,
         addresses: AddressFilter::default(),
     }
+}
+
+fn config(zones: Vec<ClusterZone>) -> config::Cluster {
+    let (name, access) = ("c2".to_owned(), config::Access::InCluster);
+    config::Cluster { name, access, max_staleness: Some(STALENESS), zones }
 }
 
 fn key(text: &str) -> ServiceKey {
@@ -61,6 +70,7 @@ fn object_key(kind: Kind, text: &str) -> ObjectKey {
 /// A writer at work, and both of its ends.
 struct Writing {
     events: mpsc::Sender<Event>,
+    proposals: mpsc::Sender<Proposal<ClusterZone>>,
     relist: Relist,
     published: Arc<Published>,
     task: JoinHandle<()>,
@@ -68,12 +78,21 @@ struct Writing {
 
 impl Writing {
     fn start(zones: Vec<ClusterZone>) -> Self {
+        Self::start_on(zones, Arc::new(Published::new(Served::default())))
+    }
+
+    /// One that finds this published.
+    fn start_on(zones: Vec<ClusterZone>, published: Arc<Published>) -> Self {
         let (events, receiver) = mpsc::channel(MANY);
-        let published = Arc::new(Published::new(Served::default()));
         let relist = Relist::default();
         let metrics = Metrics::new(published.clone()).cluster("c2");
-        let task = write(Cluster::default(), zones, receiver, relist.clone(), published.clone(), metrics);
-        Self { events, relist, published, task: tokio::spawn(task) }
+        let (proposals, mut proposed) = mpsc::channel(1);
+        let mut config = config(zones);
+        let (relisted, publishing) = (relist.clone(), published.clone());
+        let task = tokio::spawn(async move {
+            write(Cluster::default(), &mut config, &mut proposed, receiver, relisted, publishing, metrics).await;
+        });
+        Self { events, proposals, relist, published, task }
     }
 
     /// A writer of c2.k8s.ooo whose cluster is synced and empty, and has been for a second.
@@ -421,7 +440,7 @@ fn writer(cluster: Cluster) -> Writer {
     zone.max_records = 2;
     let published = Arc::new(Published::new(Served::default()));
     let metrics = Metrics::new(published.clone()).cluster("c2");
-    Writer::new(cluster, vec![zone], published, metrics)
+    Writer::new(cluster, &config(vec![zone]), published, metrics)
 }
 
 /// Every record but the SOA, whose serial tells how many versions there were.
@@ -531,4 +550,118 @@ fn interleavings(lives: &[Vec<Event>]) -> Vec<Vec<Event>> {
         all.extend(interleavings(&rest).into_iter().map(|order| [vec![event.clone()], order].concat()));
     }
     all
+}
+
+/// Publishes what was prepared, and agrees, as a server does that reloads.
+async fn take_over(writing: &Writing, zones: Vec<ClusterZone>) {
+    let prepared = propose(&writing.proposals, zones).await.unwrap().expect("a writer");
+    writing.published.replace(prepared.versions.clone());
+    prepared.agree();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_zone_that_is_added_is_made_before_it_is_served() {
+    let writing = Writing::synced().await;
+    writing.apply(service("shop/web", "2a0a::1"), Some(7)).await;
+    sleep(Duration::from_secs(1)).await;
+
+    let zones = ["c2.k8s.ooo.", "c3.k8s.ooo."].map(|origin| zone(origin, "ns.example."));
+    let prepared = propose(&writing.proposals, zones.to_vec()).await.unwrap().expect("a writer");
+    let [(apex, State::Loaded(c3))] = &prepared.versions[..] else { panic!("{prepared:?}") };
+    assert_eq!((apex, c3.serial().0), (&name("c3.k8s.ooo."), 7));
+
+    // What happens meanwhile is published when that is decided, in both.
+    writing.apply(service("shop/db", "2a0a::2"), Some(9)).await;
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!((writing.serial(), writing.addresses()), (Some(7), 1));
+    writing.published.replace(prepared.versions.clone());
+    prepared.agree();
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!((writing.serial(), writing.addresses()), (Some(9), 2));
+    assert_eq!(writing.zone("c3.k8s.ooo.").unwrap().serial().0, 9);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_not_agreed_changes_nothing() {
+    let writing = Writing::synced().await;
+
+    drop(propose(&writing.proposals, vec![zone("c3.k8s.ooo.", "ns.example.")]).await.unwrap());
+    writing.apply(service("shop/web", "2a0a::1"), None).await;
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!((writing.serial(), writing.addresses()), (Some(2), 1));
+    assert!(writing.zone("c3.k8s.ooo.").is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_configuration_moves_the_serial_only_if_it_makes_other_records() {
+    let writing = Writing::synced().await;
+    writing.apply(service("shop/web", "2a0a::1"), Some(7)).await;
+    sleep(Duration::from_secs(1)).await;
+    let before = writing.zone("c2.k8s.ooo.").unwrap();
+
+    let same = ClusterZone { max_records: 7, ..zone("c2.k8s.ooo.", "ns.example.") };
+    take_over(&writing, vec![same.clone()]).await;
+    assert!(Arc::ptr_eq(&before, &writing.zone("c2.k8s.ooo.").unwrap()));
+
+    take_over(&writing, vec![ClusterZone { ttl: 5, ..same }]).await;
+    assert_eq!((writing.serial(), writing.addresses()), (Some(8), 1));
+    // The next is derived from it, with its settings.
+    writing.apply(service("shop/db", "2a0a::2"), None).await;
+    sleep(Duration::from_secs(1)).await;
+    let records = writing.zone("c2.k8s.ooo.").unwrap().records();
+    let ttls: Vec<_> =
+        records.iter().filter(|record| record.rtype == RecordType::AAAA).map(|record| record.ttl).collect();
+    assert_eq!((writing.serial(), ttls), (Some(9), vec![5, 5]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_writer_without_zones_ends() {
+    let mut writing = Writing::synced().await;
+
+    take_over(&writing, Vec::new()).await;
+    timeout(Duration::from_secs(1), &mut writing.task).await.expect("it ends").unwrap();
+    assert!(propose(&writing.proposals, Vec::new()).await.unwrap().is_none());
+    assert_eq!(writing.serial(), Some(1), "what is published is not the writer's to take away");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_another_source_left_is_served_until_this_one_is_synced_and_goes_on_from_its_serial() {
+    let (before, published) = (Writing::synced().await, Arc::new(Published::new(Served::default())));
+    before.apply(service("shop/web", "2a0a::1"), Some(40)).await;
+    sleep(Duration::from_secs(1)).await;
+    published.replace([(name("c2.k8s.ooo."), State::Loaded(before.zone("c2.k8s.ooo.").unwrap()))]);
+
+    let writing = Writing::start_on(vec![zone("c2.k8s.ooo.", "ns.example.")], published);
+    writing.list(Kind::Service, [service("shop/web", "2a0a::1"), service("shop/db", "2a0a::2")]).await;
+    writing.list(Kind::Namespace, []).await;
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!((writing.serial(), writing.addresses()), (Some(40), 1));
+    writing.send(Event::Listing(Kind::EndpointSlice)).await;
+    writing.send(Event::Listed { kind: Kind::EndpointSlice, version: Some(3) }).await;
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!((writing.serial(), writing.addresses()), (Some(41), 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn zones_of_a_cluster_that_is_silent_for_too_long_are_not_answered_for_until_it_is_heard() {
+    let writing = Writing::synced().await;
+    let is_expired = || match writing.published.load().zones.get(&name("c2.k8s.ooo.")) {
+        Some(State::Expired(zone)) => Some(zone.serial().0),
+        _ => None,
+    };
+    // A sign of life, whatever it says.
+    sleep(STALENESS / 2).await;
+    writing.send(Event::Bookmark { kind: Kind::Service, version: None }).await;
+    sleep(STALENESS - Duration::from_secs(1)).await;
+    assert_eq!((is_expired(), writing.serial()), (None, Some(1)));
+    sleep(Duration::from_secs(2)).await;
+    assert_eq!((is_expired(), writing.serial()), (Some(1), None));
+
+    // What is configured otherwise meanwhile is no younger.
+    take_over(&writing, vec![ClusterZone { ttl: 5, ..zone("c2.k8s.ooo.", "ns.example.") }]).await;
+    assert_eq!((is_expired(), writing.serial()), (Some(2), None));
+
+    writing.send(Event::Bookmark { kind: Kind::Service, version: None }).await;
+    turn().await;
+    assert_eq!((is_expired(), writing.serial()), (None, Some(2)));
 }
