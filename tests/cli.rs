@@ -226,6 +226,16 @@ fn lint_tells_what_is_wrong_and_where() {
     let nameless = "the zone's name cannot be told from a.zone: give it with --zone\n";
     assert_eq!(lint(&master(1, ""), &[]), (Some(2), String::new(), nameless.to_owned()));
     assert_eq!(lint(&format!("$ORIGIN a.\n{}", master(1, "b NS ns.b")), &[]).1.lines().count(), 1);
+    let unnamed = "`` is no zone's name: write one such as c2.k8s.ooo\n";
+    assert_eq!(lint(&master(1, ""), &["--zone", ""]), (Some(2), String::new(), unnamed.to_owned()));
+    // No file moves a terminal's cursor.
+    let coloured = "a.zone:4:5: error: expected an IPv4 address, found ` [31mred`\n";
+    assert_eq!(lint(&master(1, "b A \x1b[31mred"), &["--zone", "a"]), said(1, coloured));
+    for (errors, told, more) in [(99, 99, false), (200, 100, true)] {
+        let (status, stdout, stderr) = lint(&master(1, &"b A x\n".repeat(errors)), &["--zone", "a"]);
+        assert_eq!((status, stdout.lines().count()), (Some(1), told));
+        assert_eq!(stderr.contains("the first 100 errors: there may be more"), more, "{stderr}");
+    }
     let absent = "b.zone: could not be read: No such file or directory (os error 2)\n";
     let said = kubezone(&folder.join("."), &["zone", "lint", "b.zone"]);
     assert_eq!(said, (Some(3), String::new(), absent.to_owned()));
@@ -274,6 +284,16 @@ fn diff_tells_what_changes_and_whether_the_serial_rises() {
     // RFC 1982: it goes around.
     assert_eq!(diff(&master(u32::MAX, ""), &master(0, ""), &[]).2, "");
     assert_eq!(diff("@ A x", &one, &[]).0, Some(2));
+
+    folder.write("b", &format!("$ORIGIN b.\n{one}")).expect("a zone file");
+    folder.write("c", &format!("$ORIGIN c.\n{one}")).expect("a zone file");
+    for (files, line) in [
+        (["b", "c"], "b. and c. are different zones: only versions of one zone are compared\n"),
+        (["-", "-"], "standard input can be one of the two files, not both\n"),
+    ] {
+        let said = kubezone(&folder.join("."), &[&["zone", "diff"], &files[..]].concat());
+        assert_eq!(said, (Some(2), String::new(), line.to_owned()));
+    }
 }
 
 #[test]

@@ -15,7 +15,6 @@ use std::thread;
 
 use hickory_proto::rr::Name;
 use hickory_proto::serialize::binary::{BinDecodable, BinDecoder};
-use kubezone::config::FileZone;
 use kubezone::source::load::{self, FileError};
 use kubezone::zone::master;
 use kubezone::zone::{Rdata, Record, Warning};
@@ -70,8 +69,8 @@ impl Master {
     }
 
     fn load(&self) -> Result<(Vec<Record>, Vec<Warning>), FileError> {
-        let file = FileZone { apex: self.apex(), path: self.folder.join(self.file()) };
-        let (zone, odd) = load::load(&file, &mut |_| {})?;
+        let read = load::read(&self.text(), &self.apex(), Some(&self.folder), 1, &mut |_| {});
+        let (zone, odd) = read.map_err(|mut errors| errors.swap_remove(0))?;
         Ok((zone.records(), odd.into_iter().map(|odd| odd.warning).collect()))
     }
 }

@@ -4,9 +4,8 @@
 //! zone knows what makes no sense and nothing of files. Here the two meet: what
 //! a zone says about an owner and a type is led back to the entry it is about.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::fmt;
-use std::fs;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -82,20 +81,10 @@ impl FileError {
     }
 }
 
-/// The zone that a master file makes, and what is odd about it.
-///
-/// # Errors
-///
-/// Why it makes none.
-pub fn load(zone: &FileZone, progress: &mut dyn FnMut(Progress)) -> Result<(Zone, Vec<Placed>), FileError> {
-    read(&fs::read(&zone.path)?, &zone.apex, folder(&zone.path), 1, progress)
-        .map_err(|mut errors| errors.swap_remove(0))
-}
-
 /// Where `$INCLUDE` may go from the file at `path`: its folder.
 #[must_use]
-pub fn folder(path: &Path) -> Option<&Path> {
-    Some(path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")))
+pub fn folder(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// The zone at `apex` that a master file's `text` makes, and what is odd about it; arguments as of [`master::read`].
@@ -134,7 +123,7 @@ pub(super) fn read_for_server(zone: &FileZone, text: &[u8]) -> Result<(Zone, Vec
             info!(zone = %apex, %file, percent, records, "zone file is being read");
         }
     };
-    let read = read(text, apex, folder(&zone.path), 1, &mut progress);
+    let read = read(text, apex, Some(folder(&zone.path)), 1, &mut progress);
     let took = started.elapsed();
     if took >= LONG {
         info!(zone = %apex, %file, ?took, "zone file has been read");
@@ -155,9 +144,12 @@ fn place_error(error: &ZoneError, entries: &[Entry]) -> Place {
         SeveralSoas, SoaBelowApex, TooManyRecords,
     };
     let (owner, rtype): (&Name, _) = match error {
-        NoSoa { apex: owner } | BelowDname { owner, .. } | Hidden { owner, .. } | NotBelowApex { owner, .. } => {
-            (owner, None)
+        // One of another name: `$ORIGIN` is not the zone, or the zone is not the one that was meant.
+        NoSoa { .. } => {
+            let soa = entries.iter().find(|entry| entry.record.rtype == RecordType::SOA);
+            return soa.map_or(Place::BEGINNING, Place::from);
         }
+        BelowDname { owner, .. } | Hidden { owner, .. } | NotBelowApex { owner, .. } => (owner, None),
         NoNameservers { apex: owner } | SeveralSoas { apex: owner } | SoaBelowApex { owner } => {
             (owner, Some(RecordType::SOA))
         }
@@ -172,76 +164,69 @@ fn place_error(error: &ZoneError, entries: &[Entry]) -> Place {
 }
 
 /// Finds the records that `warnings` are about, and puts the warnings in their order.
+///
+/// A name may own any number of records and each may be warned about: none is
+/// looked for among all of them.
 fn place_warnings(apex: &Name, warnings: Vec<Warning>, entries: &[Entry]) -> Vec<Placed> {
     if warnings.is_empty() {
         return Vec::new();
     }
-    let mut entries_of: HashMap<Name, Vec<&Entry>> = HashMap::new();
-    for warning in &warnings {
-        entries_of.entry(owner_in(warning, apex).clone()).or_default();
-    }
+    let mut sets: HashMap<_, VecDeque<&Entry>> =
+        warnings.iter().map(|warning| (set_of(warning, apex), VecDeque::new())).collect();
+    // Of an owner's NS records, the first that names a server.
+    let mut naming = HashMap::new();
     for entry in entries {
-        if let Some(entries) = entries_of.get_mut(&entry.record.owner) {
-            entries.push(entry);
+        let record = &entry.record;
+        let Some(set) = sets.get_mut(&(&record.owner, record.rtype)) else { continue };
+        set.push_back(entry);
+        if let Some(target) = record.target().filter(|_| record.rtype == RecordType::NS) {
+            naming.entry((&record.owner, target)).or_insert(entry);
         }
     }
-    let mut placed: Vec<_> = warnings
-        .into_iter()
-        .map(|warning| {
-            let found = match &warning {
-                Warning::WithoutProofs { rtype } => entries.iter().find(|entry| entry.record.rtype == *rtype),
-                // Each such record is warned about, in the order of the file.
-                Warning::OutOfZone { owner, rtype } => {
-                    let entries = entries_of.get_mut(owner).expect("put there for the warning");
-                    let first = entries.iter().position(|entry| entry.record.rtype == *rtype);
-                    first.map(|first| entries.remove(first))
-                }
-                warning => odd_one(warning, &entries_of[owner_in(warning, apex)]),
-            };
-            Placed { place: found.map_or(Place::BEGINNING, Place::from), warning }
-        })
-        .collect();
+    let places = warnings.iter().map(|warning| {
+        let (owner, rtype) = set_of(warning, apex);
+        let set = sets.get_mut(&(owner, rtype)).expect("put there for the warning");
+        let found = match warning {
+            // Each such record is warned about, in the order of the file.
+            Warning::OutOfZone { .. } => set.pop_front(),
+            Warning::Duplicate { .. } => {
+                let mut seen = HashSet::new();
+                set.iter().copied().find(|entry| !seen.insert(entry.record.canonical_rdata()))
+            }
+            Warning::DifferingTtls { .. } => set.iter().copied().find(|entry| entry.record.ttl != set[0].record.ttl),
+            Warning::MissingGlue { nameserver, .. } | Warning::NameserverIsAlias { nameserver, .. } => {
+                naming.get(&(owner, nameserver.clone())).copied()
+            }
+            Warning::NsBelowNs { .. } | Warning::AtWildcard { .. } => set.front().copied(),
+            Warning::WithoutProofs { .. } => entries.iter().find(|entry| entry.record.rtype == rtype),
+        };
+        found.map_or(Place::BEGINNING, Place::from)
+    });
+    let places: Vec<_> = places.collect();
+    let mut placed: Vec<_> =
+        places.into_iter().zip(warnings).map(|(place, warning)| Placed { place, warning }).collect();
     placed.sort_by(|one, other| one.place.cmp(&other.place));
     placed
 }
 
-/// The owner of the records that a warning is about.
-fn owner_in<'w>(warning: &'w Warning, apex: &'w Name) -> &'w Name {
+/// Owner and type of the records that a warning is about; of one about a type, the apex stands for all owners.
+fn set_of<'w>(warning: &'w Warning, apex: &'w Name) -> (&'w Name, RecordType) {
     match warning {
-        Warning::OutOfZone { owner, .. }
-        | Warning::Duplicate { owner, .. }
-        | Warning::DifferingTtls { owner, .. }
-        | Warning::NsBelowNs { owner, .. }
-        | Warning::AtWildcard { owner, .. }
-        | Warning::MissingGlue { cut: owner, .. } => owner,
-        Warning::NameserverIsAlias { .. } | Warning::WithoutProofs { .. } => apex,
-    }
-}
-
-/// The one of an owner's records that a warning is about.
-fn odd_one<'e>(warning: &Warning, entries: &[&'e Entry]) -> Option<&'e Entry> {
-    let of_type = |rtype| entries.iter().copied().filter(move |entry| entry.record.rtype == rtype);
-    match warning {
-        Warning::Duplicate { rtype, .. } => {
-            let mut seen = HashSet::new();
-            of_type(*rtype).find(|entry| !seen.insert(entry.record.canonical_rdata()))
-        }
-        Warning::DifferingTtls { rtype, .. } => {
-            let first = of_type(*rtype).next()?.record.ttl;
-            of_type(*rtype).find(|entry| entry.record.ttl != first)
-        }
-        Warning::MissingGlue { nameserver, .. } | Warning::NameserverIsAlias { nameserver } => {
-            of_type(RecordType::NS).find(|entry| entry.record.target().as_ref() == Some(nameserver))
-        }
-        Warning::NsBelowNs { .. } => of_type(RecordType::NS).next(),
-        Warning::AtWildcard { rtype, .. } | Warning::OutOfZone { rtype, .. } | Warning::WithoutProofs { rtype } => {
-            of_type(*rtype).next()
-        }
+        Warning::OutOfZone { owner, rtype }
+        | Warning::Duplicate { owner, rtype }
+        | Warning::DifferingTtls { owner, rtype, .. }
+        | Warning::AtWildcard { owner, rtype } => (owner, *rtype),
+        Warning::NsBelowNs { owner, .. }
+        | Warning::MissingGlue { cut: owner, .. }
+        | Warning::NameserverIsAlias { cut: owner, .. } => (owner, RecordType::NS),
+        Warning::WithoutProofs { rtype } => (apex, *rtype),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn text(serial: u32, rest: &str) -> String {
@@ -261,6 +246,10 @@ mod tests {
     #[test]
     fn errors_of_a_zone_have_a_place() {
         check("", "line 1, column 1: a.example. has no SOA record: a zone begins with one");
+        check(
+            "\n@ 1 NS .\n\nb.example. 1 SOA . . 1 2 3 4 5",
+            "line 4, column 1: a.example. has no SOA record: a zone begins with one",
+        );
         check(
             "\n@ 1 SOA . . 1 2 3 4 5\n",
             "line 2, column 1: a.example. has no NS records: name the zone's own name servers",
@@ -316,10 +305,39 @@ alias CNAME d";
         );
     }
 
+    /// As many as one name may own: among all of them for each of them, it would take hours.
+    #[test]
+    fn warnings_about_many_records_of_one_name_have_their_places() {
+        let last = |line: fn(usize) -> String| {
+            let apex = Name::from_ascii("a.example.").unwrap();
+            let lines: String = (0..50_000).map(line).collect();
+            let (_, odd) = read(text(1, &lines).as_bytes(), &apex, None, 1, &mut |_| {}).unwrap();
+            let Placed { place, warning } = odd.last().unwrap();
+            format!("{} warnings, {place}: {warning}", odd.len())
+        };
+        assert_eq!(
+            last(|i| format!("b NS n{i}.b\n")),
+            "50000 warnings, line 50003, column 1: b.a.example. NS n49999.b.a.example. has no address: resolvers cannot reach it",
+        );
+        assert_eq!(
+            last(|i| format!("@ NS n{i}\nn{i} CNAME ns.example.\n")),
+            "50000 warnings, line 100002, column 1: name server n49999.a.example. is an alias: resolvers do not follow it",
+        );
+        assert_eq!(
+            last(|i| format!("b TYPE{} \\# 0\n", 1024 + i).repeat(2)),
+            "50000 warnings, line 100003, column 1: b.a.example. TYPE51023 has a record more than once",
+        );
+        assert_eq!(
+            last(|i| format!("elsewhere. TXT {i}\n")),
+            "50000 warnings, line 50003, column 1: elsewhere. TXT is not in the zone: left out",
+        );
+    }
+
     #[test]
     fn the_parent_that_ships_delegates_c2_as_in_the_founding_talk() {
         let apex = Name::from_ascii("k8s.ooo.").unwrap();
-        let (zone, warnings) = load(&FileZone { apex, path: "zones/k8s.ooo.zone".into() }, &mut |_| {}).unwrap();
+        let text = fs::read("zones/k8s.ooo.zone").unwrap();
+        let (zone, warnings) = read(&text, &apex, None, 1, &mut |_| {}).unwrap();
         assert_eq!(warnings, []);
         let records: Vec<_> = zone.records().iter().map(ToString::to_string).collect();
         for record in [

@@ -15,7 +15,8 @@ use super::name::{self, HashedName};
 use super::node::{Encoded, Node, Referral};
 use super::record::names_in;
 use super::text::name_to_text;
-use super::{Rdata, Record, Serial, types};
+use super::types::{self, Field};
+use super::{Rdata, Record, Serial};
 
 /// Records that do not make a zone.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -149,7 +150,7 @@ pub enum Warning {
         /// The cut above it.
         cut: Name,
     },
-    /// A name server that is in the zone or below its cut has no address in it, so nobody can ask it.
+    /// A name server in the zone has no address in it, so nobody can ask it.
     #[error("{} NS {} has no address: resolvers cannot reach it", name_to_text(cut), name_to_text(nameserver))]
     MissingGlue {
         /// The delegated name, or the apex.
@@ -160,6 +161,8 @@ pub enum Warning {
     /// RFC 2181 §10.3: a name server's name is no alias.
     #[error("name server {} is an alias: resolvers do not follow it", name_to_text(nameserver))]
     NameserverIsAlias {
+        /// The delegated name, or the apex.
+        cut: Name,
         /// The name server.
         nameserver: Name,
     },
@@ -346,6 +349,10 @@ fn add<'r>(owner: &mut Owner<'r>, record: &'r Record) {
 
 /// Makes an RRset of what came for one owner and type: each record once, one TTL (RFC 2181 §5, §5.2).
 fn tidy(owner: &[u8], set: &mut RawSet, warnings: &mut Vec<Warning>) {
+    // As most are: there is nothing to compare.
+    if set.rdata.len() == 1 {
+        return;
+    }
     let rtype = set.rtype;
     let mut sorted: SmallVec<[_; 4]> =
         set.rdata.iter().map(|rdata| canonical_rdata(rtype, rdata)).zip(0_usize..).collect();
@@ -365,19 +372,18 @@ fn tidy(owner: &[u8], set: &mut RawSet, warnings: &mut Vec<Warning>) {
 
 /// RDATA with the names in it in lower case: two that are equal then are one record (RFC 4034 §6.2).
 pub(super) fn canonical_rdata(rtype: RecordType, rdata: &Rdata) -> Cow<'_, [u8]> {
-    let layout = names_in(rtype);
-    // Malformed RDATA is refused when it is encoded.
-    let len = rdata
-        .wire()
-        .get(layout.prefix..)
-        .and_then(|names| (0..layout.names).try_fold(0, |at, _| Some(at + name::len(names.get(at..)?)?)));
-    let names = layout.prefix..layout.prefix + len.unwrap_or(0);
-    if !rdata.wire().get(names.clone()).is_some_and(|names| names.iter().any(u8::is_ascii_uppercase)) {
-        return rdata.wire().into();
+    let mut wire = Cow::from(rdata.wire());
+    let mut at = 0;
+    for &field in types::fields(rtype) {
+        // Malformed RDATA is refused when it is encoded.
+        let Some(len) = wire.get(at..).and_then(|rest| field.len(rest)) else { break };
+        let octets = at..at + len;
+        if field == Field::Name && wire[octets.clone()].iter().any(u8::is_ascii_uppercase) {
+            wire.to_mut()[octets].make_ascii_lowercase();
+        }
+        at += len;
     }
-    let mut wire = rdata.wire().to_vec();
-    wire[names].make_ascii_lowercase();
-    wire.into()
+    wire
 }
 
 /// What the SOA record makes of a zone.
@@ -416,6 +422,22 @@ pub(super) fn start_of_authority(
     let mut denial = Encoder::new(owner.wire);
     denial.record(RecordType::SOA, soa.ttl.min(number(4)), rdata);
     Ok(StartOfAuthority { serial: Serial(number(20)), denial: denial.finish() })
+}
+
+/// Each owner of NS records and each name server of it whose address is the zone's to say, but not in its referral: lower
+/// case, in wire form.
+pub(super) fn nameservers<'r>(apex: &HashedName, owners: &[Owner<'r>]) -> Vec<(&'r [u8], Vec<u8>)> {
+    let mut found = Vec::new();
+    for owner in owners {
+        for rdata in owner.set(RecordType::NS).into_iter().flat_map(|set| &set.rdata) {
+            let target = rdata.wire().to_ascii_lowercase();
+            let in_referral = *owner.wire != *apex.wire() && name::is_within(&target, owner.wire);
+            if name::is_within(&target, apex.wire()) && !in_referral {
+                found.push((owner.wire, target));
+            }
+        }
+    }
+    found
 }
 
 /// A cut whose hidden names are still being gathered.

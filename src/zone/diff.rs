@@ -86,6 +86,11 @@ mod tests {
             "B mx 1 mail.EXAMPLE.\nA A 192.0.2.2\na A 192.0.2.1",
             &[],
         );
+        check(
+            "a RP A.example. B.example.\na NAPTR 1 2 S SIP+D2U \"\" C.example.",
+            "a RP a.example. b.example.\na NAPTR 1 2 S SIP+D2U \"\" c.example.",
+            &[],
+        );
         check("a TXT x", "a TXT X", &["+a.c1.k8s.ooo. 5 IN TXT \"X\"", "-a.c1.k8s.ooo. 5 IN TXT \"x\""]);
     }
 

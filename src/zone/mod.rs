@@ -154,6 +154,7 @@ impl Zone {
         let sorted = build::Sorted::new(&origin, &records, &mut warnings);
         let owners = sorted.owners(&mut warnings);
         let start = build::start_of_authority(apex, &origin, &owners)?;
+        let nameservers = build::nameservers(&origin, &owners);
         let assembled = build::assemble(&origin, &origin, owners, &mut warnings)?;
 
         let mut zone = Self {
@@ -167,7 +168,7 @@ impl Zone {
         };
         zone.put(assembled);
         zone.nodes.shrink();
-        zone.warn_of_missing_addresses(&mut warnings);
+        zone.warn_of_missing_addresses(&nameservers, &mut warnings);
         Ok((zone, warnings))
     }
 
@@ -399,19 +400,26 @@ impl Zone {
         self
     }
 
-    /// Names the apex's name servers that are in this zone and have no address: nobody could ask them.
-    fn warn_of_missing_addresses(&self, warnings: &mut Vec<Warning>) {
-        let apex = self.nodes.get(&self.origin, self.origin.labels()).expect("`no-gaps`: the apex is a node");
-        for record in apex.rrset(RecordType::NS).into_iter().flat_map(|ns| ns.block().decode(self.origin.wire())) {
-            let Ok(target) = HashedName::read(record.rdata.wire()) else { continue };
-            if !self.contains(&target) {
+    /// Names the name servers, each behind the owner of its NS record, that have no address: nobody could ask them.
+    fn warn_of_missing_addresses(&self, nameservers: &[(&[u8], Vec<u8>)], warnings: &mut Vec<Warning>) {
+        for (owner, target) in nameservers {
+            let (Ok(owner), Ok(target)) = (HashedName::read(owner), HashedName::read(target)) else { continue };
+            let at_apex = owner.wire() == self.origin.wire();
+            // What a cut hides has been warned about.
+            if !at_apex && !self.has_cut_at(&owner) {
                 continue;
             }
-            let nameserver = name::name(target.wire());
-            if matches!(self.lookup(&target, RecordType::A), Answer::Alias(_) | Answer::Redirect(_)) {
-                warnings.push(Warning::NameserverIsAlias { nameserver });
-            } else if self.addresses(&target, true).next().is_none() {
-                warnings.push(Warning::MissingGlue { cut: self.apex.clone(), nameserver });
+            let (cut, nameserver) = (name::name(owner.wire()), name::name(target.wire()));
+            match self.lookup(&target, RecordType::A) {
+                Answer::Alias(_) | Answer::Redirect(_) => {
+                    warnings.push(Warning::NameserverIsAlias { cut, nameserver });
+                }
+                // In another delegation its address is known there; who asks for the apex is not yet that far.
+                Answer::Referral(_) if !at_apex => {}
+                _ if self.addresses(&target, true).next().is_none() => {
+                    warnings.push(Warning::MissingGlue { cut, nameserver });
+                }
+                _ => {}
             }
         }
     }

@@ -9,6 +9,8 @@ use std::collections::BTreeMap;
 
 use hickory_proto::rr::RecordType;
 
+use super::name;
+
 /// A record type as IANA's registry has it.
 #[derive(Debug)]
 pub(super) struct Type {
@@ -63,6 +65,21 @@ pub(super) enum Field {
     Params,
     /// The whole of LOC (RFC 1876).
     Location,
+}
+
+impl Field {
+    /// How many octets of `wire` the field takes, which begins there; none: `wire` is too short for a name.
+    pub(super) fn len(self, wire: &[u8]) -> Option<usize> {
+        Some(match self {
+            Name => name::len(wire)?,
+            U8 | Algorithm => 1,
+            U16 | Self::Type => 2,
+            U32 | Period | Timestamp | Ipv4 => 4,
+            Ipv6 | Location => 16,
+            String | Tag | Salt | Hash => 1 + usize::from(*wire.first()?),
+            Strings | Text | Hex | Base64 | Types | Params => wire.len(),
+        })
+    }
 }
 
 use Field::{

@@ -7,15 +7,16 @@ use clap::Args;
 use serde_json::Value;
 use tracing::warn;
 
-use super::{Output, Text, as_json, print_json, zone_name};
+use super::text::is_stdin;
+use super::{Output, Text, ZoneProblem, as_json, print_json, usage, zone_name};
 use crate::cli::Failure;
-use crate::zone::{Change, Zone, diff};
+use crate::zone::{Change, Zone, diff, name_to_text};
 
 /// Prints the records that a new version of a zone removes (-) and adds (+)
 ///
 /// Order, comments and the case of names make no difference; TTLs do. Where the records change and the serial does not
-/// rise (RFC 1982), standard error says so. Exit status: 0 the same, 1 different, 2 one of the files is no zone, 3 it
-/// cannot be read.
+/// rise (RFC 1982), standard error says so. Exit status: 0 the same, 1 different, 2 one of the files is no zone or they
+/// are different zones, 3 one cannot be read.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -24,7 +25,7 @@ Examples:
 pub(super) struct Diff {
     /// The master file before; - is standard input
     old: PathBuf,
-    /// The master file after
+    /// The master file after; one of the two may be -
     new: PathBuf,
     /// The zone, and the first $ORIGIN [default: the owner of the SOA record, where the files say it in full]
     #[arg(long, value_name = "NAME")]
@@ -36,7 +37,14 @@ pub(super) struct Diff {
 
 impl Diff {
     pub(super) fn print(&self, mut out: impl Write) -> Result<(), Failure> {
+        if is_stdin(&self.old) && is_stdin(&self.new) {
+            return Err(usage(ZoneProblem::StdinTwice));
+        }
         let (old, new) = (self.read(&self.old)?, self.read(&self.new)?);
+        if old.apex() != new.apex() {
+            let [old, new] = [&old, &new].map(|zone| name_to_text(zone.apex()));
+            return Err(usage(ZoneProblem::OtherZone { old, new }));
+        }
         let changes = diff(&old, &new);
         let (before, after) = (old.serial(), new.serial());
         if !changes.is_empty() && !after.is_newer_than(before) {

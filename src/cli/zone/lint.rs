@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde_json::json;
+use tracing::warn;
 
-use super::text::NoZone;
+use super::text::{MOST_ERRORS, NoZone};
 use super::{Output, Text, ZoneProblem, print_json, usage, zone_name};
 use crate::cli::Failure;
 use crate::source::load::{FileError, Place, Placed};
@@ -16,9 +17,10 @@ use crate::zone::master::Position;
 
 /// Says what is wrong and what is odd about a master file, one line a finding: FILE:LINE:COLUMN: what, and what to do
 ///
-/// An error keeps the zone from being served; a warning does not. Nothing is printed where there is neither. Exit
-/// status: 0 without errors, 1 with errors (with --strict: with warnings, too), 2 where the zone's name cannot be told,
-/// 3 where the file cannot be read.
+/// An error keeps the zone from being served; a warning does not. Up to 100 errors in the text are told; where there are
+/// none, the first thing that keeps its records from making a zone; where nothing does, all warnings. Exit status: 0
+/// without errors, 1 with errors (with --strict: with warnings, too), 2 where the zone's name cannot be told, 3 where the
+/// file cannot be read.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -68,7 +70,12 @@ impl Lint {
         let text = Text::open(&self.file)?;
         let findings: Vec<_> = match text.read(apex.as_ref()) {
             Ok((_, odd)) => odd.into_iter().map(Finding::from).collect(),
-            Err(NoZone::Errors(errors)) => errors.into_iter().map(Finding::from).collect(),
+            Err(NoZone::Errors(errors)) => {
+                if errors.len() == MOST_ERRORS {
+                    warn!("the file is not read further than the first {MOST_ERRORS} errors: there may be more");
+                }
+                errors.into_iter().map(Finding::from).collect()
+            }
             Err(NoZone::Nameless) => return Err(usage(ZoneProblem::Nameless { path: self.file.clone() })),
         };
         match self.output {
@@ -90,11 +97,10 @@ impl Lint {
 impl Finding {
     fn print(&self, file: &Path, mut out: impl Write) -> Result<(), Failure> {
         let (file, Position { line, column }) = (self.file(file).display(), self.place.position);
-        write!(out, "{file}:{line}:{column}: {}: {}", self.severity, self.message)?;
-        if let Some(hint) = self.hint {
-            write!(out, "; {hint}")?;
-        }
-        Ok(writeln!(out)?)
+        let hint = self.hint.map(|hint| format!("; {hint}")).unwrap_or_default();
+        let line = format!("{file}:{line}:{column}: {}: {}{hint}", self.severity, self.message);
+        // What files say must not move a terminal's cursor.
+        Ok(writeln!(out, "{}", line.replace(char::is_control, " "))?)
     }
 
     fn as_json(&self, file: &Path) -> serde_json::Value {
@@ -133,7 +139,7 @@ impl From<Placed> for Finding {
             Warning::Duplicate { .. } => "remove it",
             Warning::DifferingTtls { .. } => "give all of them the same TTL",
             Warning::NsBelowNs { .. } => "move it to the zone that is delegated there",
-            Warning::MissingGlue { .. } => "add its AAAA or A record",
+            Warning::MissingGlue { .. } => "add its AAAA or A record, or end it with a dot if it is absolute",
             Warning::NameserverIsAlias { .. } => "name the server that the alias leads to",
             Warning::AtWildcard { .. } => "write out the names that are meant",
             Warning::WithoutProofs { .. } => "sign elsewhere and serve the signed zone there, or remove them",

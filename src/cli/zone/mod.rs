@@ -82,6 +82,10 @@ enum ZoneProblem {
     FromApi { zone: String },
     #[error("{}", path.display())]
     File { path: PathBuf, source: FileError },
+    #[error("standard input can be one of the two files, not both")]
+    StdinTwice,
+    #[error("{old} and {new} are different zones: only versions of one zone are compared")]
+    OtherZone { old: String, new: String },
     #[error("the zone's name cannot be told from {}: give it with --zone", path.display())]
     Nameless { path: PathBuf },
     #[error(transparent)]
@@ -93,9 +97,14 @@ fn usage(problem: ZoneProblem) -> Failure {
 }
 
 fn zone_name(text: &str) -> Result<Name, Failure> {
-    let mut name = Name::from_ascii(text).map_err(|_| usage(ZoneProblem::Name(text.to_owned())))?;
-    name.set_fqdn(true);
-    Ok(name)
+    match Name::from_ascii(text) {
+        // Nothing at all would be the root.
+        Ok(mut name) if !text.is_empty() => {
+            name.set_fqdn(true);
+            Ok(name)
+        }
+        _ => Err(usage(ZoneProblem::Name(text.to_owned()))),
+    }
 }
 
 /// A zone of a configuration, and where it comes from.

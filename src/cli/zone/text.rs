@@ -13,7 +13,12 @@ use crate::source::load::{self, FileError, Placed};
 use crate::zone::{Zone, master};
 
 /// So many errors of one file are told.
-const MOST_ERRORS: usize = 100;
+pub(super) const MOST_ERRORS: usize = 100;
+
+/// Whether `path` stands for standard input.
+pub(super) fn is_stdin(path: &Path) -> bool {
+    path.as_os_str() == "-"
+}
 
 /// The text of a master file.
 pub(super) struct Text {
@@ -33,10 +38,7 @@ impl Text {
     /// Reads the file at `path`, `-` being standard input.
     pub(super) fn open(path: &Path) -> Result<Self, Failure> {
         let mut octets = Vec::new();
-        let read = match path.to_str() {
-            Some("-") => io::stdin().read_to_end(&mut octets).map(|_| octets),
-            _ => fs::read(path),
-        };
+        let read = if is_stdin(path) { io::stdin().read_to_end(&mut octets).map(|_| octets) } else { fs::read(path) };
         let path = path.to_owned();
         match read {
             Ok(octets) => Ok(Self { path, octets }),
@@ -78,7 +80,7 @@ impl Text {
 
     /// Where `$INCLUDE` may go; nowhere from standard input.
     fn folder(&self) -> Option<&Path> {
-        if self.path.as_os_str() == "-" { None } else { load::folder(&self.path) }
+        (!is_stdin(&self.path)).then(|| load::folder(&self.path))
     }
 
     pub(super) fn path(&self) -> &Path {

@@ -57,7 +57,9 @@ impl<'a> Lexer<'a> {
         let words = &mut line.words;
         words.clear();
         let mut blank = self.at_blank();
-        let mut open = Vec::new();
+        // How many parentheses are open, and where the first of them is: a file may hold millions.
+        let mut depth = 0_usize;
+        let mut opened = Position::default();
         loop {
             match self.text.get(self.at) {
                 Some(b' ' | b'\t') => self.at += 1,
@@ -67,17 +69,20 @@ impl<'a> Lexer<'a> {
                 }
                 Some(b'\r') => self.at += 1,
                 Some(b';') => self.skip_until(|byte| byte == b'\n'),
-                Some(b'\n') if !open.is_empty() => self.at += 1,
+                Some(b'\n') if depth > 0 => self.at += 1,
                 Some(b'\n') if words.is_empty() => {
                     self.at += 1;
                     blank = self.at_blank();
                 }
                 Some(b'(') => {
-                    open.push(self.position());
+                    if depth == 0 {
+                        opened = self.position();
+                    }
+                    depth += 1;
                     self.at += 1;
                 }
                 Some(b')') => {
-                    open.pop().ok_or_else(|| Problem::UnopenedParenthesis.at(self.position()))?;
+                    depth = depth.checked_sub(1).ok_or_else(|| Problem::UnopenedParenthesis.at(self.position()))?;
                     self.at += 1;
                 }
                 Some(b'"') => words.push(self.quoted()?),
@@ -87,8 +92,8 @@ impl<'a> Lexer<'a> {
                 Some(_) => words.push(self.word()?),
             }
         }
-        if let Some(position) = open.pop() {
-            return Err(Problem::UnclosedParenthesis.at(position));
+        if depth > 0 {
+            return Err(Problem::UnclosedParenthesis.at(opened));
         }
         line.blank = blank;
         line.end = self.position();
@@ -228,6 +233,7 @@ mod tests {
         check("a ((b\n)\n) c", "1:1 a | 1:5 b | 3:3 c");
         check(r"a\( b\)", r"1:1 a\( | 1:5 b\)");
         check("a ( b\n", "line 1, column 3: this parenthesis is never closed: add `)` where the entry ends");
+        check("a ( b\n(( c )", "line 1, column 3: this parenthesis is never closed: add `)` where the entry ends");
         check("a\nb )", "1:1 a\nline 2, column 3: this parenthesis closes none: remove it, or write `\\)`");
     }
 

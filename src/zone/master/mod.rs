@@ -14,9 +14,11 @@ mod rdata;
 #[cfg(test)]
 mod tests;
 
+use std::ffi::OsString;
 use std::fmt;
 use std::fs;
 use std::io;
+use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -93,7 +95,7 @@ pub enum Problem {
     Missing { expected: &'static str },
     #[error("expected {expected}, found `{found}`")]
     Expected { expected: &'static str, found: String },
-    #[error("`{found}` is left over: the record was complete before it")]
+    #[error("`{found}` is left over: the entry was complete before it")]
     LeftOver { found: String },
     #[error("the first record has no owner: begin its line with a name, or `@` for the origin")]
     NoOwner,
@@ -141,8 +143,8 @@ pub enum Problem {
     IncludeRefused,
     #[error("$INCLUDE of `{}` leaves the folder of the zone: only files inside are read", path.display())]
     IncludeOutside { path: PathBuf },
-    #[error("$INCLUDE of `{}` failed: {kind}", path.display())]
-    IncludeUnreadable { path: PathBuf, kind: io::ErrorKind },
+    #[error("$INCLUDE of `{}` failed: {cause}", path.display())]
+    IncludeUnreadable { path: PathBuf, cause: String },
     #[error("files include each other more than {MAX_INCLUDES} deep: perhaps this one includes itself")]
     IncludeTooDeep,
 }
@@ -178,20 +180,13 @@ const MAX_INCLUDES: usize = 10;
 ///
 /// The first thing that is wrong.
 pub fn parse(text: &[u8], origin: &Name, folder: Option<&Path>) -> Result<Vec<Record>, MasterError> {
-    Ok(entries(text, origin, folder)?.into_iter().map(|entry| entry.record).collect())
-}
-
-/// [`parse`], with the place of each record.
-///
-/// # Errors
-///
-/// As [`parse`].
-pub fn entries(text: &[u8], origin: &Name, folder: Option<&Path>) -> Result<Vec<Entry>, MasterError> {
     let (entries, errors) = read(text, origin, folder, 1, &mut |_| {});
-    errors.into_iter().next().map_or(Ok(entries), Err)
+    let records = entries.into_iter().map(|entry| entry.record).collect();
+    errors.into_iter().next().map_or(Ok(records), Err)
 }
 
-/// [`entries`] beside what is wrong, in order: reading goes on behind an error until there are `most` (at least one).
+/// As [`parse`], with the place of each record, and beside them what is wrong, in order: reading goes on behind an error
+/// until there are `most` (at least one).
 ///
 /// `progress` is called every few thousand records.
 pub fn read(
@@ -306,7 +301,7 @@ impl Reader<'_> {
     fn include(&mut self, words: &mut Words) -> Result<(), MasterError> {
         let word = words.next("a file name")?;
         let at = |problem: Problem| problem.at(word.position);
-        let name = String::from_utf8_lossy(&rdata::unescape(word)?).into_owned();
+        let name = OsString::from_vec(rdata::unescape(word)?);
         let origin = match words.peek() {
             Some(_) => words.name(&self.origin)?,
             None => self.origin.clone(),
@@ -316,7 +311,8 @@ impl Reader<'_> {
             return Err(at(Problem::IncludeTooDeep));
         }
         let path = folder.join(name);
-        let unreadable = |error: io::Error| at(Problem::IncludeUnreadable { path: path.clone(), kind: error.kind() });
+        let unreadable =
+            |error: io::Error| at(Problem::IncludeUnreadable { path: path.clone(), cause: error.to_string() });
         // Without links: one that leads out of the folder is no way out.
         let real = path.canonicalize().map_err(unreadable)?;
         if !real.starts_with(folder.canonicalize().map_err(unreadable)?) {
@@ -371,7 +367,7 @@ impl Reader<'_> {
 fn ttl_and_class(words: &mut Words) -> Result<Option<u32>, MasterError> {
     let (mut ttl, mut class) = (None, false);
     loop {
-        let Some(word) = words.peek() else { return Ok(ttl) };
+        let Some(word) = words.peek().filter(|word| word.quotes == Quotes::None) else { return Ok(ttl) };
         if ttl.is_none() && word.text.first().is_some_and(u8::is_ascii_digit) {
             ttl = Some(words.ttl()?);
         } else if !class && is_class(word)? {

@@ -1,4 +1,6 @@
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 
 use hickory_proto::rr::RData;
 use hickory_proto::serialize::binary::{BinDecoder, Restrict};
@@ -144,7 +146,7 @@ fn owner_ttl_class_and_type() {
     check("a 1h30 A 192.0.2.1", "line 2, column 3: expected seconds, or a period such as 1h30m, found `1h30`");
     check("a 1h\u{e9} A 192.0.2.1", "line 2, column 3: expected seconds, or a period such as 1h30m, found `1h\u{e9}`");
     check("a", "line 2, column 2: the entry ends where a record type is expected");
-    check("a A 192.0.2.1 192.0.2.2", "line 2, column 15: `192.0.2.2` is left over: the record was complete before it");
+    check("a A 192.0.2.1 192.0.2.2", "line 2, column 15: `192.0.2.2` is left over: the entry was complete before it");
 }
 
 #[test]
@@ -212,7 +214,7 @@ fn directives() {
     );
     check("$FOO", "line 2, column 1: unknown directive `$FOO`: $ORIGIN, $TTL and $INCLUDE are known");
     check("$INCLUDE a", "line 2, column 10: $INCLUDE is not allowed here: put the records into this file");
-    check("$ORIGIN a b", "line 2, column 11: `b` is left over: the record was complete before it");
+    check("$ORIGIN a b", "line 2, column 11: `b` is left over: the entry was complete before it");
     check(" $TTL 5", "line 2, column 2: a blank before `$TTL`: a directive begins where its line begins");
     check(r"\$a NS .", r"\$a.example. 1 IN NS .");
 }
@@ -229,7 +231,10 @@ fn includes_stay_in_the_folder() {
     fs::write(at("loop"), "$INCLUDE loop\n").unwrap();
     std::os::unix::fs::symlink("../secret", at("link")).unwrap();
     let zones = folder.path().join("zones");
-    let read = |text: &str| entries(text.as_bytes(), &origin(), Some(&zones));
+    let read = |text: &str| match read(text.as_bytes(), &origin(), Some(&zones), 1, &mut |_| {}) {
+        (entries, errors) if errors.is_empty() => Ok(entries),
+        (_, mut errors) => Err(errors.remove(0)),
+    };
 
     let found = read("$TTL 1\na NS .\n$include part sub\n NS .\n$INCLUDE \"part\"").unwrap();
     let found: Vec<_> = found.iter().map(|e| (e.record.owner.to_string(), e.position.line, e.file.is_some())).collect();
@@ -248,8 +253,11 @@ fn includes_stay_in_the_folder() {
         assert_eq!(problem(&format!("$INCLUDE {name}")), Problem::IncludeOutside { path: zones.join(name) });
     }
     assert_eq!(problem("$INCLUDE loop"), Problem::IncludeTooDeep);
-    let kind = io::ErrorKind::NotFound;
-    assert_eq!(problem("$INCLUDE none"), Problem::IncludeUnreadable { path: at("none"), kind });
+    let cause = "No such file or directory (os error 2)".to_owned();
+    assert_eq!(problem("$INCLUDE none"), Problem::IncludeUnreadable { path: at("none"), cause });
+    // Names of files are octets, too.
+    fs::write(zones.join(OsStr::from_bytes(b"caf\xe9")), "a NS .").unwrap();
+    assert_eq!(read("$TTL 1\n$INCLUDE caf\\233").unwrap().len(), 1);
     let error = read("$INCLUDE nested").unwrap_err();
     assert_eq!(
         error.to_string(),
