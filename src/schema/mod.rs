@@ -13,6 +13,7 @@ mod address;
 mod host;
 mod publish;
 mod reason;
+mod selector;
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -22,7 +23,9 @@ use hickory_proto::rr::rdata::{A, AAAA, NS, SOA, SRV, TXT};
 use hickory_proto::rr::{Name, RData, RecordType};
 
 pub use address::AddressFilter;
+pub use publish::{Mode, Policy};
 pub use reason::Reason;
+pub use selector::{Selector, SelectorError};
 
 use crate::cluster::{Cluster, Protocol, ServiceKey, ServiceType};
 use crate::zone::{Record, Serial, Subtree};
@@ -55,7 +58,9 @@ pub struct ClusterZone {
     /// The most records of an RRset of objects: BIND, as resolver and as secondary, refuses sets that are larger than its
     /// `max-records-per-type`, 100 by default.
     pub max_records: usize,
-    /// Which addresses of objects may be published.
+    /// Which Services are published.
+    pub publish: Policy,
+    /// Which of their addresses may be.
     pub addresses: AddressFilter,
 }
 
@@ -119,8 +124,9 @@ impl ClusterZone {
             return (None, vec![Reason::InvalidName]);
         };
         let mut reasons = Vec::new();
-        let is_published = cluster.service(key).is_some_and(|service| publish::check(cluster, service, &mut reasons));
-        let hosts = match cluster.service(key).map(|service| (service, service.service_type)) {
+        let service = cluster.service(key);
+        let is_published = service.is_some_and(|service| self.publish.publishes(cluster, service, &mut reasons));
+        let hosts = match service.map(|service| (service, service.service_type)) {
             Some((service, ServiceType::ClusterIp)) => host::of_cluster_ips(service, &self.addresses, &mut reasons),
             Some((_, ServiceType::Headless)) => {
                 let slices: Vec<_> = cluster.slices(key).collect();
@@ -248,6 +254,11 @@ pub(crate) fn service_of(origin: &Name, name: &Name) -> Option<ServiceKey> {
     Some(ServiceKey { namespace: label(namespace)?, name: label(service)? })
 }
 
+/// Whether `text` can be the name of a Namespace: a label as Kubernetes accepts it (RFC 1123 §2.1, in lower case).
+pub(crate) fn is_label(text: &str) -> bool {
+    host::is_label(text)
+}
+
 /// `label` and then `parent`; none when that is too long to be a name.
 fn below(parent: &Name, label: &str) -> Option<Name> {
     parent.prepend_label(label.as_bytes()).ok()
@@ -279,6 +290,7 @@ mod tests {
             negative_ttl: 30,
             nameserver_ttl: 3600,
             max_records: 100,
+            publish: Policy::default(),
             addresses: AddressFilter::default(),
         };
         let check = |name: &str, expected: Option<&str>| {

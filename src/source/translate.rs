@@ -16,7 +16,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error};
 use tracing::{debug, warn};
 
-use crate::cluster::{self, Annotations, Kind, Object, ObjectKey, Protocol, ServiceKey, ServiceType};
+use crate::cluster::{self, Annotations, Kind, Labels, Object, ObjectKey, Protocol, ServiceKey, ServiceType};
 
 /// The label that joins an EndpointSlice to its Service.
 const SERVICE_NAME: &str = "kubernetes.io/service-name";
@@ -48,7 +48,9 @@ pub(super) fn item<'de, D: Deserializer<'de>>(kind: Kind, namespace: &str, from:
         Kind::Service => {
             let Service { metadata, spec } = Service::deserialize(from)?;
             let identity = metadata.identity(kind, namespace)?;
-            let object = spec.unwrap_or_default().translate(&identity.key, metadata.annotations());
+            let annotations = metadata.annotations();
+            let labels = metadata.labels.unwrap_or_default();
+            let object = spec.unwrap_or_default().translate(&identity.key, labels, annotations);
             (identity, Some(Object::Service(object)))
         }
         Kind::EndpointSlice => {
@@ -97,7 +99,7 @@ struct Metadata {
     name: Option<String>,
     namespace: Option<String>,
     resource_version: Option<String>,
-    labels: Option<BTreeMap<Box<str>, Box<str>>>,
+    labels: Option<Labels>,
     annotations: Option<BTreeMap<Box<str>, Box<str>>>,
 }
 
@@ -145,7 +147,7 @@ struct ServiceSpec {
 }
 
 impl ServiceSpec {
-    fn translate(self, key: &ObjectKey, annotations: Annotations) -> cluster::Service {
+    fn translate(self, key: &ObjectKey, labels: Labels, annotations: Annotations) -> cluster::Service {
         // API servers before 1.20 know only the singular.
         let cluster_ips =
             self.cluster_ips.filter(|ips| !ips.is_empty()).unwrap_or_else(|| self.cluster_ip.into_iter().collect());
@@ -162,6 +164,7 @@ impl ServiceSpec {
                 ServiceType::Headless | ServiceType::ExternalName => Vec::new(),
             },
             ports: ports(key, self.ports),
+            labels,
             annotations,
         }
     }
