@@ -13,7 +13,7 @@ pub struct ServiceKey {
     pub name: Arc<str>,
 }
 
-/// The annotations that speak to this server, those in the domain `k8s.ooo`, by their full keys.
+/// The annotations that speak to this server, by their full keys: those in the domain `k8s.ooo`, and some of external-dns.
 pub type Annotations = BTreeMap<Box<str>, Box<str>>;
 
 /// An object's labels: what selectors go by.

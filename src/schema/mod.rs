@@ -14,6 +14,7 @@ mod host;
 mod publish;
 mod reason;
 mod selector;
+mod ttl;
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -49,7 +50,7 @@ pub struct ClusterZone {
     pub nameservers: Vec<NameServer>,
     /// The SOA's RNAME, fully qualified.
     pub hostmaster: Name,
-    /// Seconds that records of objects may be kept.
+    /// Seconds that records of objects may be kept that do not say it themselves.
     pub ttl: u32,
     /// Seconds that the absence of a record may be kept: the SOA's MINIMUM (RFC 2308 §4).
     pub negative_ttl: u32,
@@ -139,7 +140,8 @@ impl ClusterZone {
             None => Vec::new(),
         };
         let hosts = host::limit(hosts, self.max_records, &mut reasons);
-        let mut records = self.records_of(&root, &hosts, &mut reasons);
+        let ttl = service.map_or(self.ttl, |service| ttl::of(service, self.ttl, &mut reasons));
+        let mut records = records_of(&root, &hosts, ttl, &mut reasons);
         for nameserver in
             self.nameservers.iter().filter(|nameserver| self.service_of(&nameserver.name).as_ref() == Some(key))
         {
@@ -167,41 +169,6 @@ impl ClusterZone {
             return None;
         }
         below(&below(&below(&self.origin, "svc")?, &key.namespace)?, &key.name)
-    }
-
-    /// The records of the Service called `root` that consists of `hosts`.
-    fn records_of(&self, root: &Name, hosts: &[Host], reasons: &mut Vec<Reason>) -> Vec<Record> {
-        let together: BTreeSet<IpAddr> = hosts.iter().flat_map(|host| host.addresses.iter().copied()).collect();
-        let mut records: Vec<Record> = together.into_iter().map(|ip| address(root, self.ttl, ip)).collect();
-        for host in hosts {
-            let target = match &host.label {
-                None => root.clone(),
-                Some(label) => {
-                    // The address stays reachable through the Service's name.
-                    let Some(target) = below(root, label) else {
-                        reasons.push(Reason::InvalidHostname);
-                        continue;
-                    };
-                    records.extend(host.addresses.iter().map(|ip| address(&target, self.ttl, *ip)));
-                    target
-                }
-            };
-            for ((name, protocol), number) in &host.ports {
-                let transport = match protocol {
-                    Protocol::Tcp => "_tcp",
-                    Protocol::Udp => "_udp",
-                    Protocol::Sctp => "_sctp",
-                };
-                let owner = below(root, transport).and_then(|transport| below(&transport, &format!("_{name}")));
-                let Some(owner) = owner else {
-                    reasons.push(Reason::InvalidPortName);
-                    continue;
-                };
-                let srv = RData::SRV(SRV::new(0, 100, *number, target.clone()));
-                records.push(Record::new(owner, self.ttl, &srv));
-            }
-        }
-        records
     }
 
     /// Gives `nameserver`, at or below `root`, its addresses: they are the whole set at its name.
@@ -234,6 +201,41 @@ impl ClusterZone {
         let addresses: BTreeSet<IpAddr> = addresses.iter().copied().collect();
         addresses.into_iter().map(|ip| address(name, self.nameserver_ttl, ip))
     }
+}
+
+/// The records of the Service called `root` that consists of `hosts`.
+fn records_of(root: &Name, hosts: &[Host], ttl: u32, reasons: &mut Vec<Reason>) -> Vec<Record> {
+    let together: BTreeSet<IpAddr> = hosts.iter().flat_map(|host| host.addresses.iter().copied()).collect();
+    let mut records: Vec<Record> = together.into_iter().map(|ip| address(root, ttl, ip)).collect();
+    for host in hosts {
+        let target = match &host.label {
+            None => root.clone(),
+            Some(label) => {
+                // The address stays reachable through the Service's name.
+                let Some(target) = below(root, label) else {
+                    reasons.push(Reason::InvalidHostname);
+                    continue;
+                };
+                records.extend(host.addresses.iter().map(|ip| address(&target, ttl, *ip)));
+                target
+            }
+        };
+        for ((name, protocol), number) in &host.ports {
+            let transport = match protocol {
+                Protocol::Tcp => "_tcp",
+                Protocol::Udp => "_udp",
+                Protocol::Sctp => "_sctp",
+            };
+            let owner = below(root, transport).and_then(|transport| below(&transport, &format!("_{name}")));
+            let Some(owner) = owner else {
+                reasons.push(Reason::InvalidPortName);
+                continue;
+            };
+            let srv = RData::SRV(SRV::new(0, 100, *number, target.clone()));
+            records.push(Record::new(owner, ttl, &srv));
+        }
+    }
+    records
 }
 
 /// The Service that `name` is the name of, or is below the name of, in a zone at `origin`.

@@ -162,6 +162,12 @@ fn what_is_published_may_have_to_be_asked_for() {
 }
 
 #[test]
+fn a_service_says_how_long_its_records_may_be_kept() {
+    let nameservers = vec![nameserver("dns.shop.svc.c2.k8s.ooo.", &[])];
+    check("ttl", &ClusterZone { nameservers, ..zone() });
+}
+
+#[test]
 fn an_rrset_has_a_limit() {
     check("too-many-endpoints", &ClusterZone { max_records: 3, ..zone() });
 }

@@ -20,8 +20,8 @@ use crate::cluster::{self, Annotations, Kind, Labels, Object, ObjectKey, Protoco
 
 /// The label that joins an EndpointSlice to its Service.
 const SERVICE_NAME: &str = "kubernetes.io/service-name";
-/// How the annotations begin that speak to this server.
-const ANNOTATIONS: &str = "k8s.ooo/";
+/// How the annotations begin that speak to this server: its own, and those of external-dns that it heeds.
+const ANNOTATIONS: [&str; 3] = ["k8s.ooo/", "external-dns.kubernetes.io/ttl", "external-dns.alpha.kubernetes.io/ttl"];
 
 /// An object of the API: which one, and what it says.
 #[derive(Debug, Clone, PartialEq)]
@@ -107,7 +107,8 @@ impl Metadata {
     /// Those that are kept.
     fn annotations(&self) -> Annotations {
         let all = self.annotations.iter().flatten();
-        all.filter(|(key, _)| key.starts_with(ANNOTATIONS)).map(|(key, value)| (key.clone(), value.clone())).collect()
+        let is_ours = |key: &str| ANNOTATIONS.iter().any(|ours| key.starts_with(ours));
+        all.filter(|(key, _)| is_ours(key)).map(|(key, value)| (key.clone(), value.clone())).collect()
     }
 
     fn identity<E: Error>(&self, kind: Kind, namespace: &str) -> Result<Identity, E> {
