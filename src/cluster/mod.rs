@@ -18,8 +18,8 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 pub use object::{
-    Annotations, Endpoint, EndpointSlice, Kind, Namespace, Object, ObjectKey, Port, Protocol, Service, ServiceKey,
-    ServiceType,
+    Annotations, Endpoint, EndpointSlice, Kind, Labels, Namespace, Object, ObjectKey, Port, Protocol, Service,
+    ServiceKey, ServiceType,
 };
 use store::{Applied, Store, is_most};
 
@@ -290,6 +290,7 @@ mod tests {
             service_type: ServiceType::Headless,
             cluster_ips: Vec::new(),
             ports: Vec::new(),
+            labels: Labels::new(),
             annotations: Annotations::new(),
         })
     }

@@ -13,8 +13,11 @@ pub struct ServiceKey {
     pub name: Arc<str>,
 }
 
-/// The annotations that speak to this server, those in the domain `k8s.ooo`, by their full keys.
+/// The annotations that speak to this server, by their full keys: those in the domain `k8s.ooo`, and some of external-dns.
 pub type Annotations = BTreeMap<Box<str>, Box<str>>;
+
+/// An object's labels: what selectors go by.
+pub type Labels = BTreeMap<Box<str>, Box<str>>;
 
 /// A transport of a port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -60,6 +63,8 @@ pub struct Service {
     pub cluster_ips: Vec<IpAddr>,
     /// `spec.ports`.
     pub ports: Vec<Port>,
+    /// `metadata.labels`
+    pub labels: Labels,
     /// `metadata.annotations`, trimmed.
     pub annotations: Annotations,
 }
@@ -94,7 +99,7 @@ pub struct Namespace {
     /// `metadata.name`
     pub name: Arc<str>,
     /// `metadata.labels`
-    pub labels: BTreeMap<Box<str>, Box<str>>,
+    pub labels: Labels,
     /// `metadata.annotations`, trimmed.
     pub annotations: Annotations,
 }

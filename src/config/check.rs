@@ -12,7 +12,7 @@ use serde_saphyr::{DefaultMessageFormatter, Error, Location, MessageFormatter, S
 use super::file::{self, File, Text};
 use super::{Access, Cluster, Config, FileZone, NameServerFlag, Problem};
 use crate::nameserver::MAX_IDENTITY;
-use crate::schema::{self, AddressFilter, ClusterZone, NameServer};
+use crate::schema::{self, AddressFilter, ClusterZone, Mode, NameServer, Policy, Selector};
 
 /// A problem and where it stands.
 #[derive(Debug)]
@@ -213,7 +213,7 @@ fn file_zone(apex: Name, path: &Text, folder: &Path, entry: &file::Zone) -> Chec
 }
 
 fn cluster_zone(origin: Name, entry: file::Zone, config: &mut Config) -> Checked<()> {
-    let addresses = policy(entry.publish, entry.ipv4, entry.extra)?;
+    let (publish, addresses) = policy(entry.publish, entry.ipv4, entry.extra)?;
     let nameservers = match entry.nameservers {
         Some(entries) if !entries.value.is_empty() => nameservers(&entries.value, &origin)?,
         _ => return Err(Problem::NoNameServers { zone: origin }.at(entry.name.referenced)),
@@ -227,6 +227,7 @@ fn cluster_zone(origin: Name, entry: file::Zone, config: &mut Config) -> Checked
         negative_ttl: ttl(entry.negative_ttl.as_ref(), 30)?,
         nameserver_ttl: ttl(entry.nameserver_ttl.as_ref(), 3600)?,
         max_records: max_records(entry.max_records.as_ref())?,
+        publish,
         addresses,
         nameservers,
         hostmaster,
@@ -246,18 +247,13 @@ fn policy(
     publish: Option<Spanned<file::Publish>>,
     ipv4: Option<Spanned<file::Ipv4>>,
     extra: Option<Text>,
-) -> Checked<AddressFilter> {
+) -> Checked<(Policy, AddressFilter)> {
     not_yet(extra, "extra", "none", String::is_empty)?;
     let ipv4 = ipv4.map(|ipv4| ipv4.value).unwrap_or_default();
     not_yet(ipv4.nat64, "ipv4.nat64", "none", Vec::is_empty)?;
     not_yet(ipv4.proxies, "ipv4.proxies", "none", Vec::is_empty)?;
 
     let publish = publish.map(|publish| publish.value).unwrap_or_default();
-    let every = "every Service";
-    not_yet(publish.mode, "publish.mode", "All", |mode| mode == "All")?;
-    not_yet(publish.namespaces, "publish.namespaces", "all", Vec::is_empty)?;
-    not_yet(publish.namespace_selector, "publish.namespaceSelector", every, String::is_empty)?;
-    not_yet(publish.service_selector, "publish.serviceSelector", every, String::is_empty)?;
     not_yet(publish.pods, "publish.pods", "false", |pods| !pods)?;
     not_yet(publish.short_names, "publish.shortNames", "false", |short| !short)?;
     not_yet(publish.hostnames, "publish.hostnames", "false", |hostnames| !hostnames)?;
@@ -267,7 +263,37 @@ fn policy(
         from == &["ClusterIP"] || from == &["ClusterIP", "LoadBalancer", "ExternalIP"]
     })?;
     let allow = publish.addresses.allow.iter().map(|cidr| value(cidr, "CIDR such as `fd00::/8`"));
-    Ok(AddressFilter::allowing(allow.collect::<Checked<_>>()?))
+    let addresses = AddressFilter::allowing(allow.collect::<Checked<_>>()?);
+    let policy = Policy {
+        mode: publish.mode.as_ref().map_or(Ok(Mode::default()), mode)?,
+        namespaces: publish.namespaces.iter().map(namespace).collect::<Checked<_>>()?,
+        namespace_selector: publish.namespace_selector.as_ref().map_or(Ok(Selector::default()), selector)?,
+        service_selector: publish.service_selector.as_ref().map_or(Ok(Selector::default()), selector)?,
+    };
+    Ok((policy, addresses))
+}
+
+fn mode(text: &Text) -> Checked<Mode> {
+    match text.value.as_str() {
+        "All" => Ok(Mode::All),
+        "OptIn" => Ok(Mode::OptIn),
+        _ => Err(unlike(text, "mode: `All` or `OptIn`")),
+    }
+}
+
+/// The name of a Namespace: one that there cannot be would be a fence around nothing.
+fn namespace(text: &Text) -> Checked<Box<str>> {
+    if !schema::is_label(&text.value) {
+        return Err(unlike(text, "name of a namespace, such as `kube-system`"));
+    }
+    Ok(text.value.as_str().into())
+}
+
+fn selector(text: &Text) -> Checked<Selector> {
+    text.value.parse().map_err(|error| {
+        let problem = Problem::Selector { selector: text.value.clone(), error };
+        problem.at(text.referenced)
+    })
 }
 
 fn nameservers(entries: &[file::NameServer], origin: &Name) -> Checked<Vec<NameServer>> {

@@ -103,7 +103,8 @@ pub(super) struct NameServer {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct Publish {
     pub(super) mode: Option<Text>,
-    pub(super) namespaces: Option<Spanned<Vec<String>>>,
+    #[serde(default)]
+    pub(super) namespaces: Vec<Text>,
     pub(super) namespace_selector: Option<Text>,
     pub(super) service_selector: Option<Text>,
     #[serde(default)]

@@ -20,7 +20,7 @@ use std::time::Duration;
 use hickory_proto::rr::Name;
 
 pub use self::changes::Changes;
-use crate::schema::ClusterZone;
+use crate::schema::{ClusterZone, SelectorError};
 
 /// What one server is told to do.
 ///
@@ -232,6 +232,14 @@ pub enum Problem {
         value: String,
         /// The kind, with an example.
         expected: &'static str,
+    },
+    /// A label selector that is none.
+    #[error("`{selector}` is no label selector such as `team=shop,tier in (web, api)`: {error}")]
+    Selector {
+        /// As it is written.
+        selector: String,
+        /// Where it ends to be one.
+        error: SelectorError,
     },
     /// A key that a later version acts on: to ignore it could publish what it is meant to hide.
     #[error("`{key}` is not supported by this version; leave it out (it would be {default})")]

@@ -1,5 +1,5 @@
 use super::*;
-use crate::schema::{AddressFilter, NameServer};
+use crate::schema::{AddressFilter, Mode, NameServer, Policy};
 
 fn config(text: &str) -> Config {
     parse(text, Path::new("etc/kubezone.yaml")).unwrap_or_else(|error| panic!("{error}\n{text}"))
@@ -46,6 +46,7 @@ fn what_is_left_out_has_a_default() {
         negative_ttl: 30,
         nameserver_ttl: 3600,
         max_records: 100,
+        publish: Policy::default(),
         addresses: AddressFilter::default(),
     };
     let access = Access::Kubeconfig { path: None, context: Some("c2".to_owned()) };
@@ -102,8 +103,20 @@ fn a_zone_of_a_cluster_is_as_written() {
            negativeTTL: 10\n  \
            nameserverTTL: 86400\n  \
            maxRecords: 7\n  \
-           publish: { addresses: { allow: [\"fd00::/8\", \"10.0.0.0/8\"] } }\n",
+           publish:\n    \
+             mode: OptIn\n    \
+             namespaces: [shop, kube-system]\n    \
+             namespaceSelector: team in (a, b)\n    \
+             serviceSelector: tier=web,!internal\n    \
+             addresses: { allow: [\"fd00::/8\", \"10.0.0.0/8\"] }\n",
     );
+    let publish = Policy {
+        mode: Mode::OptIn,
+        namespaces: ["shop", "kube-system"].map(Into::into).into(),
+        namespace_selector: "team in (a, b)".parse().expect("a selector"),
+        service_selector: "tier=web,!internal".parse().expect("a selector"),
+    };
+    assert_eq!(zone.publish, publish);
     assert_eq!(zone.hostmaster, name("dns.example.com."));
     assert_eq!((zone.ttl, zone.negative_ttl, zone.nameserver_ttl, zone.max_records), (60, 10, 86400, 7));
     let allow = ["fd00::/8", "10.0.0.0/8"].map(|cidr| cidr.parse().expect("a CIDR"));
@@ -170,6 +183,20 @@ fn a_value_says_what_would_be_right() {
     check(&c2("  ttl: 30s"), &format!("6:8: `30s` is no {ttl}"));
     check(&c2("  ttl: -1"), &format!("6:8: `-1` is no {ttl}"));
     check(&c2("  negativeTTL: 2147483648"), &format!("6:16: `2147483648` is no {ttl}"));
+    check(&c2("  publish: { mode: optIn }"), "6:20: `optIn` is no mode: `All` or `OptIn`");
+    check(
+        &c2("  publish: { namespaces: [shop, Team_A] }"),
+        "6:33: `Team_A` is no name of a namespace, such as `kube-system`",
+    );
+    let selector = "no label selector such as `team=shop,tier in (web, api)`";
+    check(
+        &c2("  publish: { namespaceSelector: team of a }"),
+        &format!("6:33: `team of a` is {selector}: expected `,` or an operator, found `of`"),
+    );
+    check(
+        &c2("  publish:\n    serviceSelector: team in"),
+        &format!("7:22: `team in` is {selector}: expected `(`, found the end"),
+    );
     check(&c2("  maxRecords: 0"), "6:15: `0` is no number of records from 1 on");
     check(
         &c2("  hostmaster: admin@example.com"),
@@ -293,10 +320,6 @@ fn check_not_yet(lines: &str, at: &str, key: &str) {
 #[test]
 fn what_is_not_acted_on_is_refused() {
     check_not_yet("  extra: static.zone", "6:10", "extra");
-    check_not_yet("  publish: { mode: OptIn }", "6:20", "publish.mode");
-    check_not_yet("  publish: { namespaces: [shop] }", "6:26", "publish.namespaces");
-    check_not_yet("  publish: { namespaceSelector: team=a }", "6:33", "publish.namespaceSelector");
-    check_not_yet("  publish: { serviceSelector: public }", "6:31", "publish.serviceSelector");
     check_not_yet("  publish: { addresses: { from: [LoadBalancer, ClusterIP] } }", "6:33", "publish.addresses.from");
     check_not_yet("  publish: { addresses: { from: [ClusterIP, ExternalIP] } }", "6:33", "publish.addresses.from");
     check_not_yet("  publish: { pods: true }", "6:20", "publish.pods");

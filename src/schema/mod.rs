@@ -13,6 +13,8 @@ mod address;
 mod host;
 mod publish;
 mod reason;
+mod selector;
+mod ttl;
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -22,7 +24,9 @@ use hickory_proto::rr::rdata::{A, AAAA, NS, SOA, SRV, TXT};
 use hickory_proto::rr::{Name, RData, RecordType};
 
 pub use address::AddressFilter;
+pub use publish::{Mode, Policy};
 pub use reason::Reason;
+pub use selector::{Selector, SelectorError};
 
 use crate::cluster::{Cluster, Protocol, ServiceKey, ServiceType};
 use crate::zone::{Record, Serial, Subtree};
@@ -46,7 +50,7 @@ pub struct ClusterZone {
     pub nameservers: Vec<NameServer>,
     /// The SOA's RNAME, fully qualified.
     pub hostmaster: Name,
-    /// Seconds that records of objects may be kept.
+    /// Seconds that records of objects may be kept that do not say it themselves.
     pub ttl: u32,
     /// Seconds that the absence of a record may be kept: the SOA's MINIMUM (RFC 2308 §4).
     pub negative_ttl: u32,
@@ -55,7 +59,9 @@ pub struct ClusterZone {
     /// The most records of an RRset of objects: BIND, as resolver and as secondary, refuses sets that are larger than its
     /// `max-records-per-type`, 100 by default.
     pub max_records: usize,
-    /// Which addresses of objects may be published.
+    /// Which Services are published.
+    pub publish: Policy,
+    /// Which of their addresses may be.
     pub addresses: AddressFilter,
 }
 
@@ -119,8 +125,9 @@ impl ClusterZone {
             return (None, vec![Reason::InvalidName]);
         };
         let mut reasons = Vec::new();
-        let is_published = cluster.service(key).is_some_and(|service| publish::check(cluster, service, &mut reasons));
-        let hosts = match cluster.service(key).map(|service| (service, service.service_type)) {
+        let service = cluster.service(key);
+        let is_published = service.is_some_and(|service| self.publish.publishes(cluster, service, &mut reasons));
+        let hosts = match service.map(|service| (service, service.service_type)) {
             Some((service, ServiceType::ClusterIp)) => host::of_cluster_ips(service, &self.addresses, &mut reasons),
             Some((_, ServiceType::Headless)) => {
                 let slices: Vec<_> = cluster.slices(key).collect();
@@ -133,7 +140,8 @@ impl ClusterZone {
             None => Vec::new(),
         };
         let hosts = host::limit(hosts, self.max_records, &mut reasons);
-        let mut records = self.records_of(&root, &hosts, &mut reasons);
+        let ttl = service.map_or(self.ttl, |service| ttl::of(service, self.ttl, &mut reasons));
+        let mut records = records_of(&root, &hosts, ttl, &mut reasons);
         for nameserver in
             self.nameservers.iter().filter(|nameserver| self.service_of(&nameserver.name).as_ref() == Some(key))
         {
@@ -161,41 +169,6 @@ impl ClusterZone {
             return None;
         }
         below(&below(&below(&self.origin, "svc")?, &key.namespace)?, &key.name)
-    }
-
-    /// The records of the Service called `root` that consists of `hosts`.
-    fn records_of(&self, root: &Name, hosts: &[Host], reasons: &mut Vec<Reason>) -> Vec<Record> {
-        let together: BTreeSet<IpAddr> = hosts.iter().flat_map(|host| host.addresses.iter().copied()).collect();
-        let mut records: Vec<Record> = together.into_iter().map(|ip| address(root, self.ttl, ip)).collect();
-        for host in hosts {
-            let target = match &host.label {
-                None => root.clone(),
-                Some(label) => {
-                    // The address stays reachable through the Service's name.
-                    let Some(target) = below(root, label) else {
-                        reasons.push(Reason::InvalidHostname);
-                        continue;
-                    };
-                    records.extend(host.addresses.iter().map(|ip| address(&target, self.ttl, *ip)));
-                    target
-                }
-            };
-            for ((name, protocol), number) in &host.ports {
-                let transport = match protocol {
-                    Protocol::Tcp => "_tcp",
-                    Protocol::Udp => "_udp",
-                    Protocol::Sctp => "_sctp",
-                };
-                let owner = below(root, transport).and_then(|transport| below(&transport, &format!("_{name}")));
-                let Some(owner) = owner else {
-                    reasons.push(Reason::InvalidPortName);
-                    continue;
-                };
-                let srv = RData::SRV(SRV::new(0, 100, *number, target.clone()));
-                records.push(Record::new(owner, self.ttl, &srv));
-            }
-        }
-        records
     }
 
     /// Gives `nameserver`, at or below `root`, its addresses: they are the whole set at its name.
@@ -230,6 +203,41 @@ impl ClusterZone {
     }
 }
 
+/// The records of the Service called `root` that consists of `hosts`.
+fn records_of(root: &Name, hosts: &[Host], ttl: u32, reasons: &mut Vec<Reason>) -> Vec<Record> {
+    let together: BTreeSet<IpAddr> = hosts.iter().flat_map(|host| host.addresses.iter().copied()).collect();
+    let mut records: Vec<Record> = together.into_iter().map(|ip| address(root, ttl, ip)).collect();
+    for host in hosts {
+        let target = match &host.label {
+            None => root.clone(),
+            Some(label) => {
+                // The address stays reachable through the Service's name.
+                let Some(target) = below(root, label) else {
+                    reasons.push(Reason::InvalidHostname);
+                    continue;
+                };
+                records.extend(host.addresses.iter().map(|ip| address(&target, ttl, *ip)));
+                target
+            }
+        };
+        for ((name, protocol), number) in &host.ports {
+            let transport = match protocol {
+                Protocol::Tcp => "_tcp",
+                Protocol::Udp => "_udp",
+                Protocol::Sctp => "_sctp",
+            };
+            let owner = below(root, transport).and_then(|transport| below(&transport, &format!("_{name}")));
+            let Some(owner) = owner else {
+                reasons.push(Reason::InvalidPortName);
+                continue;
+            };
+            let srv = RData::SRV(SRV::new(0, 100, *number, target.clone()));
+            records.push(Record::new(owner, ttl, &srv));
+        }
+    }
+    records
+}
+
 /// The Service that `name` is the name of, or is below the name of, in a zone at `origin`.
 pub(crate) fn service_of(origin: &Name, name: &Name) -> Option<ServiceKey> {
     if !origin.zone_of(name) {
@@ -246,6 +254,11 @@ pub(crate) fn service_of(origin: &Name, name: &Name) -> Option<ServiceKey> {
         host::is_label(&text).then(|| text.into())
     };
     Some(ServiceKey { namespace: label(namespace)?, name: label(service)? })
+}
+
+/// Whether `text` can be the name of a Namespace: a label as Kubernetes accepts it (RFC 1123 §2.1, in lower case).
+pub(crate) fn is_label(text: &str) -> bool {
+    host::is_label(text)
 }
 
 /// `label` and then `parent`; none when that is too long to be a name.
@@ -279,6 +292,7 @@ mod tests {
             negative_ttl: 30,
             nameserver_ttl: 3600,
             max_records: 100,
+            publish: Policy::default(),
             addresses: AddressFilter::default(),
         };
         let check = |name: &str, expected: Option<&str>| {

@@ -1,30 +1,69 @@
 //! Which Services are published.
 
-use super::Reason;
-use crate::cluster::{Annotations, Cluster, Service};
+use std::collections::BTreeSet;
+
+use super::{Reason, Selector};
+use crate::cluster::{Annotations, Cluster, Labels, Service};
 
 /// `"true"` publishes a Service, `"false"` does not; on a Namespace, all of its Services that say neither.
 const PUBLISH: &str = "k8s.ooo/publish";
 
-/// Whether `service` is published: as it says itself, else as its Namespace says, else it is.
-pub(super) fn check(cluster: &Cluster, service: &Service, reasons: &mut Vec<Reason>) -> bool {
-    let namespace = &service.key.namespace;
-    let is_known = !cluster.awaits_namespace(namespace);
-    if !is_known {
-        reasons.push(Reason::NamespaceUnknown);
-    }
-    let of_namespace = cluster.namespace(namespace).and_then(|namespace| says(&namespace.annotations));
-    let is_wanted = match says(&service.annotations).or(of_namespace) {
-        None | Some("true") => true,
-        Some(other) => {
-            reasons.push(Reason::OptedOut);
-            if other != "false" {
-                reasons.push(Reason::BadAnnotation);
-            }
-            false
+/// Which Services an operator wants to be published.
+///
+/// Namespaces and selectors are a fence that no annotation crosses. Inside of
+/// it a Service's annotation decides, else its Namespace's, else the mode.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Policy {
+    /// What becomes of a Service that nobody has said anything about.
+    pub mode: Mode,
+    /// The names of the only namespaces whose Services may be published; none: all.
+    pub namespaces: BTreeSet<Box<str>>,
+    /// Services in the Namespaces with these labels may be published.
+    pub namespace_selector: Selector,
+    /// Services with these labels may be published.
+    pub service_selector: Selector,
+}
+
+/// What becomes of a Service that nobody has said anything about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Mode {
+    /// It is published.
+    #[default]
+    All,
+    /// It is not.
+    OptIn,
+}
+
+impl Policy {
+    /// Whether `service` is published.
+    pub(super) fn publishes(&self, cluster: &Cluster, service: &Service, reasons: &mut Vec<Reason>) -> bool {
+        let is_known = !cluster.awaits_namespace(&service.key.namespace);
+        if !is_known {
+            reasons.push(Reason::NamespaceUnknown);
         }
-    };
-    is_known && is_wanted
+        let namespace = cluster.namespace(&service.key.namespace);
+        let says = says(&service.annotations).or_else(|| says(&namespace?.annotations));
+        let is_wanted = match says {
+            None => self.mode == Mode::All,
+            Some("true") => true,
+            Some(other) => {
+                reasons.push(Reason::OptedOut);
+                if other != "false" {
+                    reasons.push(Reason::BadAnnotation);
+                }
+                false
+            }
+        };
+        let unlabelled = Labels::new();
+        let is_inside = (self.namespaces.is_empty() || self.namespaces.contains(&*service.key.namespace))
+            && (!is_known
+                || self.namespace_selector.matches(namespace.map_or(&unlabelled, |namespace| &namespace.labels)))
+            && self.service_selector.matches(&service.labels);
+        if !is_inside || (says.is_none() && !is_wanted) {
+            reasons.push(Reason::NotSelected);
+        }
+        is_known && is_inside && is_wanted
+    }
 }
 
 fn says(annotations: &Annotations) -> Option<&str> {

@@ -13,6 +13,9 @@ pub enum Reason {
     InvalidName,
     /// The Service's Namespace is not known yet: it might say that the Service is not to be published.
     NamespaceUnknown,
+    /// The configuration does not select the Service: not its namespace, not its labels, or, in the mode OptIn, nobody
+    /// says that it is to be published.
+    NotSelected,
     /// The Service, or else its Namespace, says that it is not to be published.
     OptedOut,
     /// The Service is of the type ExternalName, which owns no records yet.
@@ -25,7 +28,7 @@ pub enum Reason {
     Ipv4Only,
     /// There are addresses, but none that may be published.
     AddressNotPublic,
-    /// Beside records or OptedOut: an annotation of the Service or its Namespace has a value that means nothing.
+    /// Beside records, NotSelected or OptedOut: an annotation of the Service or its Namespace has a value that means nothing.
     BadAnnotation,
     /// Beside records: an RRset would be larger than allowed; some endpoints are left out.
     TooManyRecords,
@@ -44,6 +47,7 @@ impl Reason {
         match self {
             Self::InvalidName => "InvalidName",
             Self::NamespaceUnknown => "NamespaceUnknown",
+            Self::NotSelected => "NotSelected",
             Self::OptedOut => "OptedOut",
             Self::ExternalName => "ExternalName",
             Self::NoReadyEndpoints => "NoReadyEndpoints",

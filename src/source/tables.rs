@@ -11,7 +11,7 @@ use hickory_proto::rr::Name;
 
 use super::translate;
 use crate::cluster::{Cluster, Kind, ServiceKey};
-use crate::schema::{AddressFilter, ClusterZone, NameServer, Reason};
+use crate::schema::{AddressFilter, ClusterZone, Mode, NameServer, Policy, Reason};
 use crate::zone::{Record, Serial, Zone, master};
 
 /// A zone with the defaults, and a name server that is out of it.
@@ -24,6 +24,7 @@ fn zone() -> ClusterZone {
         negative_ttl: 30,
         nameserver_ttl: 3600,
         max_records: 100,
+        publish: Policy::default(),
         addresses: AddressFilter::default(),
     }
 }
@@ -142,6 +143,28 @@ fn a_service_waits_for_its_namespace() {
     check(&with(Cluster::from_api(), &manifests), 0, &[Reason::NamespaceUnknown]);
     let namespace = "\n---\nkind: Namespace\nmetadata: { name: shop }";
     check(&with(Cluster::from_api(), &(manifests + namespace)), 1, &[]);
+}
+
+#[test]
+fn the_fence_is_crossed_by_no_annotation() {
+    let publish = Policy {
+        namespaces: ["shop", "mail", "lab"].map(Into::into).into(),
+        namespace_selector: "!internal".parse().unwrap(),
+        service_selector: "tier in (web)".parse().unwrap(),
+        ..Policy::default()
+    };
+    check("fence", &ClusterZone { publish, ..zone() });
+}
+
+#[test]
+fn what_is_published_may_have_to_be_asked_for() {
+    check("opt-in", &ClusterZone { publish: Policy { mode: Mode::OptIn, ..Policy::default() }, ..zone() });
+}
+
+#[test]
+fn a_service_says_how_long_its_records_may_be_kept() {
+    let nameservers = vec![nameserver("dns.shop.svc.c2.k8s.ooo.", &[])];
+    check("ttl", &ClusterZone { nameservers, ..zone() });
 }
 
 #[test]

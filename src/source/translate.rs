@@ -16,12 +16,12 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error};
 use tracing::{debug, warn};
 
-use crate::cluster::{self, Annotations, Kind, Object, ObjectKey, Protocol, ServiceKey, ServiceType};
+use crate::cluster::{self, Annotations, Kind, Labels, Object, ObjectKey, Protocol, ServiceKey, ServiceType};
 
 /// The label that joins an EndpointSlice to its Service.
 const SERVICE_NAME: &str = "kubernetes.io/service-name";
-/// How the annotations begin that speak to this server.
-const ANNOTATIONS: &str = "k8s.ooo/";
+/// How the annotations begin that speak to this server: its own, and those of external-dns that it heeds.
+const ANNOTATIONS: [&str; 3] = ["k8s.ooo/", "external-dns.kubernetes.io/ttl", "external-dns.alpha.kubernetes.io/ttl"];
 
 /// An object of the API: which one, and what it says.
 #[derive(Debug, Clone, PartialEq)]
@@ -48,7 +48,9 @@ pub(super) fn item<'de, D: Deserializer<'de>>(kind: Kind, namespace: &str, from:
         Kind::Service => {
             let Service { metadata, spec } = Service::deserialize(from)?;
             let identity = metadata.identity(kind, namespace)?;
-            let object = spec.unwrap_or_default().translate(&identity.key, metadata.annotations());
+            let annotations = metadata.annotations();
+            let labels = metadata.labels.unwrap_or_default();
+            let object = spec.unwrap_or_default().translate(&identity.key, labels, annotations);
             (identity, Some(Object::Service(object)))
         }
         Kind::EndpointSlice => {
@@ -97,7 +99,7 @@ struct Metadata {
     name: Option<String>,
     namespace: Option<String>,
     resource_version: Option<String>,
-    labels: Option<BTreeMap<Box<str>, Box<str>>>,
+    labels: Option<Labels>,
     annotations: Option<BTreeMap<Box<str>, Box<str>>>,
 }
 
@@ -105,7 +107,8 @@ impl Metadata {
     /// Those that are kept.
     fn annotations(&self) -> Annotations {
         let all = self.annotations.iter().flatten();
-        all.filter(|(key, _)| key.starts_with(ANNOTATIONS)).map(|(key, value)| (key.clone(), value.clone())).collect()
+        let is_ours = |key: &str| ANNOTATIONS.iter().any(|ours| key.starts_with(ours));
+        all.filter(|(key, _)| is_ours(key)).map(|(key, value)| (key.clone(), value.clone())).collect()
     }
 
     fn identity<E: Error>(&self, kind: Kind, namespace: &str) -> Result<Identity, E> {
@@ -147,7 +150,7 @@ struct ServiceSpec {
 }
 
 impl ServiceSpec {
-    fn translate(self, key: &ObjectKey, annotations: Annotations) -> cluster::Service {
+    fn translate(self, key: &ObjectKey, labels: Labels, annotations: Annotations) -> cluster::Service {
         // API servers before 1.20 know only the singular.
         let cluster_ips =
             self.cluster_ips.filter(|ips| !ips.is_empty()).unwrap_or_else(|| self.cluster_ip.into_iter().collect());
@@ -164,6 +167,7 @@ impl ServiceSpec {
                 ServiceType::Headless | ServiceType::ExternalName => Vec::new(),
             },
             ports: ports(key, self.ports),
+            labels,
             annotations,
         }
     }

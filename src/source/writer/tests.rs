@@ -12,11 +12,11 @@ use tokio::time::{sleep, timeout};
 
 use super::*;
 use crate::cluster::{
-    Annotations, Endpoint, EndpointSlice, Namespace, Object, ObjectKey, Port, Protocol, Service, ServiceType,
+    Annotations, Endpoint, EndpointSlice, Labels, Namespace, Object, ObjectKey, Port, Protocol, Service, ServiceType,
 };
 use crate::metrics::Metrics;
 use crate::nameserver::Served;
-use crate::schema::{AddressFilter, NameServer};
+use crate::schema::{AddressFilter, Mode, NameServer, Policy};
 use crate::source::propose;
 
 /// How long the cluster may be silent.
@@ -38,6 +38,7 @@ fn zone(origin: &str, nameserver: &str) -> ClusterZone {
         negative_ttl: 30,
         nameserver_ttl: 3600,
         max_records: 100,
+        publish: Policy::default(),
         addresses: AddressFilter::default(),
     }
 }
@@ -58,6 +59,7 @@ fn service(text: &str, address: &str) -> Object {
         service_type: ServiceType::ClusterIp,
         cluster_ips: vec![address.parse().unwrap()],
         ports: Vec::new(),
+        labels: Labels::new(),
         annotations: Annotations::new(),
     })
 }
@@ -229,6 +231,27 @@ async fn a_burst_becomes_few_versions_and_never_waits_longer_than_the_bound() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_label_of_a_namespace_shows_and_hides_its_services_in_one_version() {
+    const MANY: usize = 10_000;
+    let mut zone = zone("c2.k8s.ooo.", "ns.example.");
+    zone.publish.namespace_selector = "public".parse().unwrap();
+    let writing = Writing::start(vec![zone]);
+    writing.list(Kind::Service, (0..MANY).map(|number| service(&format!("shop/web-{number}"), "2a0a::1"))).await;
+    writing.list(Kind::EndpointSlice, []).await;
+    writing.list(Kind::Namespace, []).await;
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!((writing.serial(), writing.addresses()), (Some(1), 0));
+
+    for (label, serial, addresses) in [("public", 2, MANY), ("secret", 3, 0)] {
+        let labels = Labels::from([(label.into(), "".into())]);
+        let annotations = Annotations::new();
+        writing.apply(Object::Namespace(Namespace { name: "shop".into(), labels, annotations }), None).await;
+        sleep(Duration::from_secs(1)).await;
+        assert_eq!((writing.serial(), writing.addresses()), (Some(serial), addresses));
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_changes_no_record_makes_no_version() {
     let writing = Writing::synced().await;
 
@@ -369,11 +392,28 @@ fn any_annotations() -> impl Strategy<Value = Annotations> {
     publish.prop_map(|value| value.into_iter().map(|value| ("k8s.ooo/publish".into(), value.into())).collect())
 }
 
+fn any_labels() -> impl Strategy<Value = Labels> {
+    let team = option::of(select(vec!["a", "b"]));
+    team.prop_map(|value| value.into_iter().map(|value| ("team".into(), value.into())).collect())
+}
+
+fn any_policy() -> impl Strategy<Value = Policy> {
+    let selector = || select(vec!["", "", "team", "team!=a"]).prop_map(|text| text.parse().unwrap());
+    let namespaces = select(vec![vec![], vec![], vec!["shop"]]);
+    let policy = (select(vec![Mode::All, Mode::OptIn]), namespaces, selector(), selector());
+    policy.prop_map(|(mode, namespaces, namespace_selector, service_selector)| Policy {
+        mode,
+        namespaces: namespaces.into_iter().map(Into::into).collect(),
+        namespace_selector,
+        service_selector,
+    })
+}
+
 fn any_object(kind: Kind) -> BoxedStrategy<Object> {
     let service_type = select(vec![ServiceType::ClusterIp, ServiceType::Headless, ServiceType::ExternalName]);
-    let service = (any_key(), service_type, any_addresses(), any_ports(), any_annotations());
-    let service = service.prop_map(|(key, service_type, cluster_ips, ports, annotations)| {
-        Object::Service(Service { key, service_type, cluster_ips, ports, annotations })
+    let service = (any_key(), service_type, any_addresses(), any_ports(), any_labels(), any_annotations());
+    let service = service.prop_map(|(key, service_type, cluster_ips, ports, labels, annotations)| {
+        Object::Service(Service { key, service_type, cluster_ips, ports, labels, annotations })
     });
     let endpoint = (any_addresses(), option::of(select(vec!["a", "b"])), any::<bool>());
     let endpoint = endpoint.prop_map(|(addresses, hostname, ready)| Endpoint {
@@ -386,9 +426,8 @@ fn any_object(kind: Kind) -> BoxedStrategy<Object> {
             Object::EndpointSlice(EndpointSlice { name: name.into(), service, endpoints, ports })
         },
     );
-    let namespace = (select(vec!["shop", "depot"]), select(vec!["a", "b"]), any_annotations());
-    let namespace = namespace.prop_map(|(name, label, annotations)| {
-        let labels = BTreeMap::from([("label".into(), label.into())]);
+    let namespace = (select(vec!["shop", "depot"]), any_labels(), any_annotations());
+    let namespace = namespace.prop_map(|(name, labels, annotations)| {
         Object::Namespace(Namespace { name: name.into(), labels, annotations })
     });
     match kind {
@@ -434,8 +473,9 @@ fn any_step() -> impl Strategy<Value = Step> {
 }
 
 /// A writer without a channel, for a zone with a small limit and a name server that is a Service.
-fn writer(cluster: Cluster) -> Writer {
+fn writer(cluster: Cluster, publish: &Policy) -> Writer {
     let mut zone = zone("c2.k8s.ooo.", "db.shop.svc.c2.k8s.ooo.");
+    zone.publish = publish.clone();
     zone.nameservers[0].addresses = vec!["2a0a::53".parse().unwrap()];
     zone.max_records = 2;
     let published = Arc::new(Published::new(Served::default()));
@@ -456,11 +496,12 @@ proptest! {
     #[test]
     fn derived_versions_are_what_a_rebuild_makes(
         is_api in any::<bool>(),
+        publish in any_policy(),
         known in any_known(),
         steps in vec(any_step(), 0..40),
     ) {
         let cluster = || if is_api { Cluster::from_api() } else { Cluster::default() };
-        let mut derived = writer(cluster());
+        let mut derived = writer(cluster(), &publish);
         let mut last: BTreeMap<ObjectKey, Object> = BTreeMap::new();
         derived.publish(Instant::now());
         for step in known.into_iter().map(Step::Apply).chain(steps) {
@@ -485,7 +526,7 @@ proptest! {
                 Step::Publish => derived.publish(Instant::now()),
             }
         }
-        let mut rebuilt = writer(cluster());
+        let mut rebuilt = writer(cluster(), &publish);
         for object in last.into_values().rev() {
             rebuilt.apply_one(Event::Apply { object, version: None });
         }
@@ -504,6 +545,7 @@ proptest! {
     #[test]
     fn the_order_of_events_does_not_matter(
         is_api in any::<bool>(),
+        publish in any_policy(),
         known in any_known(),
         changes in vec(any_change(), 2..5),
     ) {
@@ -517,7 +559,7 @@ proptest! {
         }
         let lives: Vec<_> = lives.into_values().collect();
         let mut ends = interleavings(&lives).into_iter().map(|order| {
-            let mut writer = writer(if is_api { Cluster::from_api() } else { Cluster::default() });
+            let mut writer = writer(if is_api { Cluster::from_api() } else { Cluster::default() }, &publish);
             let known = known.iter().map(|object| Event::Apply { object: object.clone(), version: None });
             for event in known.chain(order) {
                 writer.apply_one(event);
