@@ -324,6 +324,19 @@ c3.k8s.ooo.  cluster       -        -  c3: kubectl's configuration, context thre
     assert!(stderr.contains("a.zone: line 1, column 6: the entry ends where a domain name is expected"), "{stderr}");
 }
 
+/// Whoever checks a folder wants to mend all of it at once.
+#[test]
+fn all_that_is_wrong_with_manifests_is_told_line_by_line() {
+    let folder = Folder::new().expect("a temporary folder");
+    folder.write("web.yaml", SERVICE).expect("a manifest");
+    folder.write("db.yaml", &SERVICE.replace("web", "Web")).expect("a bad manifest");
+    folder.write("no.yaml", "{").expect("no manifest");
+    let (status, stdout, stderr) = kubezone(&folder.join("."), &["zone", "records", "-f", ".", "--zone", "c2.k8s.ooo"]);
+    assert_eq!((status, stdout.as_str()), (Some(2), ""));
+    let places: Vec<_> = stderr.lines().filter_map(|line| line.split_once(": ")).map(|(place, _)| place).collect();
+    assert_eq!(places, ["./db.yaml:3:19", "./no.yaml:1:1"], "{stderr}");
+}
+
 /// A file large enough to wait for is followed on a terminal, and nowhere else.
 #[test]
 fn progress_is_shown_on_a_terminal_only() {

@@ -19,6 +19,7 @@ use self::text::Text;
 use super::Failure;
 use crate::cluster::{Cluster, ServiceKey};
 use crate::config::{Access, Config, FileZone};
+use crate::error::chain;
 use crate::schema::{ClusterZone, Reason};
 use crate::source::load::FileError;
 use crate::source::manifests;
@@ -110,7 +111,7 @@ fn zone_name(text: &str) -> Result<Name, Failure> {
 /// A zone of a configuration, and where it comes from.
 enum Configured {
     File(FileZone),
-    Cluster(ClusterZone, Access),
+    Cluster(Box<ClusterZone>, Access),
 }
 
 fn find(config: Config, name: &Name, path: &Path) -> Result<Configured, Failure> {
@@ -120,7 +121,7 @@ fn find(config: Config, name: &Name, path: &Path) -> Result<Configured, Failure>
     }
     for cluster in config.clusters {
         if let Some(zone) = cluster.zones.into_iter().find(|zone| zone.origin == *name) {
-            return Ok(Configured::Cluster(zone, cluster.access));
+            return Ok(Configured::Cluster(Box::new(zone), cluster.access));
         }
     }
     Err(usage(ZoneProblem::Unknown { zone: name_to_text(name), path: path.to_owned(), known }))
@@ -128,12 +129,15 @@ fn find(config: Config, name: &Name, path: &Path) -> Result<Configured, Failure>
 
 /// The cluster that manifests describe, all of which have to be as they should; else everything that is wrong.
 fn read_manifests(folder: &Path) -> Result<Cluster, Failure> {
-    let (objects, errors) = manifests::read(folder);
-    if !errors.is_empty() {
-        // An error without a place in the text is the file system's.
-        let unreadable = errors.iter().any(|error| error.position.is_none());
-        let errors = errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
-        return Err(if unreadable { Failure::unable(errors) } else { Failure::Usage(errors.into()) });
+    let (objects, mut errors) = manifests::read(folder);
+    // An error without a place in the text is the file system's.
+    let unreadable = errors.iter().any(|error| error.position.is_none());
+    if let Some(last) = errors.pop() {
+        // A line for each; the last is why the command ends.
+        for error in &errors {
+            writeln!(io::stderr(), "{}", chain(error))?;
+        }
+        return Err(if unreadable { Failure::unable(last) } else { Failure::Usage(last.into()) });
     }
     let mut cluster = Cluster::default();
     for object in objects {
@@ -191,7 +195,7 @@ mod tests {
         match done {
             Ok(()) => Ok(String::from_utf8(out).unwrap()),
             Err(Failure::Findings) => Err((false, String::from_utf8(out).unwrap())),
-            Err(failure) => Err((matches!(failure, Failure::Usage(_)), super::super::chain(failure.cause().unwrap()))),
+            Err(failure) => Err((matches!(failure, Failure::Usage(_)), chain(failure.cause().unwrap()))),
         }
     }
 

@@ -64,7 +64,7 @@ impl Records {
         if let Some(path) = &self.config {
             let name = zone_name(&self.zone)?;
             return match find(config::load(path)?, &name, path)? {
-                Configured::Cluster(zone, _) => Ok(zone),
+                Configured::Cluster(zone, _) => Ok(*zone),
                 Configured::File(_) => Err(usage(ZoneProblem::NotFromCluster { zone: name_to_text(&name) })),
             };
         }
