@@ -21,6 +21,9 @@ use crate::metrics::Metrics;
 use crate::published::Published;
 use crate::zone::{State, Zone};
 
+/// How many warnings about a file the log has at most, each time it is taken over.
+const LINES: usize = 100;
+
 /// Publishes `zones` from their files, and again whenever a file has changed; never ends.
 ///
 /// `zones` are always those agreed. What is published at their names when this begins is served on until they load.
@@ -212,8 +215,12 @@ impl File {
                 warn!(zone = %apex, %file, %serial, served = %served.serial(), "zone has a serial below the one served");
             }
         }
-        for Placed { place, warning } in warnings {
+        for Placed { place, warning } in warnings.iter().take(LINES) {
             warn!(zone = %apex, %file, %place, %warning, "zone file is odd");
+        }
+        let more = warnings.len().saturating_sub(LINES);
+        if more > 0 {
+            warn!(zone = %apex, %file, more, "zone file is odd in more places: `kubezone zone lint` tells all");
         }
         let records: usize = zone.census().iter().map(|(_, count)| count).sum();
         info!(zone = %apex, %file, %serial, records, "zone published");
@@ -245,6 +252,7 @@ mod tests {
 
     use super::*;
     use crate::nameserver::Served;
+    use crate::source::log::Log;
     use crate::zone::{Serial, Zones};
 
     /// A server's zones, followed from `a.zone` and `b.zone` in a folder of their own.
@@ -366,6 +374,18 @@ mod tests {
         check(&text(1, "a NS ns.example.net."), Some(1));
         check(&text(9, "a NS ns.example.net."), Some(9));
         check(&text(5, "a NS ns.example.net."), Some(5));
+    }
+
+    #[test]
+    fn what_is_odd_is_told_in_a_hundred_lines() {
+        for (twice, lines, rest) in [(100, 100, 0), (250, 101, 1)] {
+            let records: String = (0..twice).map(|number| format!("h{number} A 192.0.2.1\n").repeat(2)).collect();
+            let (_folder, mut file) = file(&text(1, &records));
+            let (log, _guards) = Log::start();
+            let read = file.read();
+            assert!(file.take_over(read).unwrap().is_some());
+            assert_eq!((log.count("zone file is odd"), log.count("in more places")), (lines, rest));
+        }
     }
 
     #[test]
