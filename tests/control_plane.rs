@@ -9,11 +9,11 @@ mod support;
 use std::time::{Duration, Instant};
 
 use futures::{StreamExt as _, stream};
-use k8s_openapi::api::core::v1::Service;
+use k8s_openapi::api::core::v1::{Namespace, Service};
 use k8s_openapi::api::rbac::v1::ClusterRoleBinding;
-use kube::api::{Api, DeleteParams, ListParams, WatchParams};
+use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, WatchParams};
 use kube::core::WatchEvent;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use support::control_plane::{self, Scene, address, https, ports};
 use support::kubezone::{KUBEZONE, Kubezone};
@@ -88,6 +88,72 @@ async fn a_deleted_namespace_takes_its_services_along() {
     kubezone.answers("b.doomed.svc AAAA", ABSENT).await;
     kubezone.answers("doomed.svc AAAA", ABSENT).await;
     kubezone.answers("a.kept.svc AAAA", &address(&neighbour)).await;
+}
+
+#[tokio::test]
+async fn what_is_outside_of_the_cluster_is_answered_as_the_api_has_it() {
+    let Some(plane) = control_plane::shared("what_is_outside").await else { return };
+    let scene = plane.namespace("outside").await;
+    let kubezone = Kubezone::serve(ZONE, &plane.kubeconfig()).await.ready().await;
+
+    let web = scene.create_service("web", json!({ "type": "LoadBalancer", "ports": ports(&[("http", 80)]) })).await;
+    kubezone.answers("web.outside.svc AAAA", &address(&web)).await;
+    kubezone.answers("web.outside.svc A", "NODATA c2.k8s.ooo.").await;
+    // As a cloud's controller would.
+    let ingress = json!({ "status": { "loadBalancer": { "ingress": [{ "ip": "147.78.194.9" }] } } });
+    let services: Api<Service> = scene.api();
+    services.patch_status("web", &PatchParams::default(), &Patch::Merge(ingress)).await.expect("patched");
+    kubezone.answers("web.outside.svc A", "147.78.194.9").await;
+    scene.change_service("web", json!({ "externalIPs": ["147.78.194.10"], "type": "ClusterIP" })).await;
+    kubezone.answers("web.outside.svc A", "147.78.194.10").await;
+    kubezone.answers("web.outside.svc AAAA", &address(&web)).await;
+
+    let external = |name: &str| json!({ "type": "ExternalName", "externalName": name });
+    scene.create_service("mail", external("mail.example.net")).await;
+    kubezone.answers("mail.outside.svc CNAME", "mail.example.net.").await;
+    scene.change_service("mail", external("192.0.2.1")).await;
+    kubezone.answers("mail.outside.svc CNAME", ABSENT).await;
+    scene.change_service("mail", external("mail.example.org")).await;
+    kubezone.answers("mail.outside.svc CNAME", "mail.example.org.").await;
+}
+
+#[tokio::test]
+async fn labels_decide_what_is_published_and_annotations_within() {
+    let Some(plane) = control_plane::shared("labels_decide").await else { return };
+    let scene = plane.namespace("labelled").await;
+    let (web, db) = (scene.create_service("web", https()).await, scene.create_service("db", https()).await);
+    let folder = Folder::new().expect("a temporary folder");
+    let configuration = json!({
+        "listen": { "dns": ["[::1]:0"], "metrics": "[::1]:0" },
+        "clusters": [{ "name": "c2", "kubeconfig": plane.kubeconfig() }],
+        "zones": [{
+            "name": ZONE,
+            "cluster": "c2",
+            "nameservers": [{ "name": "ns", "addresses": ["2a0a:e5c0:13:e2::a"] }],
+            "publish": { "namespaceSelector": "public,kubernetes.io/metadata.name=labelled", "serviceSelector": "!hidden" },
+        }],
+    });
+    let path = folder.write("kubezone.yaml", &configuration.to_string()).expect("configuration written");
+    let command = [KUBEZONE.as_str(), "serve", "--config", &path.display().to_string()];
+    let kubezone = Kubezone::start(ZONE, &command, folder).await.ready().await;
+    kubezone.answers("web.labelled.svc AAAA", ABSENT).await;
+
+    let namespaces: Api<Namespace> = Api::all(plane.client().await);
+    let label = async |public: Value| {
+        let patch = Patch::Merge(json!({ "metadata": { "labels": { "public": public } } }));
+        namespaces.patch("labelled", &PatchParams::default(), &patch).await.expect("patched");
+    };
+    label("".into()).await;
+    kubezone.answers("web.labelled.svc AAAA", &address(&web)).await;
+    kubezone.answers("db.labelled.svc AAAA", &address(&db)).await;
+
+    let patch = json!({ "metadata": { "labels": { "hidden": "" }, "annotations": { "k8s.ooo/publish": "true" } } });
+    let services: Api<Service> = scene.api();
+    services.patch("db", &PatchParams::default(), &Patch::Merge(patch)).await.expect("patched");
+    kubezone.answers("db.labelled.svc AAAA", ABSENT).await;
+    label(Value::Null).await;
+    kubezone.answers("web.labelled.svc AAAA", ABSENT).await;
+    kubezone.answers("labelled.svc AAAA", ABSENT).await;
 }
 
 /// The time from the API's reply to the first right answer; printed, as it depends on the machine and on what else runs.

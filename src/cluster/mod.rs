@@ -290,6 +290,9 @@ mod tests {
             service_type: ServiceType::Headless,
             cluster_ips: Vec::new(),
             ports: Vec::new(),
+            ingress_ips: Vec::new(),
+            external_ips: Vec::new(),
+            hostnames: Vec::new(),
             labels: Labels::new(),
             annotations: Annotations::new(),
         })

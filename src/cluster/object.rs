@@ -44,11 +44,13 @@ pub struct Port {
 /// What `spec.type` and `spec.clusterIP` make of a Service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ServiceType {
-    /// ClusterIP, NodePort or LoadBalancer with cluster IPs.
+    /// ClusterIP or NodePort, with cluster IPs.
     ClusterIp,
+    /// LoadBalancer: as ClusterIp, and somebody outside of the cluster gives it an ingress.
+    LoadBalancer,
     /// `clusterIP: None`.
     Headless,
-    /// `type: ExternalName` (its records come with the full schema).
+    /// `type: ExternalName`
     ExternalName,
 }
 
@@ -61,6 +63,13 @@ pub struct Service {
     pub service_type: ServiceType,
     /// `spec.clusterIPs`, the primary first; empty while none is assigned.
     pub cluster_ips: Vec<IpAddr>,
+    /// `ip` of each `status.loadBalancer.ingress`, in their order.
+    pub ingress_ips: Vec<IpAddr>,
+    /// `spec.externalIPs`.
+    pub external_ips: Vec<IpAddr>,
+    /// The names that it is reached by: `spec.externalName`, or `hostname` of each `status.loadBalancer.ingress`, in
+    /// their order.
+    pub hostnames: Vec<Box<str>>,
     /// `spec.ports`.
     pub ports: Vec<Port>,
     /// `metadata.labels`

@@ -12,7 +12,7 @@ use serde_saphyr::{DefaultMessageFormatter, Error, Location, MessageFormatter, S
 use super::file::{self, File, Text};
 use super::{Access, Cluster, Config, FileZone, NameServerFlag, Problem};
 use crate::nameserver::MAX_IDENTITY;
-use crate::schema::{self, AddressFilter, ClusterZone, Mode, NameServer, Policy, Selector};
+use crate::schema::{self, AddressFilter, AddressSource, ClusterZone, Mode, NameServer, Policy, Selector};
 
 /// A problem and where it stands.
 #[derive(Debug)]
@@ -213,7 +213,7 @@ fn file_zone(apex: Name, path: &Text, folder: &Path, entry: &file::Zone) -> Chec
 }
 
 fn cluster_zone(origin: Name, entry: file::Zone, config: &mut Config) -> Checked<()> {
-    let (publish, addresses) = policy(entry.publish, entry.ipv4, entry.extra)?;
+    let (publish, addresses, address_sources) = policy(entry.publish, entry.ipv4, entry.extra)?;
     let nameservers = match entry.nameservers {
         Some(entries) if !entries.value.is_empty() => nameservers(&entries.value, &origin)?,
         _ => return Err(Problem::NoNameServers { zone: origin }.at(entry.name.referenced)),
@@ -229,6 +229,7 @@ fn cluster_zone(origin: Name, entry: file::Zone, config: &mut Config) -> Checked
         max_records: max_records(entry.max_records.as_ref())?,
         publish,
         addresses,
+        address_sources,
         nameservers,
         hostmaster,
         origin,
@@ -247,7 +248,7 @@ fn policy(
     publish: Option<Spanned<file::Publish>>,
     ipv4: Option<Spanned<file::Ipv4>>,
     extra: Option<Text>,
-) -> Checked<(Policy, AddressFilter)> {
+) -> Checked<(Policy, AddressFilter, Vec<AddressSource>)> {
     not_yet(extra, "extra", "none", String::is_empty)?;
     let ipv4 = ipv4.map(|ipv4| ipv4.value).unwrap_or_default();
     not_yet(ipv4.nat64, "ipv4.nat64", "none", Vec::is_empty)?;
@@ -258,10 +259,6 @@ fn policy(
     not_yet(publish.short_names, "publish.shortNames", "false", |short| !short)?;
     not_yet(publish.hostnames, "publish.hostnames", "false", |hostnames| !hostnames)?;
     not_yet(publish.wildcards, "publish.wildcards", "false", |wildcards| !wildcards)?;
-    // Only ClusterIPs are looked at. The documented default may stand: its others only ever add to what is published.
-    not_yet(publish.addresses.from, "publish.addresses.from", "[ClusterIP]", |from| {
-        from == &["ClusterIP"] || from == &["ClusterIP", "LoadBalancer", "ExternalIP"]
-    })?;
     let allow = publish.addresses.allow.iter().map(|cidr| value(cidr, "CIDR such as `fd00::/8`"));
     let addresses = AddressFilter::allowing(allow.collect::<Checked<_>>()?);
     let policy = Policy {
@@ -270,7 +267,29 @@ fn policy(
         namespace_selector: publish.namespace_selector.as_ref().map_or(Ok(Selector::default()), selector)?,
         service_selector: publish.service_selector.as_ref().map_or(Ok(Selector::default()), selector)?,
     };
-    Ok((policy, addresses))
+    let sources = publish.addresses.from.as_ref().map_or(Ok(AddressSource::ALL.to_vec()), address_sources)?;
+    Ok((policy, addresses, sources))
+}
+
+fn address_sources(from: &Spanned<Vec<Text>>) -> Checked<Vec<AddressSource>> {
+    let mut sources = Vec::new();
+    for text in &from.value {
+        let source = match text.value.as_str() {
+            "ClusterIP" => AddressSource::ClusterIp,
+            "LoadBalancer" => AddressSource::LoadBalancer,
+            "ExternalIP" => AddressSource::ExternalIp,
+            _ => return Err(unlike(text, "source of addresses: `ClusterIP`, `LoadBalancer` or `ExternalIP`")),
+        };
+        if sources.contains(&source) {
+            let problem = Problem::Duplicate { what: "source of addresses", name: text.value.clone() };
+            return Err(problem.at(text.referenced));
+        }
+        sources.push(source);
+    }
+    if sources.is_empty() {
+        return Err(Problem::NoAddressSources.at(from.referenced));
+    }
+    Ok(sources)
 }
 
 fn mode(text: &Text) -> Checked<Mode> {

@@ -120,7 +120,7 @@ pub(super) struct Publish {
 pub(super) struct Addresses {
     #[serde(default)]
     pub(super) allow: Vec<Text>,
-    pub(super) from: Option<Spanned<Vec<String>>>,
+    pub(super) from: Option<Spanned<Vec<Text>>>,
 }
 
 #[derive(Debug, Default, Deserialize)]

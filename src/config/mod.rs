@@ -260,6 +260,9 @@ pub enum Problem {
     /// Nothing to do.
     #[error("no zone is configured: there is nothing to answer")]
     NoZones,
+    /// Addresses are to come from nowhere.
+    #[error("`publish.addresses.from` is empty: no Service would have an address; leave it out for the usual order")]
+    NoAddressSources,
     /// DNS is to be answered nowhere.
     #[error("`listen.dns` is empty: there is nowhere to answer")]
     NoListeners,

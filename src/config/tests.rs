@@ -1,5 +1,5 @@
 use super::*;
-use crate::schema::{AddressFilter, Mode, NameServer, Policy};
+use crate::schema::{AddressFilter, AddressSource, Mode, NameServer, Policy};
 
 fn config(text: &str) -> Config {
     parse(text, Path::new("etc/kubezone.yaml")).unwrap_or_else(|error| panic!("{error}\n{text}"))
@@ -48,6 +48,7 @@ fn what_is_left_out_has_a_default() {
         max_records: 100,
         publish: Policy::default(),
         addresses: AddressFilter::default(),
+        address_sources: AddressSource::ALL.to_vec(),
     };
     let access = Access::Kubeconfig { path: None, context: Some("c2".to_owned()) };
     let clusters = vec![Cluster { name: "c2".to_owned(), access, max_staleness: None, zones: vec![zone] }];
@@ -108,8 +109,9 @@ fn a_zone_of_a_cluster_is_as_written() {
              namespaces: [shop, kube-system]\n    \
              namespaceSelector: team in (a, b)\n    \
              serviceSelector: tier=web,!internal\n    \
-             addresses: { allow: [\"fd00::/8\", \"10.0.0.0/8\"] }\n",
+             addresses: { allow: [\"fd00::/8\", \"10.0.0.0/8\"], from: [ExternalIP, LoadBalancer] }\n",
     );
+    assert_eq!(zone.address_sources, [AddressSource::ExternalIp, AddressSource::LoadBalancer]);
     let publish = Policy {
         mode: Mode::OptIn,
         namespaces: ["shop", "kube-system"].map(Into::into).into(),
@@ -196,6 +198,18 @@ fn a_value_says_what_would_be_right() {
     check(
         &c2("  publish:\n    serviceSelector: team in"),
         &format!("7:22: `team in` is {selector}: expected `(`, found the end"),
+    );
+    check(
+        &c2("  publish: { addresses: { from: [ClusterIP, NodePort] } }"),
+        "6:45: `NodePort` is no source of addresses: `ClusterIP`, `LoadBalancer` or `ExternalIP`",
+    );
+    check(
+        &c2("  publish: { addresses: { from: [ClusterIP, ClusterIP] } }"),
+        "6:45: source of addresses `ClusterIP` is configured twice",
+    );
+    check(
+        &c2("  publish: { addresses: { from: [] } }"),
+        "6:33: `publish.addresses.from` is empty: no Service would have an address; leave it out for the usual order",
     );
     check(&c2("  maxRecords: 0"), "6:15: `0` is no number of records from 1 on");
     check(
@@ -320,8 +334,6 @@ fn check_not_yet(lines: &str, at: &str, key: &str) {
 #[test]
 fn what_is_not_acted_on_is_refused() {
     check_not_yet("  extra: static.zone", "6:10", "extra");
-    check_not_yet("  publish: { addresses: { from: [LoadBalancer, ClusterIP] } }", "6:33", "publish.addresses.from");
-    check_not_yet("  publish: { addresses: { from: [ClusterIP, ExternalIP] } }", "6:33", "publish.addresses.from");
     check_not_yet("  publish: { pods: true }", "6:20", "publish.pods");
     check_not_yet("  publish: { shortNames: true }", "6:26", "publish.shortNames");
     check_not_yet("  publish: { hostnames: true }", "6:25", "publish.hostnames");

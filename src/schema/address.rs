@@ -35,6 +35,22 @@ impl AddressFilter {
     }
 }
 
+/// A field of a Service that has addresses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AddressSource {
+    /// `spec.clusterIPs`
+    ClusterIp,
+    /// `status.loadBalancer.ingress`
+    LoadBalancer,
+    /// `spec.externalIPs`
+    ExternalIp,
+}
+
+impl AddressSource {
+    /// All of them, in the order that is usual: what the cluster itself gives goes first, and last what anybody may write.
+    pub const ALL: [Self; 3] = [Self::ClusterIp, Self::LoadBalancer, Self::ExternalIp];
+}
+
 /// Whether the most specific registration that covers `address` says that the world can reach it.
 fn is_global(address: IpAddr) -> bool {
     match address {

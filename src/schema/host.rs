@@ -1,6 +1,6 @@
 //! What a Service's addresses and SRV records are made from: hosts.
 //!
-//! A ClusterIP Service is one host, the Service's own name. A headless one has
+//! A Service with addresses of its own is one host, the Service's name. A headless one has
 //! a host for each hostname of its endpoints, the Service's name being all of
 //! them together. The rest of the schema does not tell the two apart.
 
@@ -8,8 +8,8 @@ use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use super::{AddressFilter, Reason};
-use crate::cluster::{EndpointSlice, Port, Protocol, Service};
+use super::{AddressFilter, AddressSource, Reason};
+use crate::cluster::{EndpointSlice, Port, Protocol, Service, ServiceType};
 
 /// A name with addresses, and the ports that can be reached there.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -25,15 +25,42 @@ pub(super) struct Host {
 /// The two labels that an SRV record has before the Service's name, `_https._tcp` (RFC 2782).
 pub(super) type SrvPrefix = (Box<str>, Protocol);
 
-/// The host of a Service with cluster IPs, or why there is none.
-pub(super) fn of_cluster_ips(service: &Service, filter: &AddressFilter, reasons: &mut Vec<Reason>) -> Vec<Host> {
-    if service.cluster_ips.is_empty() {
-        reasons.push(Reason::AddressPending);
-        return Vec::new();
-    }
-    let addresses = published(&service.cluster_ips, filter);
+/// The host of a Service with addresses of its own, or why there is none.
+///
+/// For each family the first of `sources` that has an address to publish gives all of them.
+pub(super) fn of_service(
+    service: &Service,
+    sources: &[AddressSource],
+    filter: &AddressFilter,
+    reasons: &mut Vec<Reason>,
+) -> Vec<Host> {
+    let of = |source: &AddressSource| match source {
+        AddressSource::ClusterIp => &service.cluster_ips,
+        AddressSource::LoadBalancer => &service.ingress_ips,
+        AddressSource::ExternalIp => &service.external_ips,
+    };
+    let first = |family: fn(&IpAddr) -> bool| {
+        let published = sources.iter().map(|source| published(of(source), filter));
+        published
+            .map(|mut found| {
+                found.retain(family);
+                found
+            })
+            .find(|found| !found.is_empty())
+            .unwrap_or_default()
+    };
+    let addresses = &first(IpAddr::is_ipv6) | &first(IpAddr::is_ipv4);
     if addresses.is_empty() {
-        withhold(service.cluster_ips.iter().copied(), reasons);
+        let awaits_ingress = service.service_type == ServiceType::LoadBalancer
+            && sources.contains(&AddressSource::LoadBalancer)
+            && service.ingress_ips.is_empty();
+        let all: Vec<_> = sources.iter().flat_map(of).copied().collect();
+        if awaits_ingress || all.is_empty() {
+            reasons.push(Reason::AddressPending);
+        }
+        if !all.is_empty() {
+            withhold(all.into_iter(), reasons);
+        }
         return Vec::new();
     }
     vec![Host { label: None, addresses, ports: named(&service.ports, reasons) }]

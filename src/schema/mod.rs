@@ -10,6 +10,7 @@
 //! came in is not known here, nor what the zone held before.
 
 mod address;
+mod alias;
 mod host;
 mod publish;
 mod reason;
@@ -20,10 +21,10 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::str;
 
-use hickory_proto::rr::rdata::{A, AAAA, NS, SOA, SRV, TXT};
+use hickory_proto::rr::rdata::{A, AAAA, CNAME, NS, SOA, SRV, TXT};
 use hickory_proto::rr::{Name, RData, RecordType};
 
-pub use address::AddressFilter;
+pub use address::{AddressFilter, AddressSource};
 pub use publish::{Mode, Policy};
 pub use reason::Reason;
 pub use selector::{Selector, SelectorError};
@@ -63,6 +64,8 @@ pub struct ClusterZone {
     pub publish: Policy,
     /// Which of their addresses may be.
     pub addresses: AddressFilter,
+    /// Where a Service's addresses come from, headless ones aside: for each family from the first that has one to publish.
+    pub address_sources: Vec<AddressSource>,
 }
 
 /// A name server of a zone: one NS record at the apex.
@@ -127,14 +130,25 @@ impl ClusterZone {
         let mut reasons = Vec::new();
         let service = cluster.service(key);
         let is_published = service.is_some_and(|service| self.publish.publishes(cluster, service, &mut reasons));
+        let mut alias = None;
         let hosts = match service.map(|service| (service, service.service_type)) {
-            Some((service, ServiceType::ClusterIp)) => host::of_cluster_ips(service, &self.addresses, &mut reasons),
+            Some((service, ServiceType::ClusterIp | ServiceType::LoadBalancer)) => {
+                let mut why_none = Vec::new();
+                let hosts = host::of_service(service, &self.address_sources, &self.addresses, &mut why_none);
+                if hosts.is_empty() && self.address_sources.contains(&AddressSource::LoadBalancer) {
+                    alias = alias::of_ingress(service, &mut reasons);
+                }
+                if alias.is_none() {
+                    reasons.extend(why_none);
+                }
+                hosts
+            }
             Some((_, ServiceType::Headless)) => {
                 let slices: Vec<_> = cluster.slices(key).collect();
                 host::of_endpoints(slices.iter().copied(), &self.addresses, &mut reasons)
             }
-            Some((_, ServiceType::ExternalName)) => {
-                reasons.push(Reason::ExternalName);
+            Some((service, ServiceType::ExternalName)) => {
+                alias = alias::of_external_name(service, &mut reasons);
                 Vec::new()
             }
             None => Vec::new(),
@@ -142,6 +156,8 @@ impl ClusterZone {
         let hosts = host::limit(hosts, self.max_records, &mut reasons);
         let ttl = service.map_or(self.ttl, |service| ttl::of(service, self.ttl, &mut reasons));
         let mut records = records_of(&root, &hosts, ttl, &mut reasons);
+        // No SRV: their targets must not be aliases (RFC 2782).
+        records.extend(alias.map(|target| Record::new(root.clone(), ttl, &RData::CNAME(CNAME(target)))));
         for nameserver in
             self.nameservers.iter().filter(|nameserver| self.service_of(&nameserver.name).as_ref() == Some(key))
         {
@@ -180,6 +196,12 @@ impl ClusterZone {
         records: &mut Vec<Record>,
         reasons: &mut Vec<Reason>,
     ) {
+        let is_alias = |record: &Record| record.owner == nameserver.name && record.rtype == RecordType::CNAME;
+        if records.iter().any(is_alias) {
+            // RFC 2181 §10.3
+            records.retain(|record| !is_alias(record));
+            reasons.push(Reason::NameServerIsAlias);
+        }
         let is_address = |record: &Record| record.owner == nameserver.name && is_address(record);
         if !nameserver.addresses.is_empty() {
             records.retain(|record| !is_address(record));
@@ -294,6 +316,7 @@ mod tests {
             max_records: 100,
             publish: Policy::default(),
             addresses: AddressFilter::default(),
+            address_sources: AddressSource::ALL.to_vec(),
         };
         let check = |name: &str, expected: Option<&str>| {
             let key = zone.service_of(&Name::from_ascii(name).unwrap());

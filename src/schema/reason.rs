@@ -18,11 +18,11 @@ pub enum Reason {
     NotSelected,
     /// The Service, or else its Namespace, says that it is not to be published.
     OptedOut,
-    /// The Service is of the type ExternalName, which owns no records yet.
-    ExternalName,
+    /// The Service is of the type ExternalName, and what it names is no host name: an address, or nothing that can be one.
+    InvalidExternalName,
     /// A headless Service has no endpoint that is ready.
     NoReadyEndpoints,
-    /// The Service waits for an address.
+    /// The Service waits for an address: one of its own, or that of its load balancer.
     AddressPending,
     /// There is no IPv6 address, and no IPv4 address that may be published.
     Ipv4Only,
@@ -36,6 +36,10 @@ pub enum Reason {
     InvalidPortName,
     /// Beside records: an endpoint's hostname makes no label; its address names it.
     InvalidHostname,
+    /// Beside records: a load balancer has several host names and no address; the first one is the alias's target.
+    SeveralHostnames,
+    /// Beside records: the name of a name server would be an alias, which it must not be (RFC 2181 §10.3); it is none.
+    NameServerIsAlias,
     /// Beside records: a name server that takes its Service's addresses finds none there; the last ones stay.
     NameServerWithoutAddress,
 }
@@ -49,7 +53,7 @@ impl Reason {
             Self::NamespaceUnknown => "NamespaceUnknown",
             Self::NotSelected => "NotSelected",
             Self::OptedOut => "OptedOut",
-            Self::ExternalName => "ExternalName",
+            Self::InvalidExternalName => "InvalidExternalName",
             Self::NoReadyEndpoints => "NoReadyEndpoints",
             Self::AddressPending => "AddressPending",
             Self::Ipv4Only => "IPv4Only",
@@ -58,6 +62,8 @@ impl Reason {
             Self::TooManyRecords => "TooManyRecords",
             Self::InvalidPortName => "InvalidPortName",
             Self::InvalidHostname => "InvalidHostname",
+            Self::SeveralHostnames => "SeveralHostnames",
+            Self::NameServerIsAlias => "NameServerIsAlias",
             Self::NameServerWithoutAddress => "NameServerWithoutAddress",
         }
     }

@@ -11,7 +11,7 @@ use hickory_proto::rr::Name;
 
 use super::translate;
 use crate::cluster::{Cluster, Kind, ServiceKey};
-use crate::schema::{AddressFilter, ClusterZone, Mode, NameServer, Policy, Reason};
+use crate::schema::{AddressFilter, AddressSource, ClusterZone, Mode, NameServer, Policy, Reason};
 use crate::zone::{Record, Serial, Zone, master};
 
 /// A zone with the defaults, and a name server that is out of it.
@@ -26,6 +26,7 @@ fn zone() -> ClusterZone {
         max_records: 100,
         publish: Policy::default(),
         addresses: AddressFilter::default(),
+        address_sources: AddressSource::ALL.to_vec(),
     }
 }
 
@@ -83,6 +84,7 @@ fn check(table: &str, zone: &ClusterZone) {
 #[test]
 fn every_table_that_needs_no_configuration() {
     let tables = [
+        "addresses",
         "clusterip",
         "dual-stack",
         "headless",
@@ -165,6 +167,18 @@ fn what_is_published_may_have_to_be_asked_for() {
 fn a_service_says_how_long_its_records_may_be_kept() {
     let nameservers = vec![nameserver("dns.shop.svc.c2.k8s.ooo.", &[])];
     check("ttl", &ClusterZone { nameservers, ..zone() });
+}
+
+#[test]
+fn addresses_come_from_where_the_operator_wants_them() {
+    let address_sources = vec![AddressSource::ExternalIp, AddressSource::ClusterIp];
+    check("address-sources", &ClusterZone { address_sources, ..zone() });
+}
+
+#[test]
+fn an_external_name_is_an_alias() {
+    let nameservers = vec![nameserver("dns.shop.svc.c2.k8s.ooo.", &["2a0a:e5c0:13:e2::a"])];
+    check("external-name", &ClusterZone { nameservers, ..zone() });
 }
 
 #[test]

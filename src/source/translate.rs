@@ -46,11 +46,12 @@ pub(super) struct Identity {
 pub(super) fn item<'de, D: Deserializer<'de>>(kind: Kind, namespace: &str, from: D) -> Result<Item, D::Error> {
     let (identity, object) = match kind {
         Kind::Service => {
-            let Service { metadata, spec } = Service::deserialize(from)?;
+            let Service { metadata, spec, status } = Service::deserialize(from)?;
             let identity = metadata.identity(kind, namespace)?;
             let annotations = metadata.annotations();
             let labels = metadata.labels.unwrap_or_default();
-            let object = spec.unwrap_or_default().translate(&identity.key, labels, annotations);
+            let ingress = status.and_then(|status| status.load_balancer?.ingress).unwrap_or_default();
+            let object = spec.unwrap_or_default().translate(&identity.key, ingress, labels, annotations);
             (identity, Some(Object::Service(object)))
         }
         Kind::EndpointSlice => {
@@ -135,6 +136,24 @@ impl Metadata {
 struct Service {
     metadata: Metadata,
     spec: Option<ServiceSpec>,
+    status: Option<ServiceStatus>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ServiceStatus {
+    load_balancer: Option<LoadBalancerStatus>,
+}
+
+#[derive(Deserialize)]
+struct LoadBalancerStatus {
+    ingress: Option<Vec<Ingress>>,
+}
+
+#[derive(Deserialize)]
+struct Ingress {
+    ip: Option<String>,
+    hostname: Option<Box<str>>,
 }
 
 #[derive(Default, Deserialize)]
@@ -146,26 +165,47 @@ struct ServiceSpec {
     cluster_ip: Option<String>,
     #[serde(rename = "clusterIPs")]
     cluster_ips: Option<Vec<String>>,
+    #[serde(rename = "externalIPs")]
+    external_ips: Option<Vec<String>>,
+    external_name: Option<Box<str>>,
     ports: Option<Vec<Port>>,
 }
 
 impl ServiceSpec {
-    fn translate(self, key: &ObjectKey, labels: Labels, annotations: Annotations) -> cluster::Service {
+    fn translate(
+        self,
+        key: &ObjectKey,
+        ingress: Vec<Ingress>,
+        labels: Labels,
+        annotations: Annotations,
+    ) -> cluster::Service {
         // API servers before 1.20 know only the singular.
         let cluster_ips =
             self.cluster_ips.filter(|ips| !ips.is_empty()).unwrap_or_else(|| self.cluster_ip.into_iter().collect());
         let service_type = match self.r#type.as_deref() {
             Some("ExternalName") => ServiceType::ExternalName,
             _ if cluster_ips.iter().any(|ip| ip == "None") => ServiceType::Headless,
+            Some("LoadBalancer") => ServiceType::LoadBalancer,
             _ => ServiceType::ClusterIp,
         };
+        let (mut ingress_ips, mut hostnames) = (Vec::new(), Vec::new());
+        for Ingress { ip, hostname } in ingress {
+            ingress_ips.extend(ip);
+            hostnames.extend(hostname.filter(|hostname| !hostname.is_empty()));
+        }
+        if service_type == ServiceType::ExternalName {
+            hostnames = self.external_name.into_iter().collect();
+        }
         cluster::Service {
             key: ServiceKey { namespace: Arc::clone(&key.namespace), name: Arc::clone(&key.name) },
             service_type,
             cluster_ips: match service_type {
-                ServiceType::ClusterIp => addresses(key, &cluster_ips),
+                ServiceType::ClusterIp | ServiceType::LoadBalancer => addresses(key, &cluster_ips),
                 ServiceType::Headless | ServiceType::ExternalName => Vec::new(),
             },
+            ingress_ips: addresses(key, &ingress_ips),
+            external_ips: addresses(key, &self.external_ips.unwrap_or_default()),
+            hostnames,
             ports: ports(key, self.ports),
             labels,
             annotations,
@@ -298,13 +338,19 @@ mod tests {
         let ports = |ports: &[cluster::Port]| {
             ports.iter().map(|port| format!("\n:{} {} {:?}", port.number, port.name, port.protocol)).collect::<String>()
         };
+        fn some<T: std::fmt::Debug>(what: &str, list: &[T]) -> String {
+            if list.is_empty() { String::new() } else { format!(" {what} {list:?}") }
+        }
         match object {
             Object::Service(service) => format!(
-                "{}/{} {:?} {:?}{}{}",
+                "{}/{} {:?} {:?}{}{}{}{}{}",
                 service.key.namespace,
                 service.key.name,
                 service.service_type,
                 service.cluster_ips,
+                some("ingress", &service.ingress_ips),
+                some("external", &service.external_ips),
+                some("names", &service.hostnames),
                 annotations(&service.annotations),
                 ports(&service.ports)
             ),
@@ -341,7 +387,7 @@ mod tests {
               ipFamilies: [IPv6, IPv4]
               selector: { app: web }
             ",
-            "shop/web ClusterIp [2a0a:e5c0:10:3::1, 192.0.2.1]",
+            "shop/web LoadBalancer [2a0a:e5c0:10:3::1, 192.0.2.1]",
         );
     }
 
@@ -366,7 +412,7 @@ mod tests {
         check(Kind::Service, "{ metadata: { name: web } }", "default/web ClusterIp []");
         check(Kind::Service, "{ metadata: { name: web }, spec: { clusterIP: '' } }", "default/web ClusterIp []");
         let external = "{ metadata: { name: web }, spec: { type: ExternalName, externalName: www.example.net } }";
-        check(Kind::Service, external, "default/web ExternalName []");
+        check(Kind::Service, external, r#"default/web ExternalName [] names ["www.example.net"]"#);
     }
 
     #[test]
@@ -467,11 +513,35 @@ mod tests {
     }
 
     #[test]
+    fn a_service_has_what_others_give_it() {
+        check(
+            Kind::Service,
+            "
+            metadata: { name: web, namespace: shop }
+            spec: { type: LoadBalancer, clusterIP: 10.0.0.1, externalIPs: [192.0.2.1, nonsense, '2001:db8::1'] }
+            status:
+              loadBalancer:
+                ingress:
+                - { ip: '2001:db8::2', ipMode: VIP, ports: [] }
+                - { hostname: lb.example.net, ip: '' }
+                - { ip: 192.0.2.2, hostname: '' }
+            ",
+            r#"shop/web LoadBalancer [10.0.0.1] ingress [2001:db8::2, 192.0.2.2] external [192.0.2.1, 2001:db8::1] names ["lb.example.net"]"#,
+        );
+        for status in
+            ["null", "{}", "{ loadBalancer: null }", "{ loadBalancer: {} }", "{ loadBalancer: { ingress: null } }"]
+        {
+            let service = format!("{{ metadata: {{ name: web }}, spec: {{ clusterIP: 10.0.0.1 }}, status: {status} }}");
+            check(Kind::Service, &service, "default/web ClusterIp [10.0.0.1]");
+        }
+    }
+
+    #[test]
     fn only_what_is_needed_can_fail_to_decode() {
         check(Kind::Service, "{ metadata: { name: web }, spec: { type: {} } }", "invalid type: map, expected a string");
         check(
             Kind::Service,
-            "{ metadata: { name: web }, spec: { externalIPs: {} }, status: 5 }",
+            "{ metadata: { name: web }, spec: { healthCheckNodePort: {} }, status: { conditions: 5 } }",
             "default/web ClusterIp []",
         );
         check(Kind::Service, "{ metadata: { namespace: shop } }", "metadata.name is missing");

@@ -4,7 +4,7 @@
 //! found here instead, with the path of the field. The rules are those of
 //! Kubernetes 1.36 for a new object, where a key or a record depends on the
 //! field; what only the node's proxy or a cloud's load balancer look at
-//! (`selector`, `targetPort`, `externalIPs`, …) and what depends on how a
+//! (`selector`, `targetPort`, `sessionAffinity`, …) and what depends on how a
 //! cluster is configured (its address ranges) is not looked at. What an older
 //! cluster gave out was accepted once: addresses may be written as they were
 //! allowed to be before 1.36.
@@ -371,6 +371,13 @@ impl Causes {
             match name.strip_suffix('.').unwrap_or(name) {
                 "" => self.required(&external_name, ""),
                 name => self.subdomain(&external_name, name),
+            }
+        }
+        let external_ips = spec.at("externalIPs");
+        for (index, node) in self.list(&external_ips).iter().enumerate() {
+            let field = external_ips.element(index, node);
+            if let Some(address) = self.address(&field, node) {
+                self.endpoint_address(&field, node, address);
             }
         }
     }

@@ -16,7 +16,7 @@ use crate::cluster::{
 };
 use crate::metrics::Metrics;
 use crate::nameserver::Served;
-use crate::schema::{AddressFilter, Mode, NameServer, Policy};
+use crate::schema::{AddressFilter, AddressSource, Mode, NameServer, Policy};
 use crate::source::propose;
 
 /// How long the cluster may be silent.
@@ -40,6 +40,7 @@ fn zone(origin: &str, nameserver: &str) -> ClusterZone {
         max_records: 100,
         publish: Policy::default(),
         addresses: AddressFilter::default(),
+        address_sources: AddressSource::ALL.to_vec(),
     }
 }
 
@@ -59,6 +60,9 @@ fn service(text: &str, address: &str) -> Object {
         service_type: ServiceType::ClusterIp,
         cluster_ips: vec![address.parse().unwrap()],
         ports: Vec::new(),
+        ingress_ips: Vec::new(),
+        external_ips: Vec::new(),
+        hostnames: Vec::new(),
         labels: Labels::new(),
         annotations: Annotations::new(),
     })
@@ -381,6 +385,10 @@ fn any_addresses() -> impl Strategy<Value = Vec<IpAddr>> {
     vec(address.prop_map(|text| text.parse().unwrap()), 0..3)
 }
 
+fn any_hostnames() -> impl Strategy<Value = Vec<Box<str>>> {
+    vec(select(vec!["lb.example.net", "b.example.net", "192.0.2.1"]).prop_map(Into::into), 0..3)
+}
+
 fn any_ports() -> impl Strategy<Value = Vec<Port>> {
     let protocol = select(vec![Protocol::Tcp, Protocol::Udp]);
     let port = (select(vec!["", "http", "dns", "Not A Label"]), protocol, 1..4_u16);
@@ -410,10 +418,23 @@ fn any_policy() -> impl Strategy<Value = Policy> {
 }
 
 fn any_object(kind: Kind) -> BoxedStrategy<Object> {
-    let service_type = select(vec![ServiceType::ClusterIp, ServiceType::Headless, ServiceType::ExternalName]);
-    let service = (any_key(), service_type, any_addresses(), any_ports(), any_labels(), any_annotations());
-    let service = service.prop_map(|(key, service_type, cluster_ips, ports, labels, annotations)| {
-        Object::Service(Service { key, service_type, cluster_ips, ports, labels, annotations })
+    let service_type =
+        vec![ServiceType::ClusterIp, ServiceType::LoadBalancer, ServiceType::Headless, ServiceType::ExternalName];
+    let addresses = (any_addresses(), any_addresses(), any_addresses(), any_hostnames());
+    let service = (any_key(), select(service_type), addresses, any_ports(), any_labels(), any_annotations());
+    let service = service.prop_map(|(key, service_type, addresses, ports, labels, annotations)| {
+        let (cluster_ips, ingress_ips, external_ips, hostnames) = addresses;
+        Object::Service(Service {
+            key,
+            service_type,
+            cluster_ips,
+            ingress_ips,
+            external_ips,
+            hostnames,
+            ports,
+            labels,
+            annotations,
+        })
     });
     let endpoint = (any_addresses(), option::of(select(vec!["a", "b"])), any::<bool>());
     let endpoint = endpoint.prop_map(|(addresses, hostname, ready)| Endpoint {
