@@ -6,13 +6,16 @@
 
 mod support;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use futures::{StreamExt as _, stream};
 use k8s_openapi::api::core::v1::{Namespace, Service};
 use k8s_openapi::api::rbac::v1::ClusterRoleBinding;
-use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, WatchParams};
+use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams, WatchParams};
 use kube::core::WatchEvent;
+use kubezone::cluster::Labels;
+use kubezone::schema::Selector;
 use serde_json::{Value, json};
 
 use support::control_plane::{self, Scene, address, https, ports};
@@ -154,6 +157,113 @@ async fn labels_decide_what_is_published_and_annotations_within() {
     label(Value::Null).await;
     kubezone.answers("web.labelled.svc AAAA", ABSENT).await;
     kubezone.answers("labelled.svc AAAA", ABSENT).await;
+}
+
+/// Our reading of label selectors, put to the API server, which lists the same Services or refuses the selector, too.
+#[tokio::test]
+async fn selectors_select_what_the_api_server_selects() {
+    let Some(plane) = control_plane::shared("selectors_select").await else { return };
+    let scene = plane.namespace("selected").await;
+    let services: Api<Service> = scene.api();
+    let labels = [
+        json!({}),
+        json!({ "team": "shop" }),
+        json!({ "team": "mail", "tier": "web", "rank": "3" }),
+        json!({ "team": "", "in": "out", "example.org/Odd_Key": "x", "rank": "7" }),
+    ];
+    let all: BTreeMap<String, Labels> = stream::iter(labels.iter().enumerate())
+        .then(async |(number, labels)| {
+            let name = format!("s{number}");
+            let service = json!({ "metadata": { "name": name, "labels": labels }, "spec": https() });
+            let service = serde_json::from_value(service).expect("a Service");
+            services.create(&PostParams::default(), &service).await.expect("created");
+            (name, serde_json::from_value(labels.clone()).expect("labels"))
+        })
+        .collect()
+        .await;
+    let selectors = [
+        "",
+        " ",
+        "team",
+        "!team",
+        "! team",
+        "team=shop",
+        "team == shop",
+        "team=",
+        "team!=shop",
+        "team in (shop)",
+        "team in(shop,mail)",
+        "team in (,shop)",
+        "team in ()",
+        "team in (shop,)",
+        "team notin ( shop , mail )",
+        "team,tier=web",
+        "team,!tier,team!=shop",
+        "rank>2",
+        "rank > 3",
+        "rank<4",
+        "rank<-1",
+        "rank>-4",
+        "team>1",
+        "in in (out)",
+        "in",
+        "notin",
+        "notin notin (a)",
+        "example.org/Odd_Key=x",
+        "Example.org=x",
+        "team=in",
+        "team=notin",
+        "team in (in)",
+        ",",
+        "team,",
+        ",team",
+        "!",
+        "!team=shop",
+        "team shop",
+        "team=a=b",
+        "team=a b",
+        "team in shop",
+        "team in",
+        "team in (shop",
+        "team in (a b)",
+        "team in (a,(b))",
+        "rank>many",
+        "rank>",
+        "-team",
+        "a/b/c",
+        "Example.org/a",
+        "/a",
+        "a/",
+        "team=-a",
+        "team=\u{e9}",
+        "team=(a)",
+        "(team)",
+        "team in (-a)",
+        "team!",
+        "team!shop",
+        "team=!shop",
+        "team==",
+        "=a",
+        "team=a,,team",
+        "rank>2.5",
+        "rank>+2",
+        "rank>99999999999999999999",
+    ];
+    let mut disagreements = Vec::new();
+    for selector in selectors {
+        let ours = selector.parse::<Selector>().ok().map(|selector| {
+            let selected = all.iter().filter(|(_, labels)| selector.matches(labels));
+            selected.map(|(name, _)| name.clone()).collect::<BTreeSet<_>>()
+        });
+        let theirs = services.list(&ListParams::default().labels(selector)).await.ok().map(|list| {
+            let names = list.items.into_iter().filter_map(|service| service.metadata.name);
+            names.collect::<BTreeSet<_>>()
+        });
+        if ours != theirs {
+            disagreements.push(format!("{selector}: {ours:?}, the API server {theirs:?}"));
+        }
+    }
+    assert!(disagreements.is_empty(), "{disagreements:#?}");
 }
 
 /// The time from the API's reply to the first right answer; printed, as it depends on the machine and on what else runs.

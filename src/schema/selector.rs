@@ -174,9 +174,11 @@ impl<'t> Words<'t> {
         }
     }
 
+    /// A number, without a sign: labels have none either.
     fn number(&mut self) -> Result<i64, SelectorError> {
         let found = self.next();
-        found.and_then(|word| word.parse().ok()).ok_or_else(|| error("an integer", found))
+        let number = found.filter(|word| is_value(word)).and_then(|word| word.parse().ok());
+        number.ok_or_else(|| error("a whole number without a sign", found))
     }
 
     /// Takes the next word if it is `sign`.
@@ -267,7 +269,6 @@ mod tests {
         check("rank>2", &[2]);
         check("rank > 3", &[]);
         check("rank<4", &[2]);
-        check("rank<-1", &[]);
         check("team>1", &[]);
         check("in in (out)", &[3]);
         check("example.org/Odd_Key=x", &[3]);
@@ -293,8 +294,9 @@ mod tests {
         check("team in (shop", "expected `,` or `)`, found the end");
         check("team in (a b)", "expected `,` or `)`, found `b`");
         check("team in (a,(b))", "expected the value of a label, found `(`");
-        check("rank>many", "expected an integer, found `many`");
-        check("rank>", "expected an integer, found the end");
+        check("rank>many", "expected a whole number without a sign, found `many`");
+        check("rank>", "expected a whole number without a sign, found the end");
+        check("rank<-1", "expected a whole number without a sign, found `-1`");
         check("-team", "expected the key of a label, found `-team`");
         check("a/b/c", "expected the key of a label, found `a/b/c`");
         check("Example.org/a", "expected the key of a label, found `Example.org/a`");
