@@ -462,9 +462,7 @@ async fn a_file_that_is_no_zone_takes_no_other_zone_away() {
                 - { name: good.example, file: good.zone }\n\
                 - { name: bad.example, file: bad.zone }\n\
                 - { name: absent.example, file: absent.zone }\n";
-    let configuration = folder.write("kubezone.yaml", text).expect("configuration written").display().to_string();
-    let kubezone = Kubezone::start("example", &[KUBEZONE.as_str(), "serve", "--config", &configuration], folder).await;
-    let kubezone = kubezone.ready().await;
+    let kubezone = Kubezone::configured("example", folder, text).await.ready().await;
     kubezone.answers("ns.good AAAA", "2001:db8::53").await;
     kubezone.answers("ns.bad AAAA", "SERVFAIL").await;
     kubezone.answers("absent SOA", "SERVFAIL").await;

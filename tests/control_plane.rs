@@ -125,7 +125,6 @@ async fn labels_decide_what_is_published_and_annotations_within() {
     let Some(plane) = control_plane::shared("labels_decide").await else { return };
     let scene = plane.namespace("labelled").await;
     let (web, db) = (scene.create_service("web", https()).await, scene.create_service("db", https()).await);
-    let folder = Folder::new().expect("a temporary folder");
     let configuration = json!({
         "listen": { "dns": ["[::1]:0"], "metrics": "[::1]:0" },
         "clusters": [{ "name": "c2", "kubeconfig": plane.kubeconfig() }],
@@ -136,9 +135,10 @@ async fn labels_decide_what_is_published_and_annotations_within() {
             "publish": { "namespaceSelector": "public,kubernetes.io/metadata.name=labelled", "serviceSelector": "!hidden" },
         }],
     });
-    let path = folder.write("kubezone.yaml", &configuration.to_string()).expect("configuration written");
-    let command = [KUBEZONE.as_str(), "serve", "--config", &path.display().to_string()];
-    let kubezone = Kubezone::start(ZONE, &command, folder).await.ready().await;
+    let kubezone = Kubezone::configured(ZONE, Folder::new().expect("a temporary folder"), &configuration.to_string())
+        .await
+        .ready()
+        .await;
     kubezone.answers("web.labelled.svc AAAA", ABSENT).await;
 
     let namespaces: Api<Namespace> = Api::all(plane.client().await);

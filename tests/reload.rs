@@ -61,9 +61,8 @@ impl Reloading {
         fs::create_dir(folder.join("c2")).expect("a folder");
         folder.write("c2/web.yaml", &service("web", "2a0a:e5c0:10:3::17")).expect("a manifest");
         folder.write("k8s.ooo.zone", PARENT).expect("a zone");
-        let path = folder.write("kubezone.yaml", configuration).expect("a configuration").display().to_string();
         let root = folder.join("");
-        let kubezone = Kubezone::start("k8s.ooo", &[KUBEZONE.as_str(), "serve", "--config", &path], folder).await;
+        let kubezone = Kubezone::configured("k8s.ooo", folder, configuration).await;
         Self { kubezone: kubezone.ready().await, folder: root }
     }
 

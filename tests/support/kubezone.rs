@@ -56,10 +56,15 @@ zones:
 "#,
             kubeconfig = kubeconfig.display(),
         );
-        let folder = Folder::new().expect("a temporary folder");
-        let configuration = folder.write("kubezone.yaml", &configuration).expect("configuration written");
-        let configuration = configuration.display().to_string();
-        Self::start(zone, &[KUBEZONE.as_str(), "serve", "--config", &configuration], folder).await
+        Self::configured(zone, Folder::new().expect("a temporary folder"), &configuration).await
+    }
+
+    /// One with this configuration, written into `folder`; questions are relative to `zone`.
+    ///
+    /// It answers when this returns; not necessarily for the zone yet.
+    pub(crate) async fn configured(zone: &str, folder: Folder, configuration: &str) -> Self {
+        let path = folder.write("kubezone.yaml", configuration).expect("configuration written");
+        Self::start(zone, &[KUBEZONE.as_str(), "serve", "--config", &path.display().to_string()], folder).await
     }
 
     /// One that is started by `command`, which may begin with `env`; questions are relative to `zone`.
