@@ -13,6 +13,7 @@
 
 mod object;
 mod store;
+mod syntax;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -22,6 +23,7 @@ pub use object::{
     ServiceKey, ServiceType,
 };
 use store::{Applied, Store, is_most};
+pub use syntax::{has_label_syntax, has_name_syntax, is_label, is_subdomain};
 
 /// The objects of one cluster.
 #[derive(Debug, Default)]

@@ -11,6 +11,7 @@ use serde_saphyr::{DefaultMessageFormatter, Error, Location, MessageFormatter, S
 
 use super::file::{self, File, Text};
 use super::{Access, Cluster, Config, FileZone, NameServerFlag, Problem};
+use crate::cluster::is_label;
 use crate::nameserver::MAX_IDENTITY;
 use crate::schema::{self, AddressFilter, AddressSource, ClusterZone, Mode, NameServer, Policy, Selector};
 
@@ -262,13 +263,13 @@ fn policy(
     let allow = publish.addresses.allow.iter().map(|cidr| value(cidr, "CIDR such as `fd00::/8`"));
     let addresses = AddressFilter::allowing(allow.collect::<Checked<_>>()?);
     let policy = Policy {
-        mode: publish.mode.as_ref().map_or(Ok(Mode::default()), mode)?,
+        mode: publish.mode.as_ref().map(mode).transpose()?.unwrap_or_default(),
         namespaces: publish.namespaces.iter().map(namespace).collect::<Checked<_>>()?,
-        namespace_selector: publish.namespace_selector.as_ref().map_or(Ok(Selector::default()), selector)?,
-        service_selector: publish.service_selector.as_ref().map_or(Ok(Selector::default()), selector)?,
+        namespace_selector: publish.namespace_selector.as_ref().map(selector).transpose()?.unwrap_or_default(),
+        service_selector: publish.service_selector.as_ref().map(selector).transpose()?.unwrap_or_default(),
     };
-    let sources = publish.addresses.from.as_ref().map_or(Ok(AddressSource::ALL.to_vec()), address_sources)?;
-    Ok((policy, addresses, sources))
+    let sources = publish.addresses.from.as_ref().map(address_sources).transpose()?;
+    Ok((policy, addresses, sources.unwrap_or_else(|| AddressSource::ALL.to_vec())))
 }
 
 fn address_sources(from: &Spanned<Vec<Text>>) -> Checked<Vec<AddressSource>> {
@@ -302,7 +303,7 @@ fn mode(text: &Text) -> Checked<Mode> {
 
 /// The name of a Namespace: one that there cannot be would be a fence around nothing.
 fn namespace(text: &Text) -> Checked<Box<str>> {
-    if !schema::is_label(&text.value) {
+    if !is_label(&text.value) {
         return Err(unlike(text, "name of a namespace, such as `kube-system`"));
     }
     Ok(text.value.as_str().into())

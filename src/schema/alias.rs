@@ -2,8 +2,8 @@
 
 use hickory_proto::rr::Name;
 
-use super::{Reason, host};
-use crate::cluster::Service;
+use super::Reason;
+use crate::cluster::{Service, is_label};
 
 /// Where an `ExternalName` Service leads to.
 pub(super) fn of_external_name(service: &Service, reasons: &mut Vec<Reason>) -> Option<Name> {
@@ -30,7 +30,7 @@ pub(super) fn of_ingress(service: &Service, reasons: &mut Vec<Reason>) -> Option
 fn target(text: &str) -> Option<Name> {
     let text = text.strip_suffix('.').unwrap_or(text);
     let is_number = |label: &str| label.bytes().all(|byte| byte.is_ascii_digit());
-    if !text.split('.').all(host::is_label) || text.rsplit('.').next().is_none_or(is_number) {
+    if !text.split('.').all(is_label) || text.rsplit('.').next().is_none_or(is_number) {
         return None;
     }
     let mut name = Name::from_ascii(text).ok()?;

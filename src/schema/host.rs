@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use super::{AddressFilter, AddressSource, Reason};
-use crate::cluster::{EndpointSlice, Port, Protocol, Service, ServiceType};
+use crate::cluster::{EndpointSlice, Port, Protocol, Service, ServiceType, is_label};
 
 /// A name with addresses, and the ports that can be reached there.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -39,17 +39,13 @@ pub(super) fn of_service(
         AddressSource::LoadBalancer => &service.ingress_ips,
         AddressSource::ExternalIp => &service.external_ips,
     };
-    let first = |family: fn(&IpAddr) -> bool| {
-        let published = sources.iter().map(|source| published(of(source), filter));
-        published
-            .map(|mut found| {
-                found.retain(family);
-                found
-            })
-            .find(|found| !found.is_empty())
-            .unwrap_or_default()
-    };
-    let addresses = &first(IpAddr::is_ipv6) | &first(IpAddr::is_ipv4);
+    let published: Vec<_> = sources.iter().map(|source| published(of(source), filter)).collect();
+    let mut addresses = BTreeSet::new();
+    for is_of_family in [IpAddr::is_ipv6, IpAddr::is_ipv4] {
+        if let Some(found) = published.iter().find(|found| found.iter().any(is_of_family)) {
+            addresses.extend(found.iter().copied().filter(is_of_family));
+        }
+    }
     if addresses.is_empty() {
         let awaits_ingress = service.service_type == ServiceType::LoadBalancer
             && sources.contains(&AddressSource::LoadBalancer)
@@ -208,15 +204,6 @@ fn named(ports: &[Port], reasons: &mut Vec<Reason>) -> BTreeSet<(SrvPrefix, u16)
     named
 }
 
-/// Whether `text` is a label as Kubernetes accepts it: letters in lower case, digits and `-`,
-/// the latter neither first nor last, 1 to 63 of them (RFC 1123 §2.1).
-pub(super) fn is_label(text: &str) -> bool {
-    (1..=63).contains(&text.len())
-        && text.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'))
-        && !text.starts_with('-')
-        && !text.ends_with('-')
-}
-
 /// The label of an endpoint without a hostname: its address in RFC 5952 text
 /// with `-` for `:` and `.`, and a `0` where it would begin or end with `-`.
 fn dashed(address: IpAddr) -> String {
@@ -246,16 +233,6 @@ mod tests {
         check("::ffff:192.0.2.1", "0--ffff-192-0-2-1");
         check("147.78.194.9", "147-78-194-9");
         check("2a0a:0:0:1:0:0:0:1", "2a0a-0-0-1--1");
-    }
-
-    #[test]
-    fn a_label_is_what_kubernetes_accepts() {
-        for label in ["a", "0", "a-b", "1st", &"x".repeat(63)] {
-            assert!(is_label(label), "{label}");
-        }
-        for other in ["", "-a", "a-", "A", "a.b", "a_b", "*", "é", " ", &"x".repeat(64)] {
-            assert!(!is_label(other), "{other}");
-        }
     }
 
     /// Hosts numbered `numbers`, with an address each and the port `_a._tcp`.

@@ -29,7 +29,7 @@ pub use publish::{Mode, Policy};
 pub use reason::Reason;
 pub use selector::{Selector, SelectorError};
 
-use crate::cluster::{Cluster, Protocol, ServiceKey, ServiceType};
+use crate::cluster::{Cluster, Protocol, ServiceKey, ServiceType, is_label};
 use crate::zone::{Record, Serial, Subtree};
 use host::Host;
 
@@ -181,7 +181,7 @@ impl ClusterZone {
 
     /// The name of the Service at `key`.
     fn root(&self, key: &ServiceKey) -> Option<Name> {
-        if !host::is_label(&key.name) || !host::is_label(&key.namespace) {
+        if !is_label(&key.name) || !is_label(&key.namespace) {
             return None;
         }
         below(&below(&below(&self.origin, "svc")?, &key.namespace)?, &key.name)
@@ -273,14 +273,9 @@ pub(crate) fn service_of(origin: &Name, name: &Name) -> Option<ServiceKey> {
     }
     let label = |bytes: &[u8]| {
         let text = str::from_utf8(bytes).ok()?.to_ascii_lowercase();
-        host::is_label(&text).then(|| text.into())
+        is_label(&text).then(|| text.into())
     };
     Some(ServiceKey { namespace: label(namespace)?, name: label(service)? })
-}
-
-/// Whether `text` can be the name of a Namespace: a label as Kubernetes accepts it (RFC 1123 §2.1, in lower case).
-pub(crate) fn is_label(text: &str) -> bool {
-    host::is_label(text)
 }
 
 /// `label` and then `parent`; none when that is too long to be a name.

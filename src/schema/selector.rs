@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
-use crate::cluster::Labels;
+use crate::cluster::{Labels, has_name_syntax, is_subdomain};
 
 /// Which objects are meant, by their labels: `team=shop,tier in (web, api),!internal`.
 ///
@@ -42,12 +42,6 @@ impl Selector {
     #[must_use]
     pub fn matches(&self, labels: &Labels) -> bool {
         self.0.iter().all(|requirement| requirement.holds(labels))
-    }
-
-    /// Whether every object is meant, whatever its labels.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
     }
 }
 
@@ -214,22 +208,12 @@ fn error(expected: &'static str, found: Option<&str>) -> SelectorError {
 /// `name`, or a domain in lower case and then `/name`.
 fn is_key(text: &str) -> bool {
     let (domain, name) = text.rsplit_once('/').map_or((None, text), |(domain, name)| (Some(domain), name));
-    let is_label = |label: &str| {
-        let is_inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-        label.chars().all(is_inner) && !label.is_empty() && !label.starts_with('-') && !label.ends_with('-')
-    };
-    let is_domain = |domain: &str| domain.len() <= 253 && domain.split('.').all(is_label);
-    domain.is_none_or(is_domain) && !name.is_empty() && is_value(name)
+    domain.is_none_or(is_subdomain) && !name.is_empty() && is_value(name)
 }
 
-/// Up to 63 letters, digits, `-`, `_` and `.`, the first and the last of them letters or digits; or nothing.
+/// Up to 63 octets, or nothing.
 fn is_value(text: &str) -> bool {
-    let is_outer = |c: char| c.is_ascii_alphanumeric();
-    let is_inner = |c: char| is_outer(c) || "-_.".contains(c);
-    text.len() <= 63
-        && text.chars().all(is_inner)
-        && text.chars().next().is_none_or(is_outer)
-        && text.chars().last().is_none_or(is_outer)
+    text.len() <= 63 && (text.is_empty() || has_name_syntax(text))
 }
 
 #[cfg(test)]

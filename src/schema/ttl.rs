@@ -3,22 +3,18 @@
 use humantime_serde::re::humantime;
 
 use super::Reason;
-use crate::cluster::{Annotations, Service};
+use crate::cluster::Service;
 
 /// The annotations that say it, the first that is there alone: ours, and those that external-dns goes by.
 const KEYS: [&str; 3] = ["k8s.ooo/ttl", "external-dns.kubernetes.io/ttl", "external-dns.alpha.kubernetes.io/ttl"];
 
 /// The TTL that `service` gives to all of its records, in seconds; `default` where it says nothing, or nothing that is one.
 pub(super) fn of(service: &Service, default: u32, reasons: &mut Vec<Reason>) -> u32 {
-    let Some(text) = KEYS.iter().find_map(|key| said(&service.annotations, key)) else { return default };
+    let Some(text) = KEYS.iter().find_map(|key| service.annotations.get(*key)) else { return default };
     seconds(text).unwrap_or_else(|| {
         reasons.push(Reason::BadAnnotation);
         default
     })
-}
-
-fn said<'a>(annotations: &'a Annotations, key: &str) -> Option<&'a str> {
-    annotations.get(key).map(|value| &**value)
 }
 
 /// `60`, or a duration such as `1m` or `1h30m`, of whole seconds: at most 2^31-1 of them (RFC 2181 §8).

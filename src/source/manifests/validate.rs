@@ -17,7 +17,7 @@ use std::fmt::Write as _;
 use std::net::IpAddr;
 
 use super::node::{Node, Position, Value};
-use crate::cluster::Kind;
+use crate::cluster::{Kind, has_label_syntax, has_name_syntax, is_subdomain};
 use crate::source::translate;
 
 /// Why an object is refused: one of the reasons.
@@ -251,7 +251,7 @@ impl Causes {
             if value.len() > 63 {
                 self.add(&labels, &format!("Invalid value: {value:?}"), "must be no more than 63 bytes");
             }
-            if !value.is_empty() && !is_key_name(value) {
+            if !value.is_empty() && !has_name_syntax(value) {
                 self.add(
                     &labels,
                     &format!("Invalid value: {value:?}"),
@@ -288,7 +288,7 @@ impl Causes {
             self.add(field, &what, "name part must be non-empty");
         } else if name.len() > 63 {
             self.add(field, &what, "name part must be no more than 63 bytes");
-        } else if !is_key_name(name) {
+        } else if !has_name_syntax(name) {
             self.add(
                 field,
                 &what,
@@ -303,8 +303,8 @@ impl Causes {
         if text.len() > 63 {
             self.add(field, &what, "must be no more than 63 bytes");
         }
-        if is_label(text) {
-        } else if text.split('.').all(is_label) {
+        if has_label_syntax(text) {
+        } else if text.split('.').all(has_label_syntax) {
             self.add(field, &what, "must not contain dots");
         } else {
             self.add(
@@ -328,23 +328,6 @@ impl Causes {
 
 const SUBDOMAIN: &str = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and \
                          must start and end with an alphanumeric character";
-
-/// Whether these are the characters of a label; its length is another matter.
-fn is_label(text: &str) -> bool {
-    let is_inner = |octet: &u8| octet.is_ascii_lowercase() || octet.is_ascii_digit() || *octet == b'-';
-    !text.is_empty() && !text.starts_with('-') && !text.ends_with('-') && text.as_bytes().iter().all(is_inner)
-}
-
-fn is_subdomain(text: &str) -> bool {
-    text.len() <= 253 && text.split('.').all(is_label)
-}
-
-fn is_key_name(text: &str) -> bool {
-    let is_outer = |octet: Option<&u8>| octet.is_some_and(u8::is_ascii_alphanumeric);
-    let is_inner = |octet: &u8| octet.is_ascii_alphanumeric() || b"-_.".contains(octet);
-    let octets = text.as_bytes();
-    is_outer(octets.first()) && is_outer(octets.last()) && octets.iter().all(is_inner)
-}
 
 /// v1 Service
 impl Causes {
