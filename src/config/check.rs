@@ -233,7 +233,7 @@ fn cluster_zone(origin: Name, entry: file::Zone, config: &mut Config) -> Checked
         address_sources,
         nameservers,
         hostmaster,
-        origin,
+        ..ClusterZone::at(origin)
     };
     let clusters: Vec<_> = config.clusters.iter().map(|cluster| cluster.name.clone()).collect();
     let cluster = entry.cluster.expect("add_zone chose by it");

@@ -49,6 +49,10 @@ fn what_is_left_out_has_a_default() {
         publish: Policy::default(),
         addresses: AddressFilter::default(),
         address_sources: AddressSource::ALL.to_vec(),
+        pods: false,
+        short_names: false,
+        hostnames: false,
+        wildcards: false,
     };
     let access = Access::Kubeconfig { path: None, context: Some("c2".to_owned()) };
     let clusters = vec![Cluster { name: "c2".to_owned(), access, max_staleness: None, zones: vec![zone] }];
