@@ -2,7 +2,7 @@
 //! now, trimmed to the fields a record can come from.
 //!
 //! [`Cluster`] is told of objects as they are learned, and answers which
-//! Services each of them touched. Objects vanish only by a deletion or by being
+//! [`Subject`]s each of them touched. Objects vanish only by a deletion or by being
 //! absent from a complete list; a list that lacks most of what is known is not
 //! believed before a second one says the same, because an API server that
 //! starts over an empty or restored store is more likely than a cluster that
@@ -20,7 +20,7 @@ use std::sync::Arc;
 
 pub use object::{
     Annotations, Endpoint, EndpointSlice, Kind, Labels, Namespace, Object, ObjectKey, Port, Protocol, Service,
-    ServiceKey, ServiceType,
+    ServiceKey, ServiceType, Subject,
 };
 use store::{Applied, Store, is_most};
 pub use syntax::{has_label_syntax, has_name_syntax, is_label, is_subdomain};
@@ -43,8 +43,8 @@ pub struct Cluster {
 /// What the end of a complete list did.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Swept {
-    /// The Services touched.
-    pub touched: Vec<ServiceKey>,
+    /// The subjects touched.
+    pub touched: Vec<Subject>,
     /// How many objects of the kind the list lacked that are kept, until a list that confirms lacks them, too.
     pub held: usize,
 }
@@ -57,8 +57,8 @@ impl Cluster {
         Self { has_all_namespaces: true, ..Self::default() }
     }
 
-    /// The object exists and says this; returns the Services touched, none when it said the same before.
-    pub fn apply(&mut self, object: Object) -> Vec<ServiceKey> {
+    /// The object exists and says this; returns the subjects touched, none when it said the same before.
+    pub fn apply(&mut self, object: Object) -> Vec<Subject> {
         match object {
             Object::Service(service) => self.apply_service(service),
             Object::EndpointSlice(slice) => self.apply_slice(slice),
@@ -75,19 +75,19 @@ impl Cluster {
         }
     }
 
-    /// The object is gone; returns the Services touched.
-    pub fn delete(&mut self, key: &ObjectKey) -> Vec<ServiceKey> {
+    /// The object is gone; returns the subjects touched.
+    pub fn delete(&mut self, key: &ObjectKey) -> Vec<Subject> {
         let touched = match key.kind {
             Kind::Service => {
                 let key = service_key(key);
-                self.services.delete(&key).map(|_| key).into_iter().collect()
+                self.services.delete(&key).map(|_| key.into()).into_iter().collect()
             }
             Kind::EndpointSlice => {
                 let slice = self.slices.delete(&slice_key(key));
-                slice.into_iter().map(|slice| self.part(slice)).collect()
+                slice.into_iter().map(|slice| self.part(slice).into()).collect()
             }
             Kind::Namespace => match self.namespaces.delete(&*key.name) {
-                Some(namespace) => self.services_in(&namespace.name),
+                Some(namespace) => self.subjects_in(&namespace.name),
                 None => Vec::new(),
             },
         };
@@ -121,11 +121,11 @@ impl Cluster {
         match kind {
             Kind::Service => {
                 let gone = self.services.listed(|_| false);
-                Swept { touched: gone.into_iter().map(|(key, _)| key).collect(), held: self.services.held() }
+                Swept { touched: gone.into_iter().map(|(key, _)| key.into()).collect(), held: self.services.held() }
             }
             Kind::EndpointSlice => {
                 let gone = self.slices.listed(|_| false);
-                let touched = gone.into_iter().map(|(_, slice)| self.part(slice)).collect();
+                let touched = gone.into_iter().map(|(_, slice)| self.part(slice).into()).collect();
                 Swept { touched, held: self.slices.held() }
             }
             Kind::Namespace => {
@@ -134,7 +134,7 @@ impl Cluster {
                     let in_them = lacking.iter().map(|name| services_in(services, name).count()).sum();
                     is_most(in_them, services.len())
                 });
-                let touched = gone.iter().flat_map(|(name, _)| self.services_in(name)).collect();
+                let touched = gone.iter().flat_map(|(name, _)| self.subjects_in(name)).collect();
                 Swept { touched, held: self.namespaces.held() }
             }
         }
@@ -181,39 +181,39 @@ impl Cluster {
         self.has_all_namespaces && self.namespace(name).is_none()
     }
 
-    fn apply_service(&mut self, mut service: Service) -> Vec<ServiceKey> {
+    fn apply_service(&mut self, mut service: Service) -> Vec<Subject> {
         service.key.namespace = self.shared(&service.key.namespace);
         let key = service.key.clone();
         match self.services.apply(key.clone(), service) {
             Applied::Same => Vec::new(),
-            Applied::New | Applied::Changed(_) => vec![key],
+            Applied::New | Applied::Changed(_) => vec![key.into()],
         }
     }
 
-    fn apply_slice(&mut self, mut slice: EndpointSlice) -> Vec<ServiceKey> {
+    fn apply_slice(&mut self, mut slice: EndpointSlice) -> Vec<Subject> {
         slice.service.namespace = self.shared(&slice.service.namespace);
         let (service, name) = (slice.service.clone(), slice.name.clone());
         match self.slices.apply((service.namespace.clone(), name.clone()), slice) {
             Applied::Same => Vec::new(),
-            Applied::Changed(before) if before.service == service => vec![service],
+            Applied::Changed(before) if before.service == service => vec![service.into()],
             Applied::Changed(before) => {
                 let left = self.part(before);
                 self.join(&service, name);
-                vec![left, service]
+                vec![left.into(), service.into()]
             }
             Applied::New => {
                 self.join(&service, name);
-                vec![service]
+                vec![service.into()]
             }
         }
     }
 
-    fn apply_namespace(&mut self, mut namespace: Namespace) -> Vec<ServiceKey> {
+    fn apply_namespace(&mut self, mut namespace: Namespace) -> Vec<Subject> {
         namespace.name = self.shared(&namespace.name);
         let name = namespace.name.clone();
         match self.namespaces.apply(name.clone(), namespace) {
             Applied::Same => Vec::new(),
-            Applied::New | Applied::Changed(_) => self.services_in(&name),
+            Applied::New | Applied::Changed(_) => self.subjects_in(&name),
         }
     }
 
@@ -236,8 +236,8 @@ impl Cluster {
         slice.service
     }
 
-    fn services_in(&self, namespace: &Arc<str>) -> Vec<ServiceKey> {
-        services_in(&self.services, namespace).cloned().collect()
+    fn subjects_in(&self, namespace: &Arc<str>) -> Vec<Subject> {
+        services_in(&self.services, namespace).cloned().map(Subject::Service).collect()
     }
 
     /// Whether any object is in the namespace, or is it.
@@ -289,6 +289,7 @@ mod tests {
     fn service(text: &str) -> Object {
         Object::Service(Service {
             key: key(text),
+            created: None,
             service_type: ServiceType::Headless,
             cluster_ips: Vec::new(),
             ports: Vec::new(),
@@ -320,8 +321,9 @@ mod tests {
         ObjectKey { kind, namespace: key.namespace, name: key.name }
     }
 
-    fn check(touched: &[ServiceKey], expected: &[&str]) {
-        let touched: Vec<String> = touched.iter().map(|key| format!("{}/{}", key.namespace, key.name)).collect();
+    /// The Services touched, in their order, are these.
+    fn check(touched: &[Subject], expected: &[&str]) {
+        let touched: Vec<String> = touched.iter().map(ToString::to_string).collect();
         assert_eq!(touched, expected);
     }
 

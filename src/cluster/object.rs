@@ -1,6 +1,7 @@
 //! The objects of a cluster, trimmed to the fields a record can come from.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -11,6 +12,47 @@ pub struct ServiceKey {
     pub namespace: Arc<str>,
     /// `metadata.name`
     pub name: Arc<str>,
+}
+
+/// What may own records: the unit in which a cluster changes.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Subject {
+    /// A Service, whether or not it exists.
+    Service(ServiceKey),
+    /// The Pods of a namespace that have an address in common: one, or several on one host's network.
+    Pods {
+        /// Their namespace.
+        namespace: Arc<str>,
+        /// The address.
+        address: IpAddr,
+    },
+}
+
+impl Subject {
+    /// The namespace it is in.
+    #[must_use]
+    pub fn namespace(&self) -> &Arc<str> {
+        match self {
+            Self::Service(key) => &key.namespace,
+            Self::Pods { namespace, .. } => namespace,
+        }
+    }
+}
+
+impl From<ServiceKey> for Subject {
+    fn from(key: ServiceKey) -> Self {
+        Self::Service(key)
+    }
+}
+
+/// `NAMESPACE/NAME`, `NAMESPACE/ADDRESS`.
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Service(ServiceKey { namespace, name }) => write!(f, "{namespace}/{name}"),
+            Self::Pods { namespace, address } => write!(f, "{namespace}/{address}"),
+        }
+    }
 }
 
 /// The annotations that speak to this server, by their full keys: those in the domain `k8s.ooo`, and some of external-dns.
@@ -59,6 +101,8 @@ pub enum ServiceType {
 pub struct Service {
     /// Where it is.
     pub key: ServiceKey,
+    /// `metadata.creationTimestamp` in Unix seconds.
+    pub created: Option<i64>,
     /// What it is.
     pub service_type: ServiceType,
     /// `spec.clusterIPs`, the primary first; empty while none is assigned.

@@ -8,7 +8,7 @@ use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use super::{AddressFilter, AddressSource, Reason};
+use super::{AddressFilter, AddressOrigin, AddressSource, Reason};
 use crate::cluster::{EndpointSlice, Port, Protocol, Service, ServiceType, is_label};
 
 /// A name with addresses, and the ports that can be reached there.
@@ -16,8 +16,8 @@ use crate::cluster::{EndpointSlice, Port, Protocol, Service, ServiceType, is_lab
 pub(super) struct Host {
     /// The label below the Service's name; none: the Service's name itself.
     pub(super) label: Option<String>,
-    /// Those that may be published, never empty.
-    pub(super) addresses: BTreeSet<IpAddr>,
+    /// Those that may be published and where they come from, never empty.
+    pub(super) addresses: BTreeMap<IpAddr, AddressOrigin>,
     /// Those with a name that makes a label.
     pub(super) ports: BTreeSet<(SrvPrefix, u16)>,
 }
@@ -40,10 +40,12 @@ pub(super) fn of_service(
         AddressSource::ExternalIp => &service.external_ips,
     };
     let published: Vec<_> = sources.iter().map(|source| published(of(source), filter)).collect();
-    let mut addresses = BTreeSet::new();
+    let mut addresses = BTreeMap::new();
     for is_of_family in [IpAddr::is_ipv6, IpAddr::is_ipv4] {
-        if let Some(found) = published.iter().find(|found| found.iter().any(is_of_family)) {
-            addresses.extend(found.iter().copied().filter(is_of_family));
+        let mut found = sources.iter().zip(&published).filter(|(_, found)| found.iter().any(is_of_family));
+        if let Some((source, found)) = found.next() {
+            let origin = AddressOrigin::from(*source);
+            addresses.extend(found.iter().copied().filter(is_of_family).map(|address| (address, origin)));
         }
     }
     if addresses.is_empty() {
@@ -90,7 +92,7 @@ pub(super) fn of_endpoints<'a>(
                         entry.insert(Host { label, ..Host::default() })
                     }
                 };
-                host.addresses.insert(address);
+                host.addresses.insert(address, AddressOrigin::Endpoint);
                 host.ports.extend(ports.iter().cloned());
             }
         }
@@ -108,7 +110,7 @@ pub(super) fn of_endpoints<'a>(
 /// IPv4 only: a family must not lose all of its addresses because the other one has filled the SRV records.
 pub(super) fn limit(hosts: Vec<Host>, limit: usize, reasons: &mut Vec<Reason>) -> Vec<Host> {
     let (v6, v4): (Vec<Host>, Vec<Host>) =
-        hosts.into_iter().partition(|host| host.addresses.iter().any(IpAddr::is_ipv6));
+        hosts.into_iter().partition(|host| host.addresses.keys().any(IpAddr::is_ipv6));
     let mut turns: Vec<(usize, Host)> = v6.into_iter().enumerate().chain(v4.into_iter().enumerate()).collect();
     turns.sort_by_key(|(turn, _)| *turn); // stable: IPv6 goes first
 
@@ -142,7 +144,7 @@ impl Room {
     fn shorten(&self, host: &mut Host) -> bool {
         let before = (host.addresses.len(), host.ports.len());
         let (mut v6, mut v4) = (0, 0);
-        host.addresses.retain(|address| {
+        host.addresses.retain(|address, _| {
             let count = if address.is_ipv6() { &mut v6 } else { &mut v4 };
             *count += 1;
             *count <= self.limit
@@ -158,7 +160,7 @@ impl Room {
 
     /// Takes the host in, if all of it fits.
     fn take(&mut self, host: &Host) -> bool {
-        let addresses: BTreeSet<IpAddr> = self.addresses.union(&host.addresses).copied().collect();
+        let addresses: BTreeSet<IpAddr> = self.addresses.iter().chain(host.addresses.keys()).copied().collect();
         let v6 = addresses.iter().filter(|address| address.is_ipv6()).count();
         let mut targets = self.targets.clone();
         for (prefix, _) in &host.ports {
@@ -239,7 +241,7 @@ mod tests {
     fn hosts(prefix: &str, numbers: std::ops::Range<u16>) -> Vec<Host> {
         let host = |number: u16| Host {
             label: Some(format!("{prefix}{number:04}")),
-            addresses: BTreeSet::from([format!("{prefix}{number}").parse().unwrap()]),
+            addresses: BTreeMap::from([(format!("{prefix}{number}").parse().unwrap(), AddressOrigin::Endpoint)]),
             ports: BTreeSet::from([(("a".into(), Protocol::Tcp), 1)]),
         };
         numbers.map(host).collect()
@@ -267,14 +269,15 @@ mod tests {
         both.extend(hosts("147.78.194.", 0..200));
 
         let taken = limit(both, 100, &mut Vec::new());
-        let v6 = taken.iter().filter(|host| host.addresses.iter().any(IpAddr::is_ipv6)).count();
+        let v6 = taken.iter().filter(|host| host.addresses.keys().any(IpAddr::is_ipv6)).count();
         assert_eq!((v6, taken.len() - v6), (50, 50));
     }
 
     #[test]
     fn a_host_with_too_many_addresses_keeps_the_first() {
         let mut host = hosts("2a0a::", 0..1).remove(0);
-        host.addresses = (0..300).map(|number| format!("2a0a::{number:x}").parse().unwrap()).collect();
+        let address = |number: u16| format!("2a0a::{number:x}").parse().unwrap();
+        host.addresses = (0..300).map(|number| (address(number), AddressOrigin::Endpoint)).collect();
         let mut reasons = Vec::new();
 
         let taken = limit(vec![host], 100, &mut reasons);

@@ -5,15 +5,20 @@
 //! that the world can resolve: `web.shop.svc.c2.k8s.ooo`. A [`ClusterZone`] is
 //! what an operator has configured for one zone; all of its functions are pure.
 //!
-//! The unit is a Service: everything at or below `name.namespace.svc` in the
-//! zone comes from one call of [`ClusterZone::service`]. The order that events
-//! came in is not known here, nor what the zone held before.
+//! The unit is a [`Subject`], mostly a Service: everything at or below
+//! `name.namespace.svc` in the zone, and every claim to names and addresses that
+//! others may claim, too, comes from one [`Decision`]. Queries, reverse zones, dumps
+//! and what operators are told follow from it. The order that events came in is
+//! not known here. What became of the claims, a [`Register`] remembers.
 
 mod address;
 mod alias;
+mod decision;
 mod host;
+mod names;
 mod publish;
 mod reason;
+mod register;
 mod selector;
 mod ttl;
 
@@ -25,11 +30,13 @@ use hickory_proto::rr::rdata::{A, AAAA, CNAME, NS, SOA, SRV, TXT};
 use hickory_proto::rr::{Name, RData, RecordType};
 
 pub use address::{AddressFilter, AddressSource};
+pub use decision::{AddressOrigin, Age, Decision, NameClaim, NameRank, PublishedAddress};
 pub use publish::{Mode, Policy};
 pub use reason::Reason;
+pub use register::{Register, Update};
 pub use selector::{Selector, SelectorError};
 
-use crate::cluster::{Cluster, Protocol, ServiceKey, ServiceType, is_label};
+use crate::cluster::{Cluster, Protocol, ServiceKey, ServiceType, Subject, is_label};
 use crate::zone::{Record, Serial, Subtree};
 use host::Host;
 
@@ -66,6 +73,14 @@ pub struct ClusterZone {
     pub addresses: AddressFilter,
     /// Where a Service's addresses come from, headless ones aside: for each family from the first that has one to publish.
     pub address_sources: Vec<AddressSource>,
+    /// Whether the Pods that there are have names.
+    pub pods: bool,
+    /// Whether Services also have names without `svc`.
+    pub short_names: bool,
+    /// Whether annotations may claim names.
+    pub hostnames: bool,
+    /// Whether those may be wildcards.
+    pub wildcards: bool,
 }
 
 /// A name server of a zone: one NS record at the apex.
@@ -78,6 +93,27 @@ pub struct NameServer {
 }
 
 impl ClusterZone {
+    /// The zone at `origin` with what is usual for everything else; name servers are not.
+    #[must_use]
+    pub fn at(origin: Name) -> Self {
+        Self {
+            nameservers: Vec::new(),
+            hostmaster: below(&origin, "hostmaster").unwrap_or_else(|| origin.clone()),
+            origin,
+            ttl: 30,
+            negative_ttl: 30,
+            nameserver_ttl: 3600,
+            max_records: 100,
+            publish: Policy::default(),
+            addresses: AddressFilter::default(),
+            address_sources: AddressSource::ALL.to_vec(),
+            pods: false,
+            short_names: false,
+            hostnames: false,
+            wildcards: false,
+        }
+    }
+
     /// The records that are no Service's: SOA, NS, `dns-version`, and the configured addresses of
     /// name servers that are neither a Service's name nor below one.
     ///
@@ -94,7 +130,9 @@ impl ClusterZone {
             let ns = RData::NS(NS(nameserver.name.clone()));
             records.push(Record::new(self.origin.clone(), self.nameserver_ttl, &ns));
             if self.origin.zone_of(&nameserver.name) && self.service_of(&nameserver.name).is_none() {
-                records.extend(self.nameserver_addresses(&nameserver.name, &nameserver.addresses));
+                let mut owned = Owned::default();
+                self.own_nameserver(&nameserver.name, &nameserver.addresses, &mut owned);
+                records.append(&mut owned.records);
             }
         }
         if let Some(owner) = below(&self.origin, "dns-version") {
@@ -104,32 +142,37 @@ impl ClusterZone {
         records
     }
 
-    /// The Services that may own something in this zone: those of the cluster,
+    /// All that may own something in this zone: the Services of the cluster,
     /// and those that a name server is called after, whether they exist or not.
-    pub fn keys<'a>(&'a self, cluster: &'a Cluster) -> impl Iterator<Item = ServiceKey> + 'a {
+    pub fn subjects<'a>(&'a self, cluster: &'a Cluster) -> impl Iterator<Item = Subject> + 'a {
         let called_after: BTreeSet<ServiceKey> =
             self.nameservers.iter().filter_map(|nameserver| self.service_of(&nameserver.name)).collect();
         let absent = called_after.into_iter().filter(|key| cluster.service(key).is_none());
-        cluster.services().map(|service| service.key.clone()).chain(absent)
+        cluster.services().map(|service| service.key.clone()).chain(absent).map(Subject::Service)
     }
 
-    /// Everything at or below the name of one Service, and what there is to say about it.
+    /// What one subject owns, and what there is to say about it.
     ///
     /// A Service that is absent, not published or has nothing to publish owns no
     /// records, save the addresses of a name server that is called after it
     /// (configured ones, or else the Service's own, published or not).
     /// `last` are the addresses that such a name server had before, for as long
     /// as the Service has none itself; of no meaning for all others.
-    ///
-    /// There is no subtree for a Service whose name makes no owner. Reasons come in their order.
     #[must_use]
-    pub fn service(&self, cluster: &Cluster, key: &ServiceKey, last: &[IpAddr]) -> (Option<Subtree>, Vec<Reason>) {
+    pub fn decide(&self, cluster: &Cluster, subject: &Subject, last: &[IpAddr]) -> Decision {
+        match subject {
+            Subject::Service(key) => self.service(cluster, key, last),
+            Subject::Pods { .. } => Decision::default(),
+        }
+    }
+
+    fn service(&self, cluster: &Cluster, key: &ServiceKey, last: &[IpAddr]) -> Decision {
         let Some(root) = self.root(key) else {
-            return (None, vec![Reason::InvalidName]);
+            return Decision { reasons: vec![Reason::InvalidName], ..Decision::default() };
         };
         let mut reasons = Vec::new();
         let service = cluster.service(key);
-        let is_published = service.is_some_and(|service| self.publish.publishes(cluster, service, &mut reasons));
+        let is_selected = service.is_some_and(|service| self.publish.publishes(cluster, service, &mut reasons));
         let mut alias = None;
         let hosts = match service.map(|service| (service, service.service_type)) {
             Some((service, ServiceType::ClusterIp | ServiceType::LoadBalancer)) => {
@@ -155,22 +198,43 @@ impl ClusterZone {
         };
         let hosts = host::limit(hosts, self.max_records, &mut reasons);
         let ttl = service.map_or(self.ttl, |service| ttl::of(service, self.ttl, &mut reasons));
-        let mut records = records_of(&root, &hosts, ttl, &mut reasons);
+        let mut owned = Owned::by_hosts(&root, &hosts, ttl, &mut reasons);
         // No SRV: their targets must not be aliases (RFC 2782).
-        records.extend(alias.map(|target| Record::new(root.clone(), ttl, &RData::CNAME(CNAME(target)))));
-        for nameserver in
-            self.nameservers.iter().filter(|nameserver| self.service_of(&nameserver.name).as_ref() == Some(key))
-        {
-            self.serve_nameserver(nameserver, &root, last, &mut records, &mut reasons);
+        owned.records.extend(alias.map(|target| Record::new(root.clone(), ttl, &RData::CNAME(CNAME(target)))));
+        let is_published = is_selected && !owned.records.is_empty();
+        for nameserver in self.nameservers.iter().filter(|it| self.service_of(&it.name).as_ref() == Some(key)) {
+            self.serve_nameserver(nameserver, &root, last, &mut owned, &mut reasons);
         }
-        if !is_published {
-            records.retain(|record| {
-                is_address(record) && self.nameservers.iter().any(|nameserver| nameserver.name == record.owner)
-            });
+        let is_nameserver = |name: &Name| self.nameservers.iter().any(|nameserver| nameserver.name == *name);
+        if !is_selected {
+            owned.records.retain(|record| is_address(record) && is_nameserver(&record.owner));
+            owned.addresses.retain(|published| is_nameserver(&published.owner));
+        }
+        let mut names = Vec::new();
+        if is_published {
+            names::claim(self, service.expect("it is published"), &root, &owned.records, &mut names, &mut reasons);
         }
         reasons.sort_unstable();
         reasons.dedup();
-        (Some(Subtree { root, records }), reasons)
+        Decision {
+            is_published,
+            age: service.map_or_else(Age::default, |service| Age(service.created)),
+            subtree: Some(Subtree { root, records: owned.records }),
+            names,
+            addresses: owned.addresses,
+            reasons,
+        }
+    }
+
+    /// Whether `name` is the schema's or the configuration's, whoever asks for it.
+    ///
+    /// A wildcard directly below the apex would stand in for `svc` as long as there is no Service.
+    fn reserves(&self, name: &Name) -> bool {
+        let schemas = ["svc", "pod", "dns-version"].iter().filter_map(|label| below(&self.origin, label));
+        let wildcard = below(&self.origin, "*");
+        *name == self.origin
+            || wildcard.is_some_and(|wildcard| *name == wildcard)
+            || schemas.chain(self.nameservers.iter().map(|it| it.name.clone())).any(|taken| taken.zone_of(name))
     }
 
     /// The Service that `name` is the name of, or is below the name of.
@@ -193,55 +257,79 @@ impl ClusterZone {
         nameserver: &NameServer,
         root: &Name,
         last: &[IpAddr],
-        records: &mut Vec<Record>,
+        owned: &mut Owned,
         reasons: &mut Vec<Reason>,
     ) {
-        let is_alias = |record: &Record| record.owner == nameserver.name && record.rtype == RecordType::CNAME;
-        if records.iter().any(is_alias) {
+        let name = &nameserver.name;
+        let is_alias = |record: &Record| record.owner == *name && record.rtype == RecordType::CNAME;
+        if owned.records.iter().any(is_alias) {
             // RFC 2181 §10.3
-            records.retain(|record| !is_alias(record));
+            owned.records.retain(|record| !is_alias(record));
             reasons.push(Reason::NameServerIsAlias);
         }
-        let is_address = |record: &Record| record.owner == nameserver.name && is_address(record);
+        let is_address = |record: &Record| record.owner == *name && is_address(record);
         if !nameserver.addresses.is_empty() {
-            records.retain(|record| !is_address(record));
-            records.extend(self.nameserver_addresses(&nameserver.name, &nameserver.addresses));
+            owned.records.retain(|record| !is_address(record));
+            owned.addresses.retain(|published| published.owner != *name);
+            self.own_nameserver(name, &nameserver.addresses, owned);
             return;
         }
-        if !records.iter().any(is_address) {
+        if !owned.records.iter().any(is_address) {
             reasons.push(Reason::NameServerWithoutAddress);
-            if nameserver.name == *root {
-                records.extend(self.nameserver_addresses(root, last));
+            if name == root {
+                self.own_nameserver(root, last, owned);
             }
         }
-        for record in records.iter_mut().filter(|record| is_address(record)) {
+        for record in owned.records.iter_mut().filter(|record| is_address(record)) {
             record.ttl = self.nameserver_ttl;
         }
     }
 
-    fn nameserver_addresses(&self, name: &Name, addresses: &[IpAddr]) -> impl Iterator<Item = Record> {
+    /// Adds the addresses of the name server called `name`.
+    fn own_nameserver(&self, name: &Name, addresses: &[IpAddr], owned: &mut Owned) {
         let addresses: BTreeSet<IpAddr> = addresses.iter().copied().collect();
-        addresses.into_iter().map(|ip| address(name, self.nameserver_ttl, ip))
+        for ip in addresses {
+            owned.records.push(address(name, self.nameserver_ttl, ip));
+            let (origin, ttl) = (AddressOrigin::NameServer, self.nameserver_ttl);
+            owned.addresses.push(PublishedAddress { address: ip, origin, owner: name.clone(), ttl });
+        }
     }
 }
 
-/// The records of the Service called `root` that consists of `hosts`.
-fn records_of(root: &Name, hosts: &[Host], ttl: u32, reasons: &mut Vec<Reason>) -> Vec<Record> {
-    let together: BTreeSet<IpAddr> = hosts.iter().flat_map(|host| host.addresses.iter().copied()).collect();
-    let mut records: Vec<Record> = together.into_iter().map(|ip| address(root, ttl, ip)).collect();
-    for host in hosts {
-        let target = match &host.label {
-            None => root.clone(),
-            Some(label) => {
-                // The address stays reachable through the Service's name.
-                let Some(target) = below(root, label) else {
-                    reasons.push(Reason::InvalidHostname);
-                    continue;
-                };
-                records.extend(host.addresses.iter().map(|ip| address(&target, ttl, *ip)));
-                target
-            }
+/// What a subject owns, as it is put together.
+#[derive(Debug, Default)]
+struct Owned {
+    records: Vec<Record>,
+    addresses: Vec<PublishedAddress>,
+}
+
+impl Owned {
+    /// What the Service called `root` owns that consists of `hosts`.
+    fn by_hosts(root: &Name, hosts: &[Host], ttl: u32, reasons: &mut Vec<Reason>) -> Self {
+        let together: BTreeSet<IpAddr> = hosts.iter().flat_map(|host| host.addresses.keys().copied()).collect();
+        let records = together.into_iter().map(|ip| address(root, ttl, ip)).collect();
+        let mut owned = Self { records, addresses: Vec::new() };
+        for host in hosts {
+            owned.add(root, host, ttl, reasons);
+        }
+        owned
+    }
+
+    fn add(&mut self, root: &Name, host: &Host, ttl: u32, reasons: &mut Vec<Reason>) {
+        let target = host.label.as_ref().map_or_else(|| Some(root.clone()), |label| below(root, label));
+        let published = |(&address, &origin): (&IpAddr, &AddressOrigin)| {
+            let owner = target.as_ref().unwrap_or(root).clone();
+            PublishedAddress { address, origin, owner, ttl }
         };
+        self.addresses.extend(host.addresses.iter().map(published));
+        let Some(target) = &target else {
+            // The address stays reachable through the Service's name.
+            reasons.push(Reason::InvalidHostname);
+            return;
+        };
+        if target != root {
+            self.records.extend(host.addresses.keys().map(|ip| address(target, ttl, *ip)));
+        }
         for ((name, protocol), number) in &host.ports {
             let transport = match protocol {
                 Protocol::Tcp => "_tcp",
@@ -254,10 +342,9 @@ fn records_of(root: &Name, hosts: &[Host], ttl: u32, reasons: &mut Vec<Reason>) 
                 continue;
             };
             let srv = RData::SRV(SRV::new(0, 100, *number, target.clone()));
-            records.push(Record::new(owner, ttl, &srv));
+            self.records.push(Record::new(owner, ttl, &srv));
         }
     }
-    records
 }
 
 /// The Service that `name` is the name of, or is below the name of, in a zone at `origin`.
@@ -301,18 +388,7 @@ mod tests {
 
     #[test]
     fn a_name_is_at_or_below_that_of_a_service() {
-        let zone = ClusterZone {
-            origin: Name::from_ascii("c2.k8s.ooo.").unwrap(),
-            nameservers: Vec::new(),
-            hostmaster: Name::root(),
-            ttl: 30,
-            negative_ttl: 30,
-            nameserver_ttl: 3600,
-            max_records: 100,
-            publish: Policy::default(),
-            addresses: AddressFilter::default(),
-            address_sources: AddressSource::ALL.to_vec(),
-        };
+        let zone = ClusterZone::at(Name::from_ascii("c2.k8s.ooo.").unwrap());
         let check = |name: &str, expected: Option<&str>| {
             let key = zone.service_of(&Name::from_ascii(name).unwrap());
             let text = key.map(|key| format!("{}/{}", key.namespace, key.name));

@@ -20,6 +20,8 @@ pub enum Reason {
     OptedOut,
     /// The Service is of the type ExternalName, and what it names is no host name: an address, or nothing that can be one.
     InvalidExternalName,
+    /// A name that the Service claims is another's: the schema's, the configuration's, or an older object's.
+    NameConflict,
     /// A headless Service has no endpoint that is ready.
     NoReadyEndpoints,
     /// The Service waits for an address: one of its own, or that of its load balancer.
@@ -54,6 +56,7 @@ impl Reason {
             Self::NotSelected => "NotSelected",
             Self::OptedOut => "OptedOut",
             Self::InvalidExternalName => "InvalidExternalName",
+            Self::NameConflict => "NameConflict",
             Self::NoReadyEndpoints => "NoReadyEndpoints",
             Self::AddressPending => "AddressPending",
             Self::Ipv4Only => "IPv4Only",
@@ -66,12 +69,6 @@ impl Reason {
             Self::NameServerIsAlias => "NameServerIsAlias",
             Self::NameServerWithoutAddress => "NameServerWithoutAddress",
         }
-    }
-
-    /// Whether the Service owns no records for this reason; the others stand beside records.
-    #[must_use]
-    pub fn withholds(self) -> bool {
-        self < Self::BadAnnotation
     }
 }
 

@@ -140,8 +140,8 @@ impl From<&Entry> for Place {
 /// Finds the record that `error` is about: of several, the last is one too many.
 fn place_error(error: &ZoneError, entries: &[Entry]) -> Place {
     use ZoneError::{
-        BelowDname, CnameNotAlone, DnameAtCut, Hidden, MalformedRdata, NoNameservers, NoSoa, NotBelowApex, NotSingle,
-        SeveralSoas, SoaBelowApex, TooManyRecords,
+        BelowDname, CnameNotAlone, DnameAtCut, Hidden, MalformedRdata, NoNameservers, NoSoa, NotAlone, NotBelowApex,
+        NotSingle, SeveralSoas, SoaBelowApex, TooManyRecords,
     };
     let (owner, rtype): (&Name, _) = match error {
         // One of another name: `$ORIGIN` is not the zone, or the zone is not the one that was meant.
@@ -149,7 +149,9 @@ fn place_error(error: &ZoneError, entries: &[Entry]) -> Place {
             let soa = entries.iter().find(|entry| entry.record.rtype == RecordType::SOA);
             return soa.map_or(Place::BEGINNING, Place::from);
         }
-        BelowDname { owner, .. } | Hidden { owner, .. } | NotBelowApex { owner, .. } => (owner, None),
+        BelowDname { owner, .. } | Hidden { owner, .. } | NotAlone { owner } | NotBelowApex { owner, .. } => {
+            (owner, None)
+        }
         NoNameservers { apex: owner } | SeveralSoas { apex: owner } | SoaBelowApex { owner } => {
             (owner, Some(RecordType::SOA))
         }

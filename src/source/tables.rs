@@ -10,24 +10,13 @@ use std::net::IpAddr;
 use hickory_proto::rr::Name;
 
 use super::translate;
-use crate::cluster::{Cluster, Kind, ServiceKey};
-use crate::schema::{AddressFilter, AddressSource, ClusterZone, Mode, NameServer, Policy, Reason};
-use crate::zone::{Record, Serial, Zone, master};
+use crate::cluster::{Cluster, Kind, ServiceKey, Subject};
+use crate::schema::{AddressSource, ClusterZone, Decision, Mode, NameServer, Policy, Reason, Register};
+use crate::zone::{Part, Record, Serial, Zone, master};
 
 /// A zone with the defaults, and a name server that is out of it.
 fn zone() -> ClusterZone {
-    ClusterZone {
-        origin: name("c2.k8s.ooo."),
-        nameservers: vec![nameserver("ns.example.", &[])],
-        hostmaster: name("hostmaster.c2.k8s.ooo."),
-        ttl: 30,
-        negative_ttl: 30,
-        nameserver_ttl: 3600,
-        max_records: 100,
-        publish: Policy::default(),
-        addresses: AddressFilter::default(),
-        address_sources: AddressSource::ALL.to_vec(),
-    }
+    ClusterZone { nameservers: vec![nameserver("ns.example.", &[])], ..ClusterZone::at(name("c2.k8s.ooo.")) }
 }
 
 fn name(text: &str) -> Name {
@@ -63,16 +52,19 @@ fn lines(records: Vec<Record>) -> Vec<String> {
     zone.records().iter().map(Record::to_string).collect()
 }
 
+/// What there is to say about a Service, as tables have it.
+fn said(register: &Register, subject: &Subject) -> Vec<String> {
+    register.reasons(subject).iter().map(|reason| format!("{subject} {reason}")).collect()
+}
+
 fn check(table: &str, zone: &ClusterZone) {
     let read = |extension: &str| fs::read_to_string(format!("tests/data/schema/{table}.{extension}")).unwrap();
     let cluster = cluster(&read("yaml"));
-    let mut records = zone.apex(Serial(1));
-    let mut reasons = Vec::new();
-    for key in zone.keys(&cluster) {
-        let (subtree, said) = zone.service(&cluster, &key, &[]);
-        reasons.extend(said.iter().map(|reason| format!("{}/{} {reason}", key.namespace, key.name)));
-        records.extend(subtree.into_iter().flat_map(|subtree| subtree.records));
-    }
+    let mut register = Register::default();
+    let update = register.update(zone, &cluster, zone.subjects(&cluster));
+    let records =
+        zone.apex(Serial(1)).into_iter().chain(update.parts.into_iter().flat_map(Part::into_records)).collect();
+    let reasons: Vec<String> = zone.subjects(&cluster).flat_map(|subject| said(&register, &subject)).collect();
     let expected = read("zone");
     let mut said: Vec<&str> = expected.lines().filter_map(|line| line.strip_prefix(";: ")).collect();
     said.sort_by_key(|line| line.split(' ').next().map(str::to_owned)); // stable: the order of reasons counts
@@ -134,11 +126,11 @@ fn a_name_server_needs_no_service_that_is_published() {
 
 #[test]
 fn a_service_waits_for_its_namespace() {
-    let (zone, key) = (zone(), ServiceKey { namespace: "shop".into(), name: "web".into() });
+    let (zone, key) = (zone(), Subject::Service(ServiceKey { namespace: "shop".into(), name: "web".into() }));
     let manifests = fs::read_to_string("tests/data/schema/clusterip.yaml").unwrap();
     let check = |cluster: &Cluster, count: usize, expected: &[Reason]| {
-        let (subtree, reasons) = zone.service(cluster, &key, &[]);
-        assert_eq!((subtree.unwrap().records.len(), &*reasons), (count, expected));
+        let decision = zone.decide(cluster, &key, &[]);
+        assert_eq!((decision.subtree.unwrap().records.len(), &*decision.reasons), (count, expected));
     };
 
     check(&with(Cluster::default(), &manifests), 1, &[]);
@@ -182,6 +174,28 @@ fn an_external_name_is_an_alias() {
 }
 
 #[test]
+fn annotations_may_ask_for_names() {
+    check("hostnames", &ClusterZone { hostnames: true, ..zone() });
+}
+
+#[test]
+fn no_annotation_has_a_name_of_the_schema() {
+    let nameservers = vec![nameserver("ns1.c2.k8s.ooo.", &["2a0a:e5c0:13:e2::b"])];
+    check("hostnames-reserved", &ClusterZone { nameservers, hostnames: true, ..zone() });
+}
+
+#[test]
+fn wildcards_are_asked_for_where_the_operator_wants_them() {
+    check("wildcards", &ClusterZone { hostnames: true, wildcards: true, ..zone() });
+}
+
+#[test]
+fn the_short_form_is_an_alias() {
+    let nameservers = vec![nameserver("ns1.infra.c2.k8s.ooo.", &["2a0a:e5c0:13:e2::b"])];
+    check("short-names", &ClusterZone { nameservers, short_names: true, hostnames: true, ..zone() });
+}
+
+#[test]
 fn an_rrset_has_a_limit() {
     check("too-many-endpoints", &ClusterZone { max_records: 3, ..zone() });
 }
@@ -192,8 +206,9 @@ fn a_name_server_keeps_its_last_addresses_while_its_service_has_none() {
     let zone = ClusterZone { nameservers, ..zone() };
     let last: IpAddr = "2a0a:e5c0:10:3::a".parse().unwrap();
 
-    let key = zone.keys(&Cluster::default()).next().unwrap();
-    let (subtree, reasons) = zone.service(&Cluster::default(), &key, &[last]);
+    let key = zone.subjects(&Cluster::default()).next().unwrap();
+    let Decision { subtree, reasons, is_published, .. } = zone.decide(&Cluster::default(), &key, &[last]);
+    assert!(!is_published);
     let records: Vec<String> = subtree.unwrap().records.iter().map(Record::to_string).collect();
     assert_eq!(records, ["kube-dns.kube-system.svc.c2.k8s.ooo. 3600 IN AAAA 2a0a:e5c0:10:3::a"]);
     assert_eq!(reasons, [Reason::NameServerWithoutAddress]);
@@ -205,7 +220,8 @@ fn a_zone_whose_name_is_too_long_for_its_services_has_none() {
     let zone = ClusterZone { origin: name(&format!("{label}.{label}.{label}.{}.", "y".repeat(50))), ..zone() };
     let cluster = cluster(&fs::read_to_string("tests/data/schema/clusterip.yaml").unwrap());
 
-    for key in zone.keys(&cluster) {
-        assert_eq!(zone.service(&cluster, &key, &[]), (None, vec![Reason::InvalidName]));
+    for key in zone.subjects(&cluster) {
+        let decision = zone.decide(&cluster, &key, &[]);
+        assert_eq!(decision, Decision { reasons: vec![Reason::InvalidName], ..Decision::default() });
     }
 }

@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error};
 use tracing::{debug, warn};
@@ -21,7 +22,13 @@ use crate::cluster::{self, Annotations, Kind, Labels, Object, ObjectKey, Protoco
 /// The label that joins an EndpointSlice to its Service.
 const SERVICE_NAME: &str = "kubernetes.io/service-name";
 /// How the annotations begin that speak to this server: its own, and those of external-dns that it heeds.
-const ANNOTATIONS: [&str; 3] = ["k8s.ooo/", "external-dns.kubernetes.io/ttl", "external-dns.alpha.kubernetes.io/ttl"];
+const ANNOTATIONS: [&str; 5] = [
+    "k8s.ooo/",
+    "external-dns.kubernetes.io/ttl",
+    "external-dns.alpha.kubernetes.io/ttl",
+    "external-dns.kubernetes.io/hostname",
+    "external-dns.alpha.kubernetes.io/hostname",
+];
 
 /// An object of the API: which one, and what it says.
 #[derive(Debug, Clone, PartialEq)]
@@ -48,10 +55,8 @@ pub(super) fn item<'de, D: Deserializer<'de>>(kind: Kind, namespace: &str, from:
         Kind::Service => {
             let Service { metadata, spec, status } = Service::deserialize(from)?;
             let identity = metadata.identity(kind, namespace)?;
-            let annotations = metadata.annotations();
-            let labels = metadata.labels.unwrap_or_default();
             let ingress = status.and_then(|status| status.load_balancer?.ingress).unwrap_or_default();
-            let object = spec.unwrap_or_default().translate(&identity.key, ingress, labels, annotations);
+            let object = spec.unwrap_or_default().translate(&identity.key, ingress, metadata);
             (identity, Some(Object::Service(object)))
         }
         Kind::EndpointSlice => {
@@ -93,13 +98,13 @@ struct Named {
     metadata: Metadata,
 }
 
-// creationTimestamp joins these when a record depends on it.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Metadata {
     name: Option<String>,
     namespace: Option<String>,
     resource_version: Option<String>,
+    creation_timestamp: Option<Time>,
     labels: Option<Labels>,
     annotations: Option<BTreeMap<Box<str>, Box<str>>>,
 }
@@ -172,13 +177,7 @@ struct ServiceSpec {
 }
 
 impl ServiceSpec {
-    fn translate(
-        self,
-        key: &ObjectKey,
-        ingress: Vec<Ingress>,
-        labels: Labels,
-        annotations: Annotations,
-    ) -> cluster::Service {
+    fn translate(self, key: &ObjectKey, ingress: Vec<Ingress>, metadata: Metadata) -> cluster::Service {
         // API servers before 1.20 know only the singular.
         let cluster_ips =
             self.cluster_ips.filter(|ips| !ips.is_empty()).unwrap_or_else(|| self.cluster_ip.into_iter().collect());
@@ -198,6 +197,7 @@ impl ServiceSpec {
         }
         cluster::Service {
             key: ServiceKey { namespace: Arc::clone(&key.namespace), name: Arc::clone(&key.name) },
+            created: metadata.creation_timestamp.as_ref().map(|Time(created)| created.as_second()),
             service_type,
             cluster_ips: match service_type {
                 ServiceType::ClusterIp | ServiceType::LoadBalancer => addresses(key, &cluster_ips),
@@ -207,8 +207,8 @@ impl ServiceSpec {
             external_ips: addresses(key, &self.external_ips.unwrap_or_default()),
             hostnames,
             ports: ports(key, self.ports),
-            labels,
-            annotations,
+            annotations: metadata.annotations(),
+            labels: metadata.labels.unwrap_or_default(),
         }
     }
 }

@@ -11,24 +11,23 @@
 //! What becomes of an object is not decided here: `cluster` says which Services
 //! it touched, `schema` which records they own, `zone` whether that is a change.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::net::IpAddr;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 use std::{future, iter, mem};
 
-use hickory_proto::rr::{Name, RecordType};
+use hickory_proto::rr::Name;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, sleep_until, timeout_at};
 use tracing::{debug, error, info, warn};
 
 use super::{Event, PrepareError, Proposal, Proposals, aside};
-use crate::cluster::{Cluster, Kind, ServiceKey};
+use crate::cluster::{Cluster, Kind, Subject};
 use crate::config;
 use crate::metrics::{ClusterError, ClusterMetrics};
 use crate::published::Published;
-use crate::schema::{ClusterZone, Reason};
-use crate::zone::{Serial, State, Subtree, Warning, Zone, ZoneError};
+use crate::schema::{ClusterZone, Reason, Register, Update};
+use crate::zone::{Part, Serial, State, Warning, Zone, ZoneError};
 
 /// A change that comes no sooner than this after a version is published at once;
 /// after this long without a further one, those that were gathered are.
@@ -153,8 +152,8 @@ struct Writer {
     is_expired: bool,
     /// When the last version was: what touched a Service and changed nothing is no reason to wait.
     published_at: Option<Instant>,
-    /// The Services that may own other records than those published.
-    touched: BTreeSet<ServiceKey>,
+    /// The subjects that may own other records than those published.
+    touched: BTreeSet<Subject>,
     /// The newest resourceVersion seen in objects, deletions and lists. Not that of bookmarks:
     /// their time is each API server's own, and replicas of this server would not agree on serials.
     newest: Option<u64>,
@@ -171,9 +170,8 @@ struct WrittenZone {
     /// Whether `zone` was made from this configuration and this cluster, so that the next can be derived from it. Until
     /// then it is what another source or configuration left, to be served on.
     is_own: bool,
-    /// The last addresses of name servers that take those of the Service they are called after.
-    last: HashMap<ServiceKey, Vec<IpAddr>>,
-    verdicts: Verdicts,
+    /// What was decided about the cluster's objects.
+    register: Register,
 }
 
 impl Writer {
@@ -290,7 +288,7 @@ impl Writer {
         let fresh = configs.iter().filter(is_new).map(|config| {
             let mut written = WrittenZone::new(config.clone(), &self.published);
             if let Some(before) = self.zones.iter().find(|before| before.config.origin == config.origin) {
-                written.last.clone_from(&before.last);
+                written.register = before.register.successor();
             }
             if !self.is_first {
                 written
@@ -354,7 +352,10 @@ impl Writer {
     /// A cluster mostly has one zone; of several, the first tells how its Services fare.
     fn count_services(&self) {
         if let Some(first) = self.zones.first() {
-            self.metrics.set_services(&first.verdicts.counts(self.cluster.service_count()));
+            let withheld = first.register.withheld();
+            let published = self.cluster.service_count() - withheld.values().sum::<usize>();
+            let withheld = withheld.iter().map(|(reason, count)| (reason.name(), *count));
+            self.metrics.set_services(&iter::once(("", published)).chain(withheld).collect::<Vec<_>>());
         }
     }
 }
@@ -366,7 +367,7 @@ impl WrittenZone {
             Some(State::Loaded(zone) | State::Expired(zone)) => Some(Arc::clone(zone)),
             Some(State::Pending) | None => None,
         };
-        Self { config, zone, is_own: false, last: HashMap::new(), verdicts: Verdicts::default() }
+        Self { config, zone, is_own: false, register: Register::default() }
     }
 
     /// What there is to publish, if anything: too old to be answered with, or not.
@@ -377,7 +378,7 @@ impl WrittenZone {
     }
 
     /// The version that follows, if it would be another than the one before.
-    fn next(&mut self, cluster: &Cluster, touched: &BTreeSet<ServiceKey>, hint: Option<Serial>) -> Option<Arc<Zone>> {
+    fn next(&mut self, cluster: &Cluster, touched: &BTreeSet<Subject>, hint: Option<Serial>) -> Option<Arc<Zone>> {
         let next = match self.zone.clone().filter(|_| self.is_own) {
             None => {
                 let before = self.zone.clone();
@@ -388,8 +389,9 @@ impl WrittenZone {
                 return self.zone.clone().filter(|_| self.is_own && !is_same);
             }
             Some(zone) => {
-                let subtrees = touched.iter().filter_map(|key| self.subtree(cluster, key));
-                let derived = zone.derive(subtrees, zone.serial().next(hint));
+                let update = self.register.update(&self.config, cluster, touched.iter().cloned());
+                self.say(&update);
+                let derived = zone.derive(update.parts, zone.serial().next(hint));
                 for (root, error) in derived.refused {
                     error!(zone = %zone.apex(), %root, %error, "what is at and below the name stays as it was");
                 }
@@ -407,10 +409,10 @@ impl WrittenZone {
         let started = Instant::now();
         let serial = self.zone.as_ref().map_or(hint.unwrap_or(Serial(1)), |before| before.serial());
         let mut records = self.config.apex(serial);
-        let keys: Vec<ServiceKey> = self.config.keys(cluster).collect();
-        for key in keys {
-            records.extend(self.subtree(cluster, &key).into_iter().flat_map(|subtree| subtree.records));
-        }
+        let subjects: Vec<Subject> = self.config.subjects(cluster).collect();
+        let update = self.register.update(&self.config, cluster, subjects);
+        self.say(&update);
+        records.extend(update.parts.into_iter().flat_map(Part::into_records));
         let count = records.len();
         let (mut zone, warnings) = Zone::build(&self.config.origin, records)?;
         self.is_own = true;
@@ -425,26 +427,17 @@ impl WrittenZone {
         Ok(())
     }
 
-    /// What the Service at `key` owns now; none if its name can own nothing.
-    fn subtree(&mut self, cluster: &Cluster, key: &ServiceKey) -> Option<Subtree> {
-        let last = self.last.get(key).map_or(&[][..], Vec::as_slice);
-        let (subtree, reasons) = self.config.service(cluster, key, last);
-        for reason in &reasons {
-            debug!(zone = %self.config.origin, namespace = %key.namespace, service = %key.name, %reason, "service");
+    /// Tells operators what there is to say about the subjects touched.
+    fn say(&self, update: &Update) {
+        for (subject, reason) in &update.reasons {
+            debug!(zone = %self.config.origin, %subject, %reason, "decided");
+            if *reason == Reason::NameServerWithoutAddress {
+                warn!(
+                    zone = %self.config.origin, %subject,
+                    "the Service that a name server is called after has no address: the last ones stay"
+                );
+            }
         }
-        if reasons.contains(&Reason::NameServerWithoutAddress) {
-            warn!(
-                zone = %self.config.origin, namespace = %key.namespace, service = %key.name,
-                "the Service that a name server is called after has no address: the last ones stay"
-            );
-        }
-        let withheld = reasons.first().copied().filter(|reason| reason.withholds());
-        self.verdicts.set(key, withheld.filter(|_| cluster.service(key).is_some()));
-        let subtree = subtree?;
-        if self.config.nameservers.iter().any(|nameserver| nameserver.name == subtree.root) {
-            self.last.insert(key.clone(), addresses_of(&subtree));
-        }
-        Some(subtree)
     }
 }
 
@@ -501,35 +494,6 @@ impl Doubts {
     }
 }
 
-/// Why Services own no records, and how many of them for each reason.
-#[derive(Debug, Default)]
-struct Verdicts {
-    withheld: HashMap<ServiceKey, Reason>,
-    counts: BTreeMap<Reason, usize>,
-}
-
-impl Verdicts {
-    fn set(&mut self, key: &ServiceKey, withheld: Option<Reason>) {
-        let before = match withheld {
-            Some(reason) => {
-                *self.counts.entry(reason).or_default() += 1;
-                self.withheld.insert(key.clone(), reason)
-            }
-            None => self.withheld.remove(key),
-        };
-        if let Some(count) = before.and_then(|reason| self.counts.get_mut(&reason)) {
-            *count -= 1;
-        }
-    }
-
-    /// How many of `services` are published (no name), and how many are not, by the reason's name.
-    fn counts(&self, services: usize) -> Vec<(&'static str, usize)> {
-        let withheld = self.counts.iter().filter(|(_, count)| **count > 0);
-        let withheld = withheld.map(|(reason, count)| (reason.name(), *count));
-        iter::once(("", services - self.withheld.len())).chain(withheld).collect()
-    }
-}
-
 /// Says what is odd about a zone's records.
 fn warn_of(zone: &Zone, warnings: &[Warning]) {
     for warning in warnings {
@@ -541,21 +505,6 @@ fn warn_of(zone: &Zone, warnings: &[Warning]) {
 #[expect(clippy::cast_possible_truncation, reason = "the low bits are what is asked for")]
 fn serial_of(version: u64) -> Serial {
     Serial(version as u32)
-}
-
-/// The addresses at the subtree's root.
-fn addresses_of(subtree: &Subtree) -> Vec<IpAddr> {
-    let at_root = subtree.records.iter().filter(|record| record.owner == subtree.root);
-    at_root
-        .filter_map(|record| {
-            let wire = record.rdata.wire();
-            match record.rtype {
-                RecordType::A => <[u8; 4]>::try_from(wire).ok().map(IpAddr::from),
-                RecordType::AAAA => <[u8; 16]>::try_from(wire).ok().map(IpAddr::from),
-                _ => None,
-            }
-        })
-        .collect()
 }
 
 #[cfg(test)]

@@ -103,6 +103,12 @@ pub enum ZoneError {
         /// The cut, or the DNAME's owner.
         hidden_by: Name,
     },
+    /// A name that cannot be replaced without what is below it: it delegates or redirects that, or owns more than itself.
+    #[error("{} delegates or redirects what is below it: both change together", name_to_text(owner))]
+    NotAlone {
+        /// The name.
+        owner: Name,
+    },
     /// A subtree that cannot be replaced on its own.
     #[error("{} is not below {}", name_to_text(owner), name_to_text(apex))]
     NotBelowApex {

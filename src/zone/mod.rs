@@ -107,12 +107,61 @@ pub struct Subtree {
     pub records: Vec<Record>,
 }
 
-/// What [`Zone::derive`] made of some subtrees.
+/// What changes as one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Part {
+    /// A name and everything below it.
+    Subtree(Subtree),
+    /// A name by itself: what is below it is another's.
+    Alone {
+        /// The name, below the apex.
+        owner: Name,
+        /// All of its records; none: it goes. Neither NS nor DNAME, which speak for what is below them, too.
+        records: Vec<Record>,
+    },
+}
+
+impl Part {
+    /// The name that it changes, and maybe everything below.
+    #[must_use]
+    pub fn root(&self) -> &Name {
+        match self {
+            Self::Subtree(subtree) => &subtree.root,
+            Self::Alone { owner, .. } => owner,
+        }
+    }
+
+    /// What it will own, for itself.
+    #[must_use]
+    pub fn into_records(self) -> Vec<Record> {
+        match self {
+            Self::Subtree(subtree) => subtree.records,
+            Self::Alone { records, .. } => records,
+        }
+    }
+
+    /// What it will own.
+    #[must_use]
+    pub fn records(&self) -> &[Record] {
+        match self {
+            Self::Subtree(subtree) => &subtree.records,
+            Self::Alone { records, .. } => records,
+        }
+    }
+}
+
+impl From<Subtree> for Part {
+    fn from(subtree: Subtree) -> Self {
+        Self::Subtree(subtree)
+    }
+}
+
+/// What [`Zone::derive`] made of some parts.
 #[derive(Debug)]
 pub struct Derived {
     /// The next version; `None` where nothing would change.
     pub zone: Option<Zone>,
-    /// The subtrees that contradict themselves, or are hidden, each for one reason: what was there before stays.
+    /// The parts that contradict themselves, or are hidden, each for one reason: what was there before stays.
     pub refused: Vec<(Name, ZoneError)>,
     /// What is odd about the others.
     pub warnings: Vec<Warning>,
@@ -172,35 +221,51 @@ impl Zone {
         Ok((zone, warnings))
     }
 
-    /// The zone with `subtrees` in the place of what is at and below their roots, and `serial` in its SOA record.
+    /// The zone with `parts` in the place of what is at their roots (and below, for subtrees), and `serial` in its SOA record.
     ///
-    /// What does not change is shared with this zone, and a subtree that says
+    /// What does not change is shared with this zone, and a part that says
     /// what it said before changes nothing. Roots are below the apex, and none
-    /// is below another. What a cut or a DNAME hides is part of that name and
-    /// changes with it: such roots are refused.
+    /// is below that of a subtree. What a cut or a DNAME hides is part of that
+    /// name and changes with it: such roots are refused.
     #[must_use]
-    pub fn derive(&self, subtrees: impl IntoIterator<Item = Subtree>, serial: Serial) -> Derived {
+    pub fn derive<P: Into<Part>>(&self, parts: impl IntoIterator<Item = P>, serial: Serial) -> Derived {
         let mut next = self.clone();
         let mut moved = false;
         let mut refused = Vec::new();
         let mut warnings = Vec::new();
-        for Subtree { root, records } in subtrees {
-            let name = HashedName::from(&root);
-            if !self.contains(&name) || name.labels() == self.origin.labels() {
-                refused.push((root.clone(), ZoneError::NotBelowApex { owner: root, apex: self.apex.clone() }));
-                continue;
-            }
-            if let Some(hidden_by) = next.hidden_by(&name) {
-                refused.push((root.clone(), ZoneError::Hidden { owner: root, hidden_by }));
-                continue;
-            }
-            let sorted = build::Sorted::new(&name, &records, &mut warnings);
-            match build::assemble(&self.origin, &name, sorted.owners(&mut warnings), &mut warnings) {
-                Ok(nodes) => moved |= next.graft(&name, nodes),
-                Err(error) => refused.push((root, error)),
+        for part in parts {
+            let part = part.into();
+            match next.change(&part, &mut warnings) {
+                Ok(changed) => moved |= changed,
+                Err(error) => refused.push((part.root().clone(), error)),
             }
         }
         Derived { zone: moved.then(|| next.with_serial(serial)), refused, warnings }
+    }
+
+    /// Makes `part` say what it says; whether it did not before.
+    fn change(&mut self, part: &Part, warnings: &mut Vec<Warning>) -> Result<bool, ZoneError> {
+        let root = HashedName::from(part.root());
+        if !self.contains(&root) || root.labels() == self.origin.labels() {
+            return Err(ZoneError::NotBelowApex { owner: part.root().clone(), apex: self.apex.clone() });
+        }
+        if let Some(hidden_by) = self.hidden_by(&root) {
+            return Err(ZoneError::Hidden { owner: part.root().clone(), hidden_by });
+        }
+        let sorted = build::Sorted::new(&root, part.records(), warnings);
+        let mut nodes = build::assemble(&self.origin, &root, sorted.owners(warnings), warnings)?;
+        match part {
+            Part::Subtree(_) => Ok(self.graft(&root, nodes)),
+            Part::Alone { owner, .. } => {
+                let node = nodes.pop();
+                let speaks_for_more = |node: &Node| node.referral.is_some() || node.rrset(RecordType::DNAME).is_some();
+                let was = self.nodes.get(&root, root.labels());
+                if !nodes.is_empty() || [node.as_ref(), was].into_iter().flatten().any(speaks_for_more) {
+                    return Err(ZoneError::NotAlone { owner: owner.clone() });
+                }
+                Ok(self.set(&root, node))
+            }
+        }
     }
 
     /// Answers a question from this zone: RFC 1034 §4.3.2, step 3.
@@ -353,6 +418,39 @@ impl Zone {
         match (was, is) {
             (false, true) => self.attach(root),
             (true, false) => self.detach(root),
+            _ => {}
+        }
+        true
+    }
+
+    /// Replaces what `name` owns, and nothing below it, by what `node` does; says whether that changed anything.
+    fn set(&mut self, name: &HashedName, node: Option<Node>) -> bool {
+        let labels = name.labels();
+        let was = self.nodes.get(name, labels);
+        let children = was.map_or(0, |was| was.children);
+        let owned_something = was.is_some_and(|was| was.rrsets().next().is_some());
+        let is_same = match (was, &node) {
+            (Some(was), Some(node)) => was.says_the_same(node),
+            _ => !owned_something && node.is_none(),
+        };
+        if is_same {
+            return false;
+        }
+        let existed = was.is_some();
+        if let Some(was) = was {
+            count(&mut self.census, was, usize::wrapping_sub);
+        }
+        let mut node = node.unwrap_or_else(|| Node::empty(name.whole()));
+        node.children = children;
+        let is_void = node.is_void();
+        if is_void {
+            self.nodes.remove(name, labels);
+        } else {
+            self.put(vec![node]);
+        }
+        match (existed, is_void) {
+            (false, false) => self.attach(name),
+            (true, true) => self.detach(name),
             _ => {}
         }
         true

@@ -323,6 +323,38 @@ proptest! {
     }
 
     #[test]
+    fn names_derived_one_by_one_are_the_zone_built_from_the_same_records(
+        changes in prop::collection::vec(prop::collection::btree_map(0..8_usize, 0..4_usize, 1..4), 1..16),
+    ) {
+        let names = ["a", "b.a", "c.b.a", "d.c.b.a", "*.b.a", "f.e", "x.cut", "cut"];
+        let rdata = ["", "A 192.0.2.1", "CNAME a", "AAAA 2001:db8::1"];
+        let own = |serial| parse(&format!(
+            "$TTL 5\n@ SOA ns hostmaster {serial} 1 1 1 30\n@ NS ns\nns A 192.0.2.1\ncut NS ns"
+        ));
+        let mut derived = Zone::build(&apex(), own(Serial(1))).unwrap().0;
+        let mut held: BTreeMap<usize, Vec<Record>> = BTreeMap::new();
+        for (serial, change) in (2..).zip(changes) {
+            let records = |(&name, &rdata_of): (&usize, &usize)| match rdata[rdata_of] {
+                "" => (name, Vec::new()),
+                rdata => (name, parse(&format!("$TTL 5\n{} {rdata}", names[name]))),
+            };
+            let change: BTreeMap<_, _> = change.iter().map(records).collect();
+            let parts = change.iter().map(|(name, records)| Part::Alone { owner: relative(names[*name]), records: records.clone() });
+            let result = derived.derive(parts, Serial(serial));
+            let refused: Vec<_> = result.refused.iter().map(|(root, _)| root.clone()).collect();
+            let cut: Vec<_> = change.keys().filter(|name| **name >= 6).map(|name| relative(names[*name])).collect();
+            prop_assert_eq!(refused, cut);
+            held.extend(change.into_iter().filter(|(name, _)| *name < 6));
+            derived = result.zone.unwrap_or(derived);
+
+            let all = own(derived.serial()).into_iter().chain(held.values().flatten().cloned());
+            let rebuilt = Zone::build(&apex(), all).unwrap().0;
+            prop_assert_eq!(nodes(&derived), nodes(&rebuilt));
+            prop_assert_eq!(derived.census(), rebuilt.census());
+        }
+    }
+
+    #[test]
     fn a_block_decodes_to_its_records_wherever_it_stands(
         records in prop::collection::vec(record(), 0..8),
         cuts in prop::collection::vec(owner(), 0..3),

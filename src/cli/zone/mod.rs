@@ -17,13 +17,13 @@ use serde_json::json;
 
 use self::text::Text;
 use super::Failure;
-use crate::cluster::{Cluster, ServiceKey};
+use crate::cluster::{Cluster, Subject};
 use crate::config::{Access, Config, FileZone};
 use crate::error::chain;
-use crate::schema::{ClusterZone, Reason};
+use crate::schema::{ClusterZone, Reason, Register};
 use crate::source::load::FileError;
 use crate::source::manifests;
-use crate::zone::{Record, Serial, ZoneError, name_to_text};
+use crate::zone::{Part, Record, Serial, ZoneError, name_to_text};
 
 /// Prints, checks and compares zones: what manifests would make, what is configured, what master files say
 #[derive(Debug, Args)]
@@ -147,15 +147,12 @@ fn read_manifests(folder: &Path) -> Result<Cluster, Failure> {
 }
 
 /// The records that `cluster` makes in `zone`: the apex first, then Service by Service, and why some own none.
-fn made(zone: &ClusterZone, cluster: &Cluster) -> (Vec<Record>, Vec<(ServiceKey, Reason)>) {
-    let mut records = zone.apex(Serial(1));
-    let mut reasons = Vec::new();
-    for key in zone.keys(cluster) {
-        let (subtree, said) = zone.service(cluster, &key, &[]);
-        records.extend(subtree.into_iter().flat_map(|subtree| subtree.records));
-        reasons.extend(said.into_iter().map(|reason| (key.clone(), reason)));
-    }
-    (records, reasons)
+fn made(zone: &ClusterZone, cluster: &Cluster) -> (Vec<Record>, Vec<(Subject, Reason)>) {
+    let mut register = Register::default();
+    let update = register.update(zone, cluster, zone.subjects(cluster));
+    let records = zone.apex(Serial(1)).into_iter().chain(update.parts.into_iter().flat_map(Part::into_records));
+    let said = |subject: Subject| register.reasons(&subject).into_iter().map(move |reason| (subject.clone(), reason));
+    (records.collect(), zone.subjects(cluster).flat_map(said).collect())
 }
 
 fn as_json(record: &Record) -> serde_json::Value {

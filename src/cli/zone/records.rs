@@ -52,8 +52,8 @@ impl Records {
                     writeln!(out, "; no SOA and NS records: no name servers are given (--nameserver)")?;
                 }
                 write!(out, "{}", Lines(&records))?;
-                for (key, reason) in reasons {
-                    writeln!(out, "; {}/{}: {reason}", key.namespace, key.name)?;
+                for (subject, reason) in reasons {
+                    writeln!(out, "; {subject}: {reason}")?;
                 }
             }
         }

@@ -1,0 +1,206 @@
+//! What became of a zone's decisions: who has the names that several may claim,
+//! and what was said of each subject.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::net::IpAddr;
+
+use hickory_proto::rr::{Name, RecordType};
+
+use super::{Age, ClusterZone, Decision, NameRank, PublishedAddress, Reason};
+use crate::cluster::{Cluster, Subject};
+use crate::zone::{Part, Record};
+
+/// What a zone's writer remembers between two versions of it.
+///
+/// It is told which subjects were touched, and tells what changes in the zone
+/// for that. Of several claims to a name the first in order counts: a name of
+/// the schema before one that an annotation asks for, then the oldest object,
+/// then by the subjects' order. The order that changes came in leaves no trace.
+#[derive(Debug, Default)]
+pub struct Register {
+    claims: BTreeMap<Name, BTreeMap<Claimant, Vec<Record>>>,
+    /// The names that a subject claims.
+    claimed: HashMap<Subject, Vec<Name>>,
+    /// The last addresses of name servers that take those of the Service they are called after.
+    last: HashMap<Subject, Vec<IpAddr>>,
+    /// Of Services that there are, if there is anything to say.
+    said: HashMap<Subject, Said>,
+    /// How many Services are not published, by the first of their reasons.
+    withheld: BTreeMap<Reason, usize>,
+    /// For how many Services a reason holds.
+    noted: BTreeMap<Reason, usize>,
+}
+
+/// Who claims a name, the best claim first.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Claimant {
+    rank: NameRank,
+    age: Age,
+    subject: Subject,
+}
+
+/// What was said of a Service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Said {
+    is_published: bool,
+    /// Without what others' claims do to it.
+    reasons: Box<[Reason]>,
+    /// Whether another one has a name that it claims.
+    loses: bool,
+}
+
+impl Said {
+    /// All that holds, in order.
+    fn reasons(&self) -> Vec<Reason> {
+        let conflict = self.loses.then_some(Reason::NameConflict);
+        let all: BTreeSet<Reason> = self.reasons.iter().copied().chain(conflict).collect();
+        all.into_iter().collect()
+    }
+}
+
+/// What changes in a zone.
+#[derive(Debug, Default)]
+pub struct Update {
+    /// To be derived.
+    pub parts: Vec<Part>,
+    /// What each subject publishes now.
+    pub addresses: Vec<(Subject, Age, Vec<PublishedAddress>)>,
+    /// What there is to say about the subjects that were touched.
+    pub reasons: Vec<(Subject, Reason)>,
+}
+
+impl Register {
+    /// One for a zone of the same name that is configured otherwise: nothing is decided, and a name server's last addresses
+    /// are not forgotten.
+    #[must_use]
+    pub fn successor(&self) -> Self {
+        Self { last: self.last.clone(), ..Self::default() }
+    }
+
+    /// Decides about `subjects` anew, and tells what that changes in `zone`, always the same one.
+    pub fn update(
+        &mut self,
+        zone: &ClusterZone,
+        cluster: &Cluster,
+        subjects: impl IntoIterator<Item = Subject>,
+    ) -> Update {
+        let mut update = Update::default();
+        let mut contested = BTreeSet::new();
+        for subject in subjects {
+            let last = self.last.get(&subject).map_or(&[][..], Vec::as_slice);
+            let mut decision = zone.decide(cluster, &subject, last);
+            update.reasons.extend(decision.reasons.iter().map(|reason| (subject.clone(), *reason)));
+            self.claim(&subject, &mut decision, &mut contested);
+            if let Some(subtree) = decision.subtree {
+                if zone.nameservers.iter().any(|nameserver| nameserver.name == subtree.root) {
+                    self.last.insert(subject.clone(), addresses_of(&subtree.root, &subtree.records));
+                }
+                update.parts.push(subtree.into());
+            }
+            let exists = matches!(&subject, Subject::Service(key) if cluster.service(key).is_some());
+            let said = Said { is_published: decision.is_published, reasons: decision.reasons.into(), loses: false };
+            self.say(&subject, exists.then_some(said));
+            update.addresses.push((subject, decision.age, decision.addresses));
+        }
+        for owner in contested {
+            let claims = self.claims.get(&owner);
+            let records = claims.and_then(|claims| claims.values().next()).cloned().unwrap_or_default();
+            let claimants: Vec<_> = claims.into_iter().flat_map(BTreeMap::keys).map(|it| it.subject.clone()).collect();
+            claimants.iter().for_each(|claimant| self.tell_loser(claimant));
+            update.parts.push(Part::Alone { owner, records });
+        }
+        update
+    }
+
+    /// All reasons that hold for a Service, in their order.
+    #[must_use]
+    pub fn reasons(&self, subject: &Subject) -> Vec<Reason> {
+        self.said.get(subject).map(Said::reasons).unwrap_or_default()
+    }
+
+    /// Who has the name `owner`, of those that claim it.
+    #[must_use]
+    pub fn holder(&self, owner: &Name) -> Option<&Subject> {
+        self.claims.get(owner)?.keys().next().map(|claimant| &claimant.subject)
+    }
+
+    /// How many Services own no records, by the first of their reasons.
+    #[must_use]
+    pub fn withheld(&self) -> &BTreeMap<Reason, usize> {
+        &self.withheld
+    }
+
+    /// For how many Services a reason holds, be it the first or beside records.
+    #[must_use]
+    pub fn noted(&self) -> &BTreeMap<Reason, usize> {
+        &self.noted
+    }
+
+    /// Puts a subject's claims in the place of those it had; names where that makes a difference are `contested`.
+    fn claim(&mut self, subject: &Subject, decision: &mut Decision, contested: &mut BTreeSet<Name>) {
+        for owner in self.claimed.remove(subject).unwrap_or_default() {
+            let Some(claims) = self.claims.get_mut(&owner) else { continue };
+            claims.retain(|claimant, _| claimant.subject != *subject);
+            if claims.is_empty() {
+                self.claims.remove(&owner);
+            }
+            contested.insert(owner);
+        }
+        let claimed = decision.names.drain(..).map(|claim| {
+            let claimant = Claimant { rank: claim.rank, age: decision.age, subject: subject.clone() };
+            self.claims.entry(claim.owner.clone()).or_default().insert(claimant, claim.records);
+            claim.owner
+        });
+        let claimed: Vec<Name> = claimed.collect();
+        if !claimed.is_empty() {
+            contested.extend(claimed.iter().cloned());
+            self.claimed.insert(subject.clone(), claimed);
+        }
+    }
+
+    /// Notes whether another one has a name that `subject` claims.
+    fn tell_loser(&mut self, subject: &Subject) {
+        let claimed = self.claimed.get(subject).into_iter().flatten();
+        let loses = claimed.into_iter().any(|owner| self.holder(owner) != Some(subject));
+        let said = match self.said.get(subject) {
+            Some(said) => Said { loses, ..said.clone() },
+            // Who claims a name is published.
+            None => Said { is_published: true, reasons: [].into(), loses },
+        };
+        self.say(subject, Some(said));
+    }
+
+    /// Puts what is said of a Service, none for one that is not there, in the place of what was.
+    fn say(&mut self, subject: &Subject, said: Option<Said>) {
+        if let Some(before) = self.said.remove(subject) {
+            self.count(&before, |count| *count -= 1);
+        }
+        if let Some(said) = said.filter(|said| !said.is_published || said.loses || !said.reasons.is_empty()) {
+            self.count(&said, |count| *count += 1);
+            self.said.insert(subject.clone(), said);
+        }
+    }
+
+    fn count(&mut self, said: &Said, change: impl Fn(&mut usize)) {
+        let reasons = said.reasons();
+        reasons.iter().for_each(|reason| change(self.noted.entry(*reason).or_default()));
+        if let Some(first) = reasons.first().filter(|_| !said.is_published) {
+            change(self.withheld.entry(*first).or_default());
+        }
+    }
+}
+
+/// The addresses at `owner` among `records`.
+fn addresses_of(owner: &Name, records: &[Record]) -> Vec<IpAddr> {
+    let at_owner = records.iter().filter(|record| record.owner == *owner);
+    at_owner
+        .filter_map(|record| {
+            let wire = record.rdata.wire();
+            match record.rtype {
+                RecordType::A => <[u8; 4]>::try_from(wire).ok().map(IpAddr::from),
+                RecordType::AAAA => <[u8; 16]>::try_from(wire).ok().map(IpAddr::from),
+                _ => None,
+            }
+        })
+        .collect()
+}
