@@ -56,7 +56,7 @@ macro_rules! tables {
 tables! {
     aliases any cuts dname edns escapes found_by_differential matrix_cluster matrix_parent messages negative
     order_of_checks parent_and_child pending records refused reverse rfc8906 root sizes targets tsig wildcards;
-    of a cluster: coredns hidden
+    of a cluster: coredns coredns_external hidden
 }
 
 fn name(function: &str) -> String {
@@ -147,8 +147,8 @@ fn in_process_the_kubernetes_document_says_what_is_tested() {
         rows += 1;
     }
     assert!(rows > 40, "{rows} rows");
-    let story = Story::load("coredns");
-    assert_eq!(of_coredns, story.reasons().map(str::to_owned).collect());
+    let stories = ["coredns", "coredns-external"].map(Story::load);
+    assert_eq!(of_coredns, stories.iter().flat_map(Story::reasons).map(str::to_owned).collect());
 }
 
 /// The sources below a folder, with their paths.
@@ -196,13 +196,12 @@ impl Sockets {
             }
             configuration += &format!("{{ name: \"{apex}\", file: \"{}\" }},\n", file.display());
         }
-        let cluster_zone = story.cluster_zone();
-        if let Some((apex, manifests, configured)) = &cluster_zone {
-            let manifests = folder.write("manifests.yaml", manifests).expect("manifests");
-            configuration += &format!(
-                "{{ name: \"{apex}\", cluster: c, {configured} }} ],\nclusters: [ {{ name: c, manifests: \"{}\" }},\n",
-                manifests.display()
-            );
+        for (apex, configured) in story.configured() {
+            configuration += &format!("{{ name: \"{apex}\", {configured} }},\n");
+        }
+        if let Some(manifests) = story.manifests() {
+            let path = folder.write("manifests.yaml", manifests).expect("manifests");
+            configuration += &format!("], clusters: [ {{ name: c, manifests: \"{}\" }},\n", path.display());
         }
         let configuration = folder.write("kubezone.yaml", &(configuration + "] }\n")).expect("a configuration");
         let args = ["serve".to_owned(), "--config".to_owned(), configuration.display().to_string()];
@@ -218,7 +217,7 @@ impl Sockets {
         udp.set_read_timeout(Some(BOUND)).expect("a bound");
         let mut sockets = Self { udp, address, _process: process, _folder: folder };
         let files = story.zones().filter(|(_, text)| text.is_some()).map(|(apex, _)| apex);
-        for apex in files.chain(cluster_zone.map(|(apex, ..)| apex)) {
+        for apex in files.chain(story.configured().map(|(apex, _)| apex)) {
             let soa = Question::dig(&apex.to_ascii(), &["SOA"]);
             let loaded = eventually("the zone is loaded", async || {
                 let response = sockets.exchange(Via::Udp, &soa.bytes).expect("an answer");

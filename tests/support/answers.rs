@@ -8,9 +8,10 @@
 //!     $TTL 3600
 //!     @ SOA ns hostmaster 1 14400 3600 1209600 30
 //!     …
-//! manifests: |                    # instead: the zone at the origin is filled from these, and its serial is `SERIAL`
+//! manifests: |                    # the cluster `c`; the serial of what is filled from it is `SERIAL`
 //!   { kind: Service, … }
-//! configured: "ttl: 5, …"         # what is configured of that zone beside its name
+//! configured:                     # zones that are filled from it, and what is configured of them
+//!   k8s.ooo: "cluster: c, ttl: 5"
 //! replies:                        # by name, for those that are needed more than once
 //!   nodata: { code: NOERROR, flags: AA, authority: "@ 30 SOA ns hostmaster 1 14400 3600 1209600 30" }
 //! cases:
@@ -67,7 +68,7 @@ pub(crate) struct Story {
     zones: BTreeMap<String, String>,
     manifests: Option<String>,
     #[serde(default)]
-    configured: String,
+    configured: BTreeMap<String, String>,
     #[serde(default)]
     replies: BTreeMap<String, Reply>,
     #[serde(default)]
@@ -196,10 +197,17 @@ impl Story {
         })
     }
 
-    /// The apex of the zone that is filled from manifests, the manifests, and what is configured of it.
-    pub(crate) fn cluster_zone(&self) -> Option<(Name, &str, &str)> {
-        let apex = || Name::from_ascii(&self.origin).unwrap_or_else(|error| panic!("{}: {error}", self.origin));
-        self.manifests.as_deref().map(|manifests| (apex(), manifests, self.configured.trim()))
+    /// The cluster's objects, if there is a cluster.
+    pub(crate) fn manifests(&self) -> Option<&str> {
+        self.manifests.as_deref()
+    }
+
+    /// The zones that are filled from the cluster: their names and what is configured of them.
+    pub(crate) fn configured(&self) -> impl Iterator<Item = (Name, &str)> {
+        self.configured.iter().map(|(name, text)| {
+            let apex = Name::from_ascii(format!("{name}.")).unwrap_or_else(|error| panic!("{name}: {error}"));
+            (apex, text.trim())
+        })
     }
 
     /// The reasons for what CoreDNS answers otherwise.
@@ -274,7 +282,7 @@ impl Story {
         );
     }
 
-    /// The serial of the zone that is filled from manifests: the time, which no table can have.
+    /// The serial of zones that are filled from manifests: the time, which no table can have.
     fn serial(&self, server: &mut impl Exchange) -> String {
         if self.manifests.is_none() {
             return "SERIAL".to_owned();
