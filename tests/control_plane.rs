@@ -245,6 +245,62 @@ async fn a_service_has_the_families_that_it_asks_for() {
     all.answers("db.both.svc AAAA", "2a0a:e5c0:10:2::11").await;
 }
 
+/// A secondary that is told of a new serial transfers the zone, and should find that something is new.
+#[tokio::test]
+async fn only_what_changes_a_record_moves_the_serial() {
+    let Some(plane) = control_plane::shared("only_what_changes_a_record").await else { return };
+    let scene = plane.namespace("serial").await;
+    let services: Api<Service> = scene.api();
+    let change = async |patch: Value| {
+        services.patch("web", &PatchParams::default(), &Patch::Merge(patch)).await.expect("patched");
+    };
+    let web = scene.create_service("web", https()).await;
+    // What other tests do is in no version of this zone.
+    let kubezone = publishing(plane, json!({ "namespaces": ["serial"] })).await;
+    kubezone.answers("web.serial.svc AAAA", &address(&web)).await;
+    let versions = async || kubezone.metric("kubezone_publish_duration_seconds_count", "").await;
+    let (first, before) = (kubezone.serial().await, versions().await);
+
+    change(json!({ "metadata": { "labels": { "team": "shop" }, "annotations": { "example.org/note": "none" } } }))
+        .await;
+    change(json!({ "spec": { "selector": { "app": "web" }, "sessionAffinity": "ClientIP" } })).await;
+    change(json!({ "spec": { "ports": [{ "name": "https", "port": 443, "targetPort": 8443 }] } })).await;
+    change(json!({ "spec": { "type": "NodePort" } })).await;
+    change(json!({ "spec": { "type": "LoadBalancer" } })).await;
+    scene.create_service("none", json!({ "clusterIP": "None" })).await;
+    scene.create_slice("web-a", "web", "IPv6", json!([{ "addresses": ["2a0a:e5c0:10:2::20"] }]), json!([])).await;
+    scene.change_namespace(json!({ "labels": { "team": "shop" } })).await;
+    // Services are heard of in order, so that what comes last tells that all of it was. The slice and the Namespace may be
+    // late, and make no version then.
+    let last = scene.create_service("last", https()).await;
+    kubezone.answers("last.serial.svc AAAA", &address(&last)).await;
+    assert_eq!(versions().await, before + 1.0);
+
+    let mut serials = vec![first, kubezone.serial().await];
+    let numbered = |port: u16| json!({ "spec": { "ports": [{ "name": "web", "port": port }] } });
+    for (patch, question, answer) in [
+        (numbered(443), "_web._tcp.web.serial.svc SRV", "0 100 443 web.serial.svc.c2.k8s.ooo."),
+        (numbered(444), "_web._tcp.web.serial.svc SRV", "0 100 444 web.serial.svc.c2.k8s.ooo."),
+        (json!({ "spec": { "externalIPs": ["147.78.194.9"] } }), "web.serial.svc A", "147.78.194.9"),
+        (json!({ "spec": { "externalIPs": ["147.78.194.10"] } }), "web.serial.svc A", "147.78.194.10"),
+        (json!({ "metadata": { "annotations": { "k8s.ooo/publish": "false" } } }), "web.serial.svc A", ABSENT),
+    ] {
+        change(patch).await;
+        kubezone.answers(question, answer).await;
+        serials.push(kubezone.serial().await);
+    }
+    assert!(serials.is_sorted_by(|one, next| one < next), "{serials:?}");
+    assert_eq!(versions().await, before + serials.len() as f64 - 1.0);
+
+    // Hidden, nothing of it counts.
+    change(json!({ "metadata": { "annotations": { "k8s.ooo/ttl": "60" } } })).await;
+    change(numbered(445)).await;
+    scene.delete_service("web").await;
+    scene.delete_service("last").await;
+    kubezone.answers("last.serial.svc AAAA", ABSENT).await;
+    assert_eq!(versions().await, before + serials.len() as f64);
+}
+
 /// Services without selectors: no controller makes slices for them, and none repairs what it finds.
 #[tokio::test]
 async fn endpoint_slices_made_by_hand_count_as_they_are() {
