@@ -32,7 +32,7 @@ use hickory_proto::rr::{Name, RData, RecordType};
 pub use address::{AddressFilter, AddressSource};
 pub use decision::{AddressOrigin, Age, Decision, NameClaim, NameRank, PublishedAddress};
 pub use publish::{Mode, Policy};
-pub use reason::Reason;
+pub use reason::{Meaning, Reason};
 pub use register::{Register, Update};
 pub use selector::{Selector, SelectorError};
 
