@@ -263,6 +263,9 @@ pub enum Problem {
     /// Addresses are to come from nowhere.
     #[error("`publish.addresses.from` is empty: no Service would have an address; leave it out for the usual order")]
     NoAddressSources,
+    /// Wildcards come from annotations that nobody reads.
+    #[error("`publish.wildcards` needs `publish.hostnames: true`: it is about the names that annotations ask for")]
+    WildcardsOfNothing,
     /// DNS is to be answered nowhere.
     #[error("`listen.dns` is empty: there is nowhere to answer")]
     NoListeners,

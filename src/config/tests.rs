@@ -113,8 +113,12 @@ fn a_zone_of_a_cluster_is_as_written() {
              namespaces: [shop, kube-system]\n    \
              namespaceSelector: team in (a, b)\n    \
              serviceSelector: tier=web,!internal\n    \
-             addresses: { allow: [\"fd00::/8\", \"10.0.0.0/8\"], from: [ExternalIP, LoadBalancer] }\n",
+             addresses: { allow: [\"fd00::/8\", \"10.0.0.0/8\"], from: [ExternalIP, LoadBalancer] }\n    \
+             shortNames: true\n    \
+             hostnames: yes\n    \
+             wildcards: true\n",
     );
+    assert!(zone.short_names && zone.hostnames && zone.wildcards && !zone.pods);
     assert_eq!(zone.address_sources, [AddressSource::ExternalIp, AddressSource::LoadBalancer]);
     let publish = Policy {
         mode: Mode::OptIn,
@@ -214,6 +218,10 @@ fn a_value_says_what_would_be_right() {
     check(
         &c2("  publish: { addresses: { from: [] } }"),
         "6:33: `publish.addresses.from` is empty: no Service would have an address; leave it out for the usual order",
+    );
+    check(
+        &c2("  publish: { wildcards: true }"),
+        "6:25: `publish.wildcards` needs `publish.hostnames: true`: it is about the names that annotations ask for",
     );
     check(&c2("  maxRecords: 0"), "6:15: `0` is no number of records from 1 on");
     check(
@@ -339,9 +347,6 @@ fn check_not_yet(lines: &str, at: &str, key: &str) {
 fn what_is_not_acted_on_is_refused() {
     check_not_yet("  extra: static.zone", "6:10", "extra");
     check_not_yet("  publish: { pods: true }", "6:20", "publish.pods");
-    check_not_yet("  publish: { shortNames: true }", "6:26", "publish.shortNames");
-    check_not_yet("  publish: { hostnames: true }", "6:25", "publish.hostnames");
-    check_not_yet("  publish: { wildcards: true }", "6:25", "publish.wildcards");
     check_not_yet("  ipv4: { nat64: [{ from: \"64:ff9b::/96\", to: 0.0.0.0/0 }] }", "6:18", "ipv4.nat64");
     check_not_yet("  ipv4: { proxies: [192.0.2.1] }", "6:20", "ipv4.proxies");
 

@@ -174,6 +174,28 @@ fn an_external_name_is_an_alias() {
 }
 
 #[test]
+fn annotations_may_ask_for_names() {
+    check("hostnames", &ClusterZone { hostnames: true, ..zone() });
+}
+
+#[test]
+fn no_annotation_has_a_name_of_the_schema() {
+    let nameservers = vec![nameserver("ns1.c2.k8s.ooo.", &["2a0a:e5c0:13:e2::b"])];
+    check("hostnames-reserved", &ClusterZone { nameservers, hostnames: true, ..zone() });
+}
+
+#[test]
+fn wildcards_are_asked_for_where_the_operator_wants_them() {
+    check("wildcards", &ClusterZone { hostnames: true, wildcards: true, ..zone() });
+}
+
+#[test]
+fn the_short_form_is_an_alias() {
+    let nameservers = vec![nameserver("ns1.infra.c2.k8s.ooo.", &["2a0a:e5c0:13:e2::b"])];
+    check("short-names", &ClusterZone { nameservers, short_names: true, hostnames: true, ..zone() });
+}
+
+#[test]
 fn an_rrset_has_a_limit() {
     check("too-many-endpoints", &ClusterZone { max_records: 3, ..zone() });
 }
