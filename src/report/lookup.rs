@@ -58,7 +58,7 @@ impl View<'_> {
             records,
             exists,
             service: service.map(|key| self.service(&key)),
-            nearest: if exists { None } else { nearest(name, others) },
+            nearest: if exists { None } else { nearest(name, &others) },
         }
     }
 
@@ -125,7 +125,7 @@ impl View<'_> {
 }
 
 /// The one of `others` that is written most like `name`.
-fn nearest(name: &Name, others: Vec<Name>) -> Option<String> {
+fn nearest(name: &Name, others: &[Name]) -> Option<String> {
     let name = name_to_text(&name.to_lowercase());
     let texts = others.iter().map(|other| name_to_text(&other.to_lowercase()));
     texts.min_by_key(|other| (strsim::damerau_levenshtein(other, &name), other.len()))

@@ -4,6 +4,7 @@
 //! decided, in words and numbers that stand on a terminal as well as in JSON,
 //! and that can be read back from there. Nothing is decided here.
 
+mod audit;
 mod lookup;
 #[cfg(test)]
 mod tests;
@@ -13,8 +14,10 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
+pub use audit::{Audited, Finding, Target, Verdict};
+
 use crate::cluster::{Cluster, ServiceKey, ServiceType, Subject};
-use crate::schema::{AddressOrigin, ClusterZone, Decision, PublishedAddress, Reason, Register};
+use crate::schema::{AddressOrigin, ClusterZone, Decision, Meaning, PublishedAddress, Reason, Register};
 use crate::zone::{Record, name_to_text};
 
 /// One zone as it was decided: what reports are made from.
@@ -279,14 +282,27 @@ impl View<'_> {
     }
 }
 
+impl Report {
+    /// Where its name leads, if it is an alias.
+    #[must_use]
+    pub fn alias(&self) -> Option<&str> {
+        let is_alias =
+            |record: &&RecordText| Some(&record.owner) == self.global_name.as_ref() && record.rtype == "CNAME";
+        self.records.iter().find(is_alias).map(|record| record.rdata.as_str())
+    }
+}
+
 impl Said {
     fn of(reason: Reason, key: &ServiceKey) -> Self {
-        let meaning = reason.meaning();
+        Self::from_meaning(reason.meaning(), &key.namespace, &key.name)
+    }
+
+    fn from_meaning(meaning: Meaning, namespace: &str, name: &str) -> Self {
         Self {
             code: meaning.code.to_owned(),
             name: meaning.name.to_owned(),
             sentence: meaning.sentence.to_owned(),
-            fix: reason.fix(&key.namespace, &key.name),
+            fix: meaning.fix_for(namespace, name),
         }
     }
 }

@@ -61,6 +61,15 @@ pub struct Meaning {
     pub withholds: bool,
 }
 
+impl Meaning {
+    /// What changes it for the Service `name` in `namespace`.
+    #[must_use]
+    pub fn fix_for(&self, namespace: &str, name: &str) -> String {
+        // The longer word has the shorter one in it.
+        self.fix.replace("NAMESPACE", namespace).replace("NAME", name)
+    }
+}
+
 impl Reason {
     /// All of them, in their order.
     pub const ALL: [Self; 17] = [
@@ -87,13 +96,6 @@ impl Reason {
     #[must_use]
     pub fn name(self) -> &'static str {
         self.meaning().name
-    }
-
-    /// What `fix` says of the Service `name` in `namespace`.
-    #[must_use]
-    pub fn fix(self, namespace: &str, name: &str) -> String {
-        // The longer word has the shorter one in it.
-        self.meaning().fix.replace("NAMESPACE", namespace).replace("NAME", name)
     }
 
     /// The reason's row in the catalogue.
@@ -267,7 +269,7 @@ mod tests {
 
     #[test]
     fn a_fix_names_the_service() {
-        let fix = Reason::OptedOut.fix("shop", "web");
+        let fix = Reason::OptedOut.meaning().fix_for("shop", "web");
         assert!(fix.starts_with("`kubectl -n shop annotate --overwrite service web k8s.ooo/publish=true`"), "{fix}");
     }
 }
