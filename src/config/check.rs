@@ -10,10 +10,11 @@ use humantime_serde::re::humantime;
 use serde_saphyr::{DefaultMessageFormatter, Error, Location, MessageFormatter, Spanned};
 
 use super::file::{self, File, Text};
-use super::{Access, Cluster, Config, FileZone, NameServerFlag, Problem};
+use super::{Access, Cluster, Config, ExtraProblem, FileZone, NameServerFlag, Problem};
 use crate::cluster::is_label;
 use crate::nameserver::MAX_IDENTITY;
 use crate::schema::{self, AddressFilter, AddressSource, ClusterZone, Mode, NameServer, Policy, Selector};
+use crate::zone::master::{self, Entry};
 
 /// A problem and where it stands.
 #[derive(Debug)]
@@ -183,7 +184,7 @@ fn add_zone(entry: file::Zone, folder: &Path, config: &mut Config) -> Checked<()
         (Some(path), None, None) => {
             config.files.push(file_zone(apex, path, folder, &entry)?);
         }
-        (None, Some(_), None) => cluster_zone(apex, entry, config)?,
+        (None, Some(_), None) => cluster_zone(apex, entry, folder, config)?,
         (None, None, Some(_)) => not_yet(entry.reverse_of, "reverseOf", "no reverse zone", |_| false)?,
         _ => return Err(Problem::ZoneSource { zone: apex }.at(at)),
     }
@@ -213,8 +214,7 @@ fn file_zone(apex: Name, path: &Text, folder: &Path, entry: &file::Zone) -> Chec
     Ok(FileZone { apex, path: folder.join(&path.value) })
 }
 
-fn cluster_zone(origin: Name, entry: file::Zone, config: &mut Config) -> Checked<()> {
-    not_yet(entry.extra, "extra", "none", String::is_empty)?;
+fn cluster_zone(origin: Name, entry: file::Zone, folder: &Path, config: &mut Config) -> Checked<()> {
     let ipv4 = entry.ipv4.map(|ipv4| ipv4.value).unwrap_or_default();
     not_yet(ipv4.nat64, "ipv4.nat64", "none", Vec::is_empty)?;
     not_yet(ipv4.proxies, "ipv4.proxies", "none", Vec::is_empty)?;
@@ -240,6 +240,12 @@ fn cluster_zone(origin: Name, entry: file::Zone, config: &mut Config) -> Checked
     if let Some(entry) = entry.publish {
         publish(entry.value, &mut zone)?;
     }
+    if let Some(text) = entry.extra.filter(|text| !text.value.is_empty()) {
+        let path = folder.join(&text.value);
+        zone = extra(zone, &path)
+            .map_err(|error| Problem::Extra { path: path.clone(), error: Box::new(error) }.at(text.referenced))?;
+        config.extras.push(path);
+    }
     let clusters: Vec<_> = config.clusters.iter().map(|cluster| cluster.name.clone()).collect();
     let cluster = entry.cluster.expect("add_zone chose by it");
     match config.clusters.iter_mut().find(|known| known.name == cluster.value) {
@@ -247,6 +253,23 @@ fn cluster_zone(origin: Name, entry: file::Zone, config: &mut Config) -> Checked
         None => return Err(Problem::UnknownCluster { name: cluster.value, clusters }.at(cluster.referenced)),
     }
     Ok(())
+}
+
+/// `zone` with the static records in the file at `path`.
+fn extra(zone: ClusterZone, path: &Path) -> Result<ClusterZone, ExtraProblem> {
+    let text = std::fs::read(path).map_err(|error| ExtraProblem::Unreadable(error.to_string()))?;
+    let (entries, errors) = master::read(&text, &zone.origin, Some(master::folder(path)), 1, &mut |_| {});
+    if let Some(error) = errors.into_iter().next() {
+        return Err(ExtraProblem::Master(error));
+    }
+    let records = entries.iter().map(|entry| entry.record.clone()).collect();
+    zone.with_extra(records).map_err(|error| {
+        let is_it = |entry: &&Entry| Some(&entry.record.owner) == error.owner();
+        match entries.iter().rev().find(is_it) {
+            Some(entry) => ExtraProblem::Record { file: entry.file.clone(), position: entry.position, error },
+            None => ExtraProblem::Zone(error),
+        }
+    })
 }
 
 /// What may be published in `zone`. All that this version cannot enforce is refused: a fence that is not there would leak.

@@ -1,5 +1,5 @@
 use super::*;
-use crate::schema::{AddressFilter, AddressSource, Mode, NameServer, Policy};
+use crate::schema::{AddressFilter, AddressSource, Extra, Mode, NameServer, Policy};
 
 fn config(text: &str) -> Config {
     parse(text, Path::new("etc/kubezone.yaml")).unwrap_or_else(|error| panic!("{error}\n{text}"))
@@ -49,6 +49,7 @@ fn what_is_left_out_has_a_default() {
         publish: Policy::default(),
         addresses: AddressFilter::default(),
         address_sources: AddressSource::ALL.to_vec(),
+        extra: Extra::default(),
         pods: false,
         short_names: false,
         hostnames: false,
@@ -345,7 +346,6 @@ fn check_not_yet(lines: &str, at: &str, key: &str) {
 
 #[test]
 fn what_is_not_acted_on_is_refused() {
-    check_not_yet("  extra: static.zone", "6:10", "extra");
     check_not_yet("  publish: { pods: true }", "6:20", "publish.pods");
     check_not_yet("  ipv4: { nat64: [{ from: \"64:ff9b::/96\", to: 0.0.0.0/0 }] }", "6:18", "ipv4.nat64");
     check_not_yet("  ipv4: { proxies: [192.0.2.1] }", "6:20", "ipv4.proxies");
