@@ -34,7 +34,7 @@ pub use address::{AddressFilter, AddressSource};
 pub use decision::{AddressOrigin, Age, Decision, NameClaim, NameRank, PublishedAddress};
 pub use extra::{Extra, ExtraError};
 pub use publish::{Mode, Policy};
-pub use reason::Reason;
+pub use reason::{Meaning, Reason};
 pub use register::{Register, Update};
 pub use selector::{Selector, SelectorError};
 

@@ -252,3 +252,25 @@ fn a_zone_whose_name_is_too_long_for_its_services_has_none() {
         assert_eq!(decision, Decision { reasons: vec![Reason::InvalidName], ..Decision::default() });
     }
 }
+
+#[test]
+fn every_reason_is_in_a_table() {
+    // These take more than manifests: an API that is slow to tell, and a Service that had addresses before.
+    let elsewhere = [Reason::NamespaceUnknown, Reason::NameServerWithoutAddress];
+    let tables: Vec<String> = fs::read_dir("tests/data/schema")
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "zone"))
+        .map(|path| fs::read_to_string(path).unwrap())
+        .collect();
+    let said = |reason: Reason| {
+        let mut lines = tables.iter().flat_map(|table| table.lines()).filter(|line| line.starts_with(";: "));
+        lines.any(|line| line.rsplit(' ').next() == Some(reason.name()))
+    };
+    let missing: Vec<Reason> = Reason::ALL.into_iter().filter(|reason| !said(*reason)).collect();
+    assert_eq!(missing, elsewhere);
+    let here = include_str!("tables.rs");
+    for reason in elsewhere {
+        assert!(here.contains(&format!("[Reason::{reason}])")), "{reason} is tested here");
+    }
+}
