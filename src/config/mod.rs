@@ -18,9 +18,10 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use hickory_proto::rr::Name;
+use ipnet::IpNet;
 
 pub use self::changes::Changes;
-use crate::schema::{ClusterZone, SelectorError};
+use crate::schema::{ClusterZone, MappingError, SelectorError};
 
 /// What one server is told to do.
 ///
@@ -263,6 +264,17 @@ pub enum Problem {
     /// Addresses are to come from nowhere.
     #[error("`publish.addresses.from` is empty: no Service would have an address; leave it out for the usual order")]
     NoAddressSources,
+    /// A prefix that is an address, or longer than it says.
+    #[error("`{written}` has bits set behind its prefix, which is `{prefix}`")]
+    HostBits {
+        /// As it is written.
+        written: String,
+        /// Without these bits.
+        prefix: IpNet,
+    },
+    /// Addresses that cannot be translated so.
+    #[error("{0}")]
+    Nat64(MappingError),
     /// Wildcards come from annotations that nobody reads.
     #[error("`publish.wildcards` needs `publish.hostnames: true`: it is about the names that annotations ask for")]
     WildcardsOfNothing,

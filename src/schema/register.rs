@@ -93,7 +93,12 @@ impl Register {
             self.claim(&subject, &mut decision, &mut contested);
             if let Some(subtree) = decision.subtree {
                 if zone.nameservers.iter().any(|nameserver| nameserver.name == subtree.root) {
-                    self.last.insert(subject.clone(), addresses_of(&subtree.root, &subtree.records));
+                    // Those that were made from others are made again.
+                    let made = decision.addresses.iter().filter(|published| !published.origin.owns_ptr());
+                    let made: BTreeSet<IpAddr> = made.map(|published| published.address).collect();
+                    let mut last = addresses_of(&subtree.root, &subtree.records);
+                    last.retain(|address| !made.contains(address));
+                    self.last.insert(subject.clone(), last);
                 }
                 update.parts.push(subtree.into());
             }
