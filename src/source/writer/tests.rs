@@ -53,6 +53,8 @@ fn service(text: &str, address: &str) -> Object {
         created: None,
         service_type: ServiceType::ClusterIp,
         cluster_ips: vec![address.parse().unwrap()],
+        families: Vec::new(),
+        family_policy: None,
         ports: Vec::new(),
         ingress_ips: Vec::new(),
         external_ips: Vec::new(),
@@ -387,8 +389,15 @@ fn any_hostnames() -> impl Strategy<Value = Vec<Box<str>>> {
 
 fn any_ports() -> impl Strategy<Value = Vec<Port>> {
     let protocol = select(vec![Protocol::Tcp, Protocol::Udp]);
-    let port = (select(vec!["", "http", "dns", "Not A Label"]), protocol, 1..4_u16);
-    vec(port.prop_map(|(name, protocol, number)| Port { name: name.into(), protocol, number }), 0..3)
+    let app_protocol = select(vec!["", "http"]);
+    let port = (select(vec!["", "http", "dns", "Not A Label"]), protocol, 1..4_u16, app_protocol);
+    let port = port.prop_map(|(name, protocol, number, app_protocol)| Port {
+        name: name.into(),
+        protocol,
+        number,
+        app_protocol: app_protocol.into(),
+    });
+    vec(port, 0..3)
 }
 
 fn any_annotations() -> impl Strategy<Value = Annotations> {
@@ -432,6 +441,8 @@ fn any_object(kind: Kind) -> BoxedStrategy<Object> {
             created,
             service_type,
             cluster_ips,
+            families: Vec::new(),
+            family_policy: None,
             ingress_ips,
             external_ips,
             hostnames,
