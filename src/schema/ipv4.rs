@@ -4,7 +4,7 @@
 //! which addresses the proxy has; this says which A records follow from it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr};
 
 use ipnet::{Ipv4Net, Ipv6Net};
 
@@ -56,10 +56,11 @@ pub(super) fn is_proxied(service: &Service, reasons: &mut Vec<Reason>) -> bool {
     }
 }
 
-/// Whether the port is HTTP's or HTTPS', by its number or by what it is called.
+/// Whether the port is HTTP's or HTTPS', by its number, its name or what is spoken there.
 fn is_http(port: &Port) -> bool {
     let is_usual = port.protocol == Protocol::Tcp && [80, 443].contains(&port.number);
-    is_usual || port.name.starts_with("http")
+    // Names of ports are in lower case, those of protocols are not (RFC 6335 §5.1).
+    is_usual || port.name.starts_with("http") || port.app_protocol.to_ascii_lowercase().starts_with("http")
 }
 
 /// Explicit address mappings (RFC 7757 §3) of a translator between IPv6 and IPv4.
@@ -99,12 +100,13 @@ impl Nat64 {
         Ok(())
     }
 
-    /// The IPv4 address at which IPv4 clients reach `address`.
+    /// The IPv4 address at which IPv4 clients reach an IPv6 address.
     ///
     /// In both directions the longest prefix counts (RFC 7757 §3.3): where mappings overlap, an IPv4 address may lead
     /// elsewhere than to where it came from, and is none then.
     #[must_use]
-    pub fn ipv4_of(&self, address: Ipv6Addr) -> Option<Ipv4Addr> {
+    pub fn ipv4_of(&self, address: IpAddr) -> Option<IpAddr> {
+        let IpAddr::V6(address) = address else { return None };
         let prefix = |length| Ipv6Net::new_assert(address, length).trunc();
         // `same-size`: shorter ones than /96 match no IPv4 prefix.
         let to = (96..=128).rev().find_map(|length| self.to.get(&prefix(length)))?;
@@ -113,7 +115,7 @@ impl Nat64 {
         let address = to.network() | host_bits;
         let prefix = |length| Ipv4Net::new_assert(address, length).trunc();
         let back = (0..=32).rev().map(prefix).find(|prefix| self.taken.contains(prefix));
-        (back.as_ref() == Some(to)).then_some(address)
+        (back.as_ref() == Some(to)).then_some(address.into())
     }
 
     /// Adds what `addresses` are translated to, unless there is an IPv4 address among them.
@@ -121,12 +123,8 @@ impl Nat64 {
         if addresses.keys().any(IpAddr::is_ipv4) {
             return;
         }
-        let translated = addresses.keys().filter_map(|address| match address {
-            IpAddr::V6(address) => self.ipv4_of(*address),
-            IpAddr::V4(_) => None,
-        });
-        let translated: Vec<_> = translated.map(|address| (IpAddr::V4(address), AddressOrigin::Nat64)).collect();
-        addresses.extend(translated);
+        let translated: Vec<_> = addresses.keys().filter_map(|address| self.ipv4_of(*address)).collect();
+        addresses.extend(translated.into_iter().map(|address| (address, AddressOrigin::Nat64)));
     }
 }
 
@@ -181,6 +179,7 @@ mod tests {
 
         check(&nat64, "2a0a::a", Some("147.78.194.9"));
         check(&nat64, "2a0a::b", None);
+        check(&nat64, "147.78.194.9", None);
         check(&nat64, "2a0a:1::", Some("147.78.195.0"));
         check(&nat64, "2a0a:1::7f", Some("147.78.195.127"));
         check(&nat64, "2a0a:1::ff", Some("147.78.195.255"));
@@ -229,8 +228,12 @@ mod tests {
 
     #[test]
     fn http_is_known_by_number_or_by_name() {
+        let is = |name: &str, app_protocol: &str, protocol, number| {
+            is_http(&Port { name: name.into(), protocol, number, app_protocol: app_protocol.into() })
+        };
         let check = |name: &str, protocol, number, expected| {
-            assert_eq!(is_http(&Port { name: name.into(), protocol, number }), expected, "{name} {number}");
+            assert_eq!(is(name, "", protocol, number), expected, "{name} {number}");
+            assert_eq!(is("", name, protocol, number), expected, "{name} {number}");
         };
 
         check("", Protocol::Tcp, 80, true);
@@ -241,7 +244,9 @@ mod tests {
         check("https-admin", Protocol::Tcp, 8443, true);
         check("http3", Protocol::Udp, 443, true);
         check("my-http", Protocol::Tcp, 8080, false);
+        check("kubernetes.io/h2c", Protocol::Tcp, 8080, false);
         // A tunnel, mostly: no proxy takes it.
         check("", Protocol::Udp, 443, false);
+        assert!(is("web", "HTTPS", Protocol::Tcp, 8443));
     }
 }

@@ -93,11 +93,10 @@ impl Register {
             self.claim(&subject, &mut decision, &mut contested);
             if let Some(subtree) = decision.subtree {
                 if zone.nameservers.iter().any(|nameserver| nameserver.name == subtree.root) {
-                    // Those that were made from others are made again.
-                    let made = decision.addresses.iter().filter(|published| !published.origin.owns_ptr());
-                    let made: BTreeSet<IpAddr> = made.map(|published| published.address).collect();
                     let mut last = addresses_of(&subtree.root, &subtree.records);
-                    last.retain(|address| !made.contains(address));
+                    // What is translated then may be others, and owns no PTR record.
+                    let translated: Vec<IpAddr> = last.iter().filter_map(|ip| zone.ipv4.nat64.ipv4_of(*ip)).collect();
+                    last.retain(|address| !translated.contains(address));
                     self.last.insert(subject.clone(), last);
                 }
                 update.parts.push(subtree.into());
