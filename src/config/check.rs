@@ -11,12 +11,13 @@ use ipnet::IpNet;
 use serde_saphyr::{DefaultMessageFormatter, Error, Location, MessageFormatter, Spanned};
 
 use super::file::{self, File, Text};
-use super::{Access, Cluster, Config, FileZone, NameServerFlag, Problem};
+use super::{Access, Cluster, Config, ExtraProblem, FileZone, NameServerFlag, Problem};
 use crate::cluster::is_label;
 use crate::nameserver::MAX_IDENTITY;
 use crate::schema::{
     self, AddressFilter, AddressSource, ClusterZone, Ipv4Paths, MappingError, Mode, NameServer, Policy, Selector,
 };
+use crate::zone::master::{self, Entry};
 
 /// A problem and where it stands.
 #[derive(Debug)]
@@ -186,7 +187,7 @@ fn add_zone(entry: file::Zone, folder: &Path, config: &mut Config) -> Checked<()
         (Some(path), None, None) => {
             config.files.push(file_zone(apex, path, folder, &entry)?);
         }
-        (None, Some(_), None) => cluster_zone(apex, entry, config)?,
+        (None, Some(_), None) => cluster_zone(apex, entry, folder, config)?,
         (None, None, Some(_)) => not_yet(entry.reverse_of, "reverseOf", "no reverse zone", |_| false)?,
         _ => return Err(Problem::ZoneSource { zone: apex }.at(at)),
     }
@@ -216,8 +217,7 @@ fn file_zone(apex: Name, path: &Text, folder: &Path, entry: &file::Zone) -> Chec
     Ok(FileZone { apex, path: folder.join(&path.value) })
 }
 
-fn cluster_zone(origin: Name, entry: file::Zone, config: &mut Config) -> Checked<()> {
-    not_yet(entry.extra, "extra", "none", String::is_empty)?;
+fn cluster_zone(origin: Name, entry: file::Zone, folder: &Path, config: &mut Config) -> Checked<()> {
     let nameservers = match entry.nameservers {
         Some(entries) if !entries.value.is_empty() => nameservers(&entries.value, &origin)?,
         _ => return Err(Problem::NoNameServers { zone: origin }.at(entry.name.referenced)),
@@ -242,6 +242,12 @@ fn cluster_zone(origin: Name, entry: file::Zone, config: &mut Config) -> Checked
     if let Some(entry) = &entry.ipv4 {
         zone.ipv4 = ipv4(&entry.value)?;
     }
+    if let Some(text) = entry.extra.filter(|text| !text.value.is_empty()) {
+        let path = folder.join(&text.value);
+        zone = extra(zone, &path)
+            .map_err(|error| Problem::Extra { path: path.clone(), error: Box::new(error) }.at(text.referenced))?;
+        config.extras.push(path);
+    }
     let clusters: Vec<_> = config.clusters.iter().map(|cluster| cluster.name.clone()).collect();
     let cluster = entry.cluster.expect("add_zone chose by it");
     match config.clusters.iter_mut().find(|known| known.name == cluster.value) {
@@ -249,6 +255,23 @@ fn cluster_zone(origin: Name, entry: file::Zone, config: &mut Config) -> Checked
         None => return Err(Problem::UnknownCluster { name: cluster.value, clusters }.at(cluster.referenced)),
     }
     Ok(())
+}
+
+/// `zone` with the static records in the file at `path`.
+fn extra(zone: ClusterZone, path: &Path) -> Result<ClusterZone, ExtraProblem> {
+    let text = std::fs::read(path).map_err(|error| ExtraProblem::Unreadable(error.to_string()))?;
+    let (entries, errors) = master::read(&text, &zone.origin, Some(master::folder(path)), 1, &mut |_| {});
+    if let Some(error) = errors.into_iter().next() {
+        return Err(ExtraProblem::Master(error));
+    }
+    let records = entries.iter().map(|entry| entry.record.clone()).collect();
+    zone.with_extra(records).map_err(|error| {
+        let is_it = |entry: &&Entry| Some(&entry.record.owner) == error.owner();
+        match entries.iter().rev().find(is_it) {
+            Some(entry) => ExtraProblem::Record { file: entry.file.clone(), position: entry.position, error },
+            None => ExtraProblem::Zone(error),
+        }
+    })
 }
 
 /// What may be published in `zone`. All that this version cannot enforce is refused: a fence that is not there would leak.

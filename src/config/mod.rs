@@ -15,13 +15,15 @@ use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use hickory_proto::rr::Name;
 use ipnet::IpNet;
 
 pub use self::changes::Changes;
-use crate::schema::{ClusterZone, MappingError, SelectorError};
+use crate::schema::{ClusterZone, ExtraError, MappingError, SelectorError};
+use crate::zone::master::{MasterError, Position};
 
 /// What one server is told to do.
 ///
@@ -47,6 +49,8 @@ pub struct Config {
     pub files: Vec<FileZone>,
     /// Clusters that zones come from.
     pub clusters: Vec<Cluster>,
+    /// Files with static records of the clusters' zones: read with the configuration, as a part of it.
+    pub extras: Vec<PathBuf>,
 }
 
 /// A zone that comes from a master file.
@@ -98,6 +102,7 @@ impl Default for Config {
             grace_period: Duration::from_secs(5),
             files: Vec::new(),
             clusters: Vec::new(),
+            extras: Vec::new(),
         }
     }
 }
@@ -116,7 +121,8 @@ impl Config {
             Access::Manifests(folder) => Some(folder.as_path()),
             Access::InCluster => None,
         });
-        self.files.iter().map(|zone| zone.path.as_path()).chain(of_clusters)
+        let files = self.files.iter().map(|zone| &zone.path).chain(&self.extras);
+        files.map(PathBuf::as_path).chain(of_clusters)
     }
 }
 
@@ -206,6 +212,17 @@ pub enum ConfigError {
     },
 }
 
+impl ConfigError {
+    /// The file that would have to become another one, beside the configuration itself.
+    #[must_use]
+    pub fn file(&self) -> Option<&Path> {
+        match self {
+            Self::Invalid { problem: Problem::Extra { path, .. }, .. } => Some(path),
+            _ => None,
+        }
+    }
+}
+
 /// What is wrong with a configuration, and what would be right.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Problem {
@@ -275,6 +292,14 @@ pub enum Problem {
     /// Addresses that cannot be translated so.
     #[error("{0}")]
     Nat64(MappingError),
+    /// Static records that the zone cannot have.
+    #[error("{}: {error}", path.display())]
+    Extra {
+        /// Their file.
+        path: PathBuf,
+        /// What is wrong with it.
+        error: Box<ExtraProblem>,
+    },
     /// Wildcards come from annotations that nobody reads.
     #[error("`publish.wildcards` needs `publish.hostnames: true`: it is about the names that annotations ask for")]
     WildcardsOfNothing,
@@ -342,6 +367,34 @@ pub enum Problem {
         /// The zone.
         zone: Name,
     },
+}
+
+/// What is wrong with a file of static records.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ExtraProblem {
+    /// It cannot be read, and what the system said.
+    #[error("could not be read: {0}")]
+    Unreadable(String),
+    /// It is no master file.
+    #[error(transparent)]
+    Master(MasterError),
+    /// A record that the zone cannot have.
+    #[error("{}{position}: {error}", included(file.as_deref()))]
+    Record {
+        /// The file that `$INCLUDE` named; none: the file itself.
+        file: Option<Arc<Path>>,
+        /// Where the record begins.
+        position: Position,
+        /// Why.
+        error: ExtraError,
+    },
+    /// They make no zone.
+    #[error(transparent)]
+    Zone(ExtraError),
+}
+
+fn included(file: Option<&Path>) -> String {
+    file.map(|file| format!("{}: ", file.display())).unwrap_or_default()
 }
 
 fn known(clusters: &[String]) -> impl fmt::Display {

@@ -1,5 +1,5 @@
 use super::*;
-use crate::schema::{AddressFilter, AddressSource, Ipv4Paths, Mode, NameServer, Policy};
+use crate::schema::{AddressFilter, AddressSource, Extra, Ipv4Paths, Mode, NameServer, Policy};
 
 fn config(text: &str) -> Config {
     parse(text, Path::new("etc/kubezone.yaml")).unwrap_or_else(|error| panic!("{error}\n{text}"))
@@ -50,6 +50,7 @@ fn what_is_left_out_has_a_default() {
         addresses: AddressFilter::default(),
         address_sources: AddressSource::ALL.to_vec(),
         ipv4: Ipv4Paths::default(),
+        extra: Extra::default(),
         pods: false,
         short_names: false,
         hostnames: false,
@@ -427,7 +428,6 @@ fn check_not_yet(lines: &str, at: &str, key: &str) {
 
 #[test]
 fn what_is_not_acted_on_is_refused() {
-    check_not_yet("  extra: static.zone", "6:10", "extra");
     check_not_yet("  publish: { pods: true }", "6:20", "publish.pods");
 
     let not_yet = "is not supported by this version; leave it out";

@@ -199,6 +199,14 @@ fn the_short_form_is_an_alias() {
 }
 
 #[test]
+fn static_records_go_first() {
+    let text = fs::read("tests/data/schema/extra.static").unwrap();
+    let records = master::parse(&text, &zone().origin, None).unwrap();
+    let zone = ClusterZone { hostnames: true, short_names: true, ..zone() };
+    check("extra", &zone.with_extra(records).unwrap());
+}
+
+#[test]
 fn an_rrset_has_a_limit() {
     check("too-many-endpoints", &ClusterZone { max_records: 3, ..zone() });
 }

@@ -21,6 +21,7 @@ use crate::metrics::Metrics;
 use crate::nameserver::Served;
 use crate::schema::{AddressOrigin, Ipv4Paths, Mode, NameServer, Nat64, Policy, PublishedAddress};
 use crate::source::propose;
+use crate::zone::master;
 
 /// How long the cluster may be silent.
 const STALENESS: Duration = Duration::from_secs(24 * 60 * 60);
@@ -497,11 +498,19 @@ fn any_ipv4() -> impl Strategy<Value = Ipv4Paths> {
 fn any_zone() -> impl Strategy<Value = ClusterZone> {
     let addresses = select(vec![vec!["2a0a::53"], vec!["2a0a::53", "192.0.2.53"]]);
     let addresses = addresses.prop_map(|all| all.into_iter().map(|address| address.parse().unwrap()).collect());
-    (any_policy(), any_ipv4(), addresses, any::<[bool; 3]>()).prop_map(|(publish, ipv4, addresses, names)| {
-        let [short_names, hostnames, wildcards] = names;
+    let extra = select(vec![
+        "",
+        "app TXT t\nweb.depot CNAME app",
+        "web.shop.svc TXT t\ndepot.svc NS ns.example.\n_a.db.shop.svc A 192.0.2.1",
+    ]);
+    let any = (any_policy(), any_ipv4(), addresses, any::<[bool; 3]>(), extra);
+    any.prop_map(|(publish, ipv4, addresses, [short_names, hostnames, wildcards], extra)| {
         let nameservers = vec![NameServer { name: name("db.shop.svc.c2.k8s.ooo."), addresses }];
         let zone = ClusterZone::at(name("c2.k8s.ooo."));
-        ClusterZone { nameservers, publish, max_records: 2, ipv4, short_names, hostnames, wildcards, ..zone }
+        let extra = master::parse(format!("$TTL 5\n{extra}\n").as_bytes(), &zone.origin, None).unwrap();
+        let zone =
+            ClusterZone { nameservers, publish, max_records: 2, ipv4, short_names, hostnames, wildcards, ..zone };
+        zone.with_extra(extra).unwrap()
     })
 }
 
