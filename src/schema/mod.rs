@@ -36,7 +36,7 @@ pub use decision::{AddressOrigin, Age, Decision, NameClaim, NameRank, PublishedA
 pub use extra::{Extra, ExtraError};
 pub use ipv4::{Ipv4Paths, MappingError, Nat64};
 pub use publish::{Mode, Policy};
-pub use reason::Reason;
+pub use reason::{Meaning, Reason};
 pub use register::{Register, Update};
 pub use selector::{Selector, SelectorError};
 

@@ -87,8 +87,7 @@ impl Register {
         let mut update = Update::default();
         let mut contested = BTreeSet::new();
         for subject in subjects {
-            let last = self.last.get(&subject).map_or(&[][..], Vec::as_slice);
-            let mut decision = zone.decide(cluster, &subject, last);
+            let mut decision = self.decision(zone, cluster, &subject);
             update.reasons.extend(decision.reasons.iter().map(|reason| (subject.clone(), *reason)));
             self.claim(&subject, &mut decision, &mut contested);
             if let Some(subtree) = decision.subtree {
@@ -114,6 +113,12 @@ impl Register {
             update.parts.push(Part::Alone { owner, records });
         }
         update
+    }
+
+    /// What was decided about `subject`, if nothing in `zone` and `cluster` has changed since [`Register::update`].
+    #[must_use]
+    pub fn decision(&self, zone: &ClusterZone, cluster: &Cluster, subject: &Subject) -> Decision {
+        zone.decide(cluster, subject, self.last.get(subject).map_or(&[][..], Vec::as_slice))
     }
 
     /// All reasons that hold for a Service, in their order.
