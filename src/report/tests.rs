@@ -11,6 +11,8 @@ fn service(name: &str, address: &str) -> Service {
         families: Vec::new(),
         family_policy: None,
         ports: Vec::new(),
+        families: Vec::new(),
+        family_policy: None,
         ingress_ips: Vec::new(),
         external_ips: Vec::new(),
         hostnames: Vec::new(),
