@@ -8,8 +8,6 @@ fn service(name: &str, address: &str) -> Service {
         created: None,
         service_type: ServiceType::ClusterIp,
         cluster_ips: vec![address.parse().unwrap()],
-        families: Vec::new(),
-        family_policy: None,
         ports: Vec::new(),
         families: Vec::new(),
         family_policy: None,
