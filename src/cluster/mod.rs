@@ -292,7 +292,7 @@ mod tests {
             created: None,
             service_type: ServiceType::Headless,
             cluster_ips: Vec::new(),
-            families: Vec::new(),
+            families: [None; 2],
             family_policy: None,
             ports: Vec::new(),
             ingress_ips: Vec::new(),

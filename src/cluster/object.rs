@@ -129,8 +129,8 @@ pub struct Service {
     pub service_type: ServiceType,
     /// `spec.clusterIPs`, the primary first; empty while none is assigned.
     pub cluster_ips: Vec<IpAddr>,
-    /// `spec.ipFamilies`, the primary first; an API fills it in, manifests mostly do not.
-    pub families: Vec<IpFamily>,
+    /// `spec.ipFamilies`, two at most, the primary first; an API fills it in, manifests mostly do not.
+    pub families: [Option<IpFamily>; 2],
     /// `spec.ipFamilyPolicy`; the same is true of it.
     pub family_policy: Option<IpFamilyPolicy>,
     /// `ip` of each `status.loadBalancer.ingress`, in their order.

@@ -199,6 +199,7 @@ impl ServiceSpec {
         if service_type == ServiceType::ExternalName {
             hostnames = self.external_name.into_iter().collect();
         }
+        let mut families = self.ip_families.iter().flatten().filter_map(|text| family(text));
         cluster::Service {
             key: ServiceKey { namespace: Arc::clone(&key.namespace), name: Arc::clone(&key.name) },
             created: metadata.creation_timestamp.as_ref().map(|Time(created)| created.as_second()),
@@ -207,7 +208,7 @@ impl ServiceSpec {
                 ServiceType::ClusterIp | ServiceType::LoadBalancer => addresses(key, &cluster_ips),
                 ServiceType::Headless | ServiceType::ExternalName => Vec::new(),
             },
-            families: self.ip_families.iter().flatten().filter_map(|text| family(text)).collect(),
+            families: [families.next(), families.next()],
             family_policy: self.ip_family_policy.as_deref().and_then(family_policy),
             ingress_ips: addresses(key, &ingress_ips),
             external_ips: addresses(key, &self.external_ips.unwrap_or_default()),
@@ -378,7 +379,7 @@ mod tests {
                 service.key.name,
                 service.service_type,
                 service.cluster_ips,
-                some("families", &service.families),
+                some("families", &service.families.iter().flatten().collect::<Vec<_>>()),
                 service.family_policy.map_or(String::new(), |policy| format!(" {policy:?}")),
                 some("ingress", &service.ingress_ips),
                 some("external", &service.external_ips),
