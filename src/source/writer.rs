@@ -49,6 +49,7 @@ pub(super) struct Relist {
     services: Arc<Notify>,
     slices: Arc<Notify>,
     namespaces: Arc<Notify>,
+    pods: Arc<Notify>,
 }
 
 impl Relist {
@@ -58,12 +59,13 @@ impl Relist {
             Kind::Service => &self.services,
             Kind::EndpointSlice => &self.slices,
             Kind::Namespace => &self.namespaces,
+            Kind::Pod => &self.pods,
         }
     }
 
     /// Asks for every kind.
     pub(super) fn all(&self) {
-        [&self.services, &self.slices, &self.namespaces].iter().for_each(|kind| kind.notify_one());
+        [&self.services, &self.slices, &self.namespaces, &self.pods].iter().for_each(|kind| kind.notify_one());
     }
 }
 
