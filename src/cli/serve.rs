@@ -116,6 +116,7 @@ impl Serve {
         let mut signals = Signals::new()?;
         let mut reloads = Reloads::new(self)?;
         let mut server = Server::start(self.read()?).await.map_err(Failure::unable)?;
+        reloads.look_at(&server, &[]);
 
         let signal = loop {
             tokio::select! {
@@ -183,6 +184,11 @@ impl<'s> Reloads<'s> {
         Ok(Self { serve, watch: Watch::new(&serve.config), hangups, failure: None })
     }
 
+    /// Watches what the configuration is read from: its file, those with static records, and `other`.
+    fn look_at(&mut self, server: &Server, other: &[PathBuf]) {
+        self.watch.set(self.serve.config.iter().chain(&server.config().extras).chain(other));
+    }
+
     /// Waits for the next occasion, and takes over what there is. Nothing is lost when the future is dropped.
     async fn next(&mut self, server: &mut Server) {
         tokio::select! {
@@ -203,21 +209,24 @@ impl<'s> Reloads<'s> {
             Ok(config) => {
                 let named: Vec<_> = config.paths().map(Path::to_path_buf).collect();
                 match server.reload(config).await {
-                    Ok(changes) => self.took_over(&changes),
+                    Ok(changes) => self.took_over(server, &changes),
                     Err(error) => {
                         // What it lacks may come.
-                        self.watch.set(self.serve.config.iter().chain(&named));
+                        self.look_at(server, &named);
                         self.refused(server, &error);
                     }
                 }
             }
-            Err(error) => self.refused(server, &error),
+            Err(error) => {
+                self.look_at(server, error.file().map(Path::to_path_buf).as_slice());
+                self.refused(server, &error);
+            }
         }
     }
 
-    fn took_over(&mut self, changes: &Changes) {
+    fn took_over(&mut self, server: &Server, changes: &Changes) {
         self.failure = None;
-        self.watch.set(&self.serve.config);
+        self.look_at(server, &[]);
         if !changes.is_empty() {
             info!(%changes, "configuration taken over");
         }

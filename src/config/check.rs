@@ -10,10 +10,11 @@ use humantime_serde::re::humantime;
 use serde_saphyr::{DefaultMessageFormatter, Error, Location, MessageFormatter, Spanned};
 
 use super::file::{self, File, Text};
-use super::{Access, Cluster, Config, FileZone, NameServerFlag, Problem};
+use super::{Access, Cluster, Config, ExtraProblem, FileZone, NameServerFlag, Problem};
 use crate::cluster::is_label;
 use crate::nameserver::MAX_IDENTITY;
 use crate::schema::{self, AddressFilter, AddressSource, ClusterZone, Mode, NameServer, Policy, ReverseZone, Selector};
+use crate::zone::master::{self, Entry};
 
 /// A problem and where it stands.
 #[derive(Debug)]
@@ -186,7 +187,7 @@ fn add_zone(entry: file::Zone, folder: &Path, config: &mut Config) -> Checked<()
         (Some(path), None, None) => {
             config.files.push(file_zone(apex, path, folder, &entry)?);
         }
-        (None, Some(_), None) => cluster_zone(apex, entry, config)?,
+        (None, Some(_), None) => cluster_zone(apex, entry, folder, config)?,
         (None, None, Some(of)) => {
             let zone = reverse_zone(apex, of, &entry, config)?;
             config.reverses.push(zone);
@@ -280,8 +281,11 @@ fn relate(config: &mut Config) {
     }
 }
 
-fn cluster_zone(origin: Name, entry: file::Zone, config: &mut Config) -> Checked<()> {
-    let (publish, addresses, address_sources) = policy(entry.publish, entry.ipv4, entry.extra)?;
+fn cluster_zone(origin: Name, entry: file::Zone, folder: &Path, config: &mut Config) -> Checked<()> {
+    let ipv4 = entry.ipv4.map(|ipv4| ipv4.value).unwrap_or_default();
+    not_yet(ipv4.nat64, "ipv4.nat64", "none", Vec::is_empty)?;
+    not_yet(ipv4.proxies, "ipv4.proxies", "none", Vec::is_empty)?;
+
     let nameservers = match entry.nameservers {
         Some(entries) if !entries.value.is_empty() => nameservers(&entries.value, |entry| nameserver(entry, &origin))?,
         _ => return Err(Problem::NoNameServers { zone: origin }.at(entry.name.referenced)),
@@ -290,18 +294,25 @@ fn cluster_zone(origin: Name, entry: file::Zone, config: &mut Config) -> Checked
         Some(text) => mailbox(text, &origin)?,
         None => relative(&file::unplaced("hostmaster"), &origin)?,
     };
-    let zone = ClusterZone {
-        ttl: ttl(entry.ttl.as_ref(), 30)?,
-        negative_ttl: ttl(entry.negative_ttl.as_ref(), 30)?,
-        nameserver_ttl: ttl(entry.nameserver_ttl.as_ref(), 3600)?,
-        max_records: max_records(entry.max_records.as_ref())?,
-        publish,
-        addresses,
-        address_sources,
+    let usual = ClusterZone::at(origin);
+    let mut zone = ClusterZone {
+        ttl: ttl(entry.ttl.as_ref(), usual.ttl)?,
+        negative_ttl: ttl(entry.negative_ttl.as_ref(), usual.negative_ttl)?,
+        nameserver_ttl: ttl(entry.nameserver_ttl.as_ref(), usual.nameserver_ttl)?,
+        max_records: max_records(entry.max_records.as_ref(), usual.max_records)?,
         nameservers,
         hostmaster,
-        ..ClusterZone::at(origin)
+        ..usual
     };
+    if let Some(entry) = entry.publish {
+        publish(entry.value, &mut zone)?;
+    }
+    if let Some(text) = entry.extra.filter(|text| !text.value.is_empty()) {
+        let path = folder.join(&text.value);
+        zone = extra(zone, &path)
+            .map_err(|error| Problem::Extra { path: path.clone(), error: Box::new(error) }.at(text.referenced))?;
+        config.extras.push(path);
+    }
     let clusters: Vec<_> = config.clusters.iter().map(|cluster| cluster.name.clone()).collect();
     let cluster = entry.cluster.expect("add_zone chose by it");
     match config.clusters.iter_mut().find(|known| known.name == cluster.value) {
@@ -311,32 +322,48 @@ fn cluster_zone(origin: Name, entry: file::Zone, config: &mut Config) -> Checked
     Ok(())
 }
 
-/// What may be published. All that this version cannot enforce is refused: a fence that is not there would leak.
-fn policy(
-    publish: Option<Spanned<file::Publish>>,
-    ipv4: Option<Spanned<file::Ipv4>>,
-    extra: Option<Text>,
-) -> Checked<(Policy, AddressFilter, Vec<AddressSource>)> {
-    not_yet(extra, "extra", "none", String::is_empty)?;
-    let ipv4 = ipv4.map(|ipv4| ipv4.value).unwrap_or_default();
-    not_yet(ipv4.nat64, "ipv4.nat64", "none", Vec::is_empty)?;
-    not_yet(ipv4.proxies, "ipv4.proxies", "none", Vec::is_empty)?;
+/// `zone` with the static records in the file at `path`.
+fn extra(zone: ClusterZone, path: &Path) -> Result<ClusterZone, ExtraProblem> {
+    let text = std::fs::read(path).map_err(|error| ExtraProblem::Unreadable(error.to_string()))?;
+    let (entries, errors) = master::read(&text, &zone.origin, Some(master::folder(path)), 1, &mut |_| {});
+    if let Some(error) = errors.into_iter().next() {
+        return Err(ExtraProblem::Master(error));
+    }
+    let records = entries.iter().map(|entry| entry.record.clone()).collect();
+    zone.with_extra(records).map_err(|error| {
+        let is_it = |entry: &&Entry| Some(&entry.record.owner) == error.owner();
+        match entries.iter().rev().find(is_it) {
+            Some(entry) => ExtraProblem::Record { file: entry.file.clone(), position: entry.position, error },
+            None => ExtraProblem::Zone(error),
+        }
+    })
+}
 
-    let publish = publish.map(|publish| publish.value).unwrap_or_default();
-    not_yet(publish.pods, "publish.pods", "false", |pods| !pods)?;
-    not_yet(publish.short_names, "publish.shortNames", "false", |short| !short)?;
-    not_yet(publish.hostnames, "publish.hostnames", "false", |hostnames| !hostnames)?;
-    not_yet(publish.wildcards, "publish.wildcards", "false", |wildcards| !wildcards)?;
-    let allow = publish.addresses.allow.iter().map(|cidr| value(cidr, "CIDR such as `fd00::/8`"));
-    let addresses = AddressFilter::allowing(allow.collect::<Checked<_>>()?);
-    let policy = Policy {
-        mode: publish.mode.as_ref().map(mode).transpose()?.unwrap_or_default(),
-        namespaces: publish.namespaces.iter().map(namespace).collect::<Checked<_>>()?,
-        namespace_selector: publish.namespace_selector.as_ref().map(selector).transpose()?.unwrap_or_default(),
-        service_selector: publish.service_selector.as_ref().map(selector).transpose()?.unwrap_or_default(),
+/// What may be published in `zone`. All that this version cannot enforce is refused: a fence that is not there would leak.
+fn publish(entry: file::Publish, zone: &mut ClusterZone) -> Checked<()> {
+    not_yet(entry.pods, "publish.pods", "false", |pods| !pods)?;
+    let allow = entry.addresses.allow.iter().map(|cidr| value(cidr, "CIDR such as `fd00::/8`"));
+    zone.addresses = AddressFilter::allowing(allow.collect::<Checked<_>>()?);
+    if let Some(from) = &entry.addresses.from {
+        zone.address_sources = address_sources(from)?;
+    }
+    zone.publish = Policy {
+        mode: entry.mode.as_ref().map(mode).transpose()?.unwrap_or_default(),
+        namespaces: entry.namespaces.iter().map(namespace).collect::<Checked<_>>()?,
+        namespace_selector: entry.namespace_selector.as_ref().map(selector).transpose()?.unwrap_or_default(),
+        service_selector: entry.service_selector.as_ref().map(selector).transpose()?.unwrap_or_default(),
     };
-    let sources = publish.addresses.from.as_ref().map(address_sources).transpose()?;
-    Ok((policy, addresses, sources.unwrap_or_else(|| AddressSource::ALL.to_vec())))
+    zone.short_names = entry.short_names;
+    zone.hostnames = entry.hostnames;
+    match entry.wildcards {
+        Some(wildcards) if wildcards.value && !entry.hostnames => {
+            Err(Problem::WildcardsOfNothing.at(wildcards.referenced))
+        }
+        wildcards => {
+            zone.wildcards = wildcards.is_some_and(|wildcards| wildcards.value);
+            Ok(())
+        }
+    }
 }
 
 fn address_sources(from: &Spanned<Vec<Text>>) -> Checked<Vec<AddressSource>> {
@@ -484,8 +511,8 @@ fn ttl(text: Option<&Text>, default: u32) -> Checked<u32> {
 
 const TTL: &str = "number of seconds from 0 to 2147483647";
 
-fn max_records(text: Option<&Text>) -> Checked<usize> {
-    let Some(text) = text else { return Ok(100) };
+fn max_records(text: Option<&Text>, default: usize) -> Checked<usize> {
+    let Some(text) = text else { return Ok(default) };
     match value(text, MAX_RECORDS)? {
         0 => Err(unlike(text, MAX_RECORDS)),
         records => Ok(records),

@@ -110,8 +110,10 @@ pub(super) struct Publish {
     #[serde(default)]
     pub(super) addresses: Addresses,
     pub(super) pods: Option<Spanned<bool>>,
-    pub(super) short_names: Option<Spanned<bool>>,
-    pub(super) hostnames: Option<Spanned<bool>>,
+    #[serde(default)]
+    pub(super) short_names: bool,
+    #[serde(default)]
+    pub(super) hostnames: bool,
     pub(super) wildcards: Option<Spanned<bool>>,
 }
 

@@ -15,12 +15,14 @@ use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use hickory_proto::rr::Name;
 
 pub use self::changes::Changes;
-use crate::schema::{ClusterZone, ReverseZone, SelectorError};
+use crate::schema::{ClusterZone, ExtraError, ReverseZone, SelectorError};
+use crate::zone::master::{MasterError, Position};
 
 /// What one server is told to do.
 ///
@@ -49,6 +51,8 @@ pub struct Config {
     pub clusters: Vec<Cluster>,
     /// Zones that are made of those of the clusters.
     pub reverses: Vec<ReverseZone>,
+    /// Files with static records of the clusters' zones: read with the configuration, as a part of it.
+    pub extras: Vec<PathBuf>,
 }
 
 /// A zone that comes from a master file.
@@ -101,6 +105,7 @@ impl Default for Config {
             files: Vec::new(),
             clusters: Vec::new(),
             reverses: Vec::new(),
+            extras: Vec::new(),
         }
     }
 }
@@ -120,7 +125,8 @@ impl Config {
             Access::Manifests(folder) => Some(folder.as_path()),
             Access::InCluster => None,
         });
-        self.files.iter().map(|zone| zone.path.as_path()).chain(of_clusters)
+        let files = self.files.iter().map(|zone| &zone.path).chain(&self.extras);
+        files.map(PathBuf::as_path).chain(of_clusters)
     }
 }
 
@@ -210,6 +216,17 @@ pub enum ConfigError {
     },
 }
 
+impl ConfigError {
+    /// The file that would have to become another one, beside the configuration itself.
+    #[must_use]
+    pub fn file(&self) -> Option<&Path> {
+        match self {
+            Self::Invalid { problem: Problem::Extra { path, .. }, .. } => Some(path),
+            _ => None,
+        }
+    }
+}
+
 /// What is wrong with a configuration, and what would be right.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Problem {
@@ -268,6 +285,17 @@ pub enum Problem {
     /// Addresses are to come from nowhere.
     #[error("`publish.addresses.from` is empty: no Service would have an address; leave it out for the usual order")]
     NoAddressSources,
+    /// Static records that the zone cannot have.
+    #[error("{}: {error}", path.display())]
+    Extra {
+        /// Their file.
+        path: PathBuf,
+        /// What is wrong with it.
+        error: Box<ExtraProblem>,
+    },
+    /// Wildcards come from annotations that nobody reads.
+    #[error("`publish.wildcards` needs `publish.hostnames: true`: it is about the names that annotations ask for")]
+    WildcardsOfNothing,
     /// DNS is to be answered nowhere.
     #[error("`listen.dns` is empty: there is nowhere to answer")]
     NoListeners,
@@ -374,6 +402,34 @@ pub enum Problem {
         /// The zone.
         zone: Name,
     },
+}
+
+/// What is wrong with a file of static records.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ExtraProblem {
+    /// It cannot be read, and what the system said.
+    #[error("could not be read: {0}")]
+    Unreadable(String),
+    /// It is no master file.
+    #[error(transparent)]
+    Master(MasterError),
+    /// A record that the zone cannot have.
+    #[error("{}{position}: {error}", included(file.as_deref()))]
+    Record {
+        /// The file that `$INCLUDE` named; none: the file itself.
+        file: Option<Arc<Path>>,
+        /// Where the record begins.
+        position: Position,
+        /// Why.
+        error: ExtraError,
+    },
+    /// They make no zone.
+    #[error(transparent)]
+    Zone(ExtraError),
+}
+
+fn included(file: Option<&Path>) -> String {
+    file.map(|file| format!("{}: ", file.display())).unwrap_or_default()
 }
 
 fn known(clusters: &[String]) -> impl fmt::Display {

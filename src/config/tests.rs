@@ -1,5 +1,5 @@
 use super::*;
-use crate::schema::{AddressFilter, AddressSource, Mode, NameServer, Policy};
+use crate::schema::{AddressFilter, AddressSource, Extra, Mode, NameServer, Policy};
 
 fn config(text: &str) -> Config {
     parse(text, Path::new("etc/kubezone.yaml")).unwrap_or_else(|error| panic!("{error}\n{text}"))
@@ -49,6 +49,7 @@ fn what_is_left_out_has_a_default() {
         publish: Policy::default(),
         addresses: AddressFilter::default(),
         address_sources: AddressSource::ALL.to_vec(),
+        extra: Extra::default(),
         pods: false,
         short_names: false,
         hostnames: false,
@@ -114,8 +115,12 @@ fn a_zone_of_a_cluster_is_as_written() {
              namespaces: [shop, kube-system]\n    \
              namespaceSelector: team in (a, b)\n    \
              serviceSelector: tier=web,!internal\n    \
-             addresses: { allow: [\"fd00::/8\", \"10.0.0.0/8\"], from: [ExternalIP, LoadBalancer] }\n",
+             addresses: { allow: [\"fd00::/8\", \"10.0.0.0/8\"], from: [ExternalIP, LoadBalancer] }\n    \
+             shortNames: true\n    \
+             hostnames: yes\n    \
+             wildcards: true\n",
     );
+    assert!(zone.short_names && zone.hostnames && zone.wildcards && !zone.pods);
     assert_eq!(zone.address_sources, [AddressSource::ExternalIp, AddressSource::LoadBalancer]);
     let publish = Policy {
         mode: Mode::OptIn,
@@ -215,6 +220,10 @@ fn a_value_says_what_would_be_right() {
     check(
         &c2("  publish: { addresses: { from: [] } }"),
         "6:33: `publish.addresses.from` is empty: no Service would have an address; leave it out for the usual order",
+    );
+    check(
+        &c2("  publish: { wildcards: true }"),
+        "6:25: `publish.wildcards` needs `publish.hostnames: true`: it is about the names that annotations ask for",
     );
     check(&c2("  maxRecords: 0"), "6:15: `0` is no number of records from 1 on");
     check(
@@ -424,6 +433,47 @@ fn a_name_server_can_be_found() {
     check_nameservers("", &format!("3:9: {none}"));
 }
 
+#[test]
+fn static_records_come_from_a_file() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("static.zone");
+    let check = |text: &str, expected: &str| {
+        std::fs::write(&path, text).expect("written");
+        let read = parse(&c2("  extra: static.zone"), &folder.path().join("kubezone.yaml"));
+        let place = format!("{}:6:10: {}: ", folder.path().join("kubezone.yaml").display(), path.display());
+        let found = read.map(|config| config.extras).map_err(|error| {
+            assert_eq!(error.file(), Some(path.as_path()));
+            error.to_string().strip_prefix(&place).map(str::to_owned).unwrap_or_else(|| panic!("{error}"))
+        });
+        let expected = if expected.is_empty() { Ok(vec![path.clone()]) } else { Err(expected.to_owned()) };
+        assert_eq!(found, expected);
+    };
+
+    check("", "");
+    check("@ 300 CAA 0 issue \"ca.example\"\n", "");
+    check("$TTL 5\n@ MX ten mail\n", "line 2, column 6: expected a number up to 65535, found `ten`");
+    check(
+        "$TTL 5\nwww A 192.0.2.1\n@ SOA ns h 1 2 3 4 5\n",
+        "line 3, column 1: c2.k8s.ooo. SOA is not for a file to say: the configuration says it of the zone",
+    );
+    check(
+        "$TTL 5\nwww A 192.0.2.1\nwww CNAME x\nx TXT x\n",
+        "line 3, column 1: www.c2.k8s.ooo. owns a CNAME record and other data (A): keep one of them",
+    );
+    std::fs::write(folder.path().join("more.zone"), "ns 5 A 192.0.2.1\n").expect("written");
+    check(
+        "$INCLUDE more.zone\n",
+        &format!(
+            "{}: line 1, column 1: ns.c2.k8s.ooo. A is not for a file to say: \
+             a name server's addresses are those that are configured",
+            folder.path().join("more.zone").display()
+        ),
+    );
+    std::fs::remove_file(&path).expect("removed");
+    let error = parse(&c2("  extra: static.zone"), &folder.path().join("kubezone.yaml")).expect_err("no file");
+    assert!(error.to_string().ends_with("static.zone: could not be read: No such file or directory (os error 2)"));
+}
+
 /// `lines` of a zone ask for `key`, which this version does not act on.
 fn check_not_yet(lines: &str, at: &str, key: &str) {
     let error = parse(&c2(lines), Path::new("kubezone.yaml")).expect_err(lines).to_string();
@@ -433,11 +483,7 @@ fn check_not_yet(lines: &str, at: &str, key: &str) {
 
 #[test]
 fn what_is_not_acted_on_is_refused() {
-    check_not_yet("  extra: static.zone", "6:10", "extra");
     check_not_yet("  publish: { pods: true }", "6:20", "publish.pods");
-    check_not_yet("  publish: { shortNames: true }", "6:26", "publish.shortNames");
-    check_not_yet("  publish: { hostnames: true }", "6:25", "publish.hostnames");
-    check_not_yet("  publish: { wildcards: true }", "6:25", "publish.wildcards");
     check_not_yet("  ipv4: { nat64: [{ from: \"64:ff9b::/96\", to: 0.0.0.0/0 }] }", "6:18", "ipv4.nat64");
     check_not_yet("  ipv4: { proxies: [192.0.2.1] }", "6:20", "ipv4.proxies");
 

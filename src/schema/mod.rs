@@ -15,6 +15,7 @@ mod address;
 mod alias;
 mod apex;
 mod decision;
+mod extra;
 mod host;
 mod names;
 mod publish;
@@ -33,6 +34,7 @@ use hickory_proto::rr::{Name, RData, RecordType};
 
 pub use address::{AddressFilter, AddressSource};
 pub use decision::{AddressOrigin, Age, Decision, NameClaim, NameRank, PublishedAddress};
+pub use extra::{Extra, ExtraError};
 pub use publish::{Mode, Policy};
 pub use reason::Reason;
 pub use register::{Register, Update};
@@ -70,6 +72,8 @@ pub struct ClusterZone {
     pub addresses: AddressFilter,
     /// Where a Service's addresses come from, headless ones aside: for each family from the first that has one to publish.
     pub address_sources: Vec<AddressSource>,
+    /// Static records, which no object overrides.
+    pub extra: Extra,
     /// Whether the Pods that there are have names.
     pub pods: bool,
     /// Whether Services also have names without `svc`.
@@ -106,6 +110,7 @@ impl ClusterZone {
             publish: Policy::default(),
             addresses: AddressFilter::default(),
             address_sources: AddressSource::ALL.to_vec(),
+            extra: Extra::default(),
             pods: false,
             short_names: false,
             hostnames: false,
@@ -114,8 +119,8 @@ impl ClusterZone {
         }
     }
 
-    /// The records that are no Service's: SOA, NS, `dns-version`, and the configured addresses of
-    /// name servers that are neither a Service's name nor below one.
+    /// The records that are no Service's: SOA, NS, `dns-version`, and static ones and the configured addresses of
+    /// name servers that are neither at a Service's name nor below one.
     ///
     /// Without name servers there is neither an SOA nor an NS record: a list of records, but no zone.
     #[must_use]
@@ -133,6 +138,12 @@ impl ClusterZone {
             let txt = RData::TXT(TXT::new(vec![DNS_VERSION.to_owned()]));
             records.push(Record::new(owner, self.ttl, &txt));
         }
+        let is_nobodys = |record: &&Record| match self.service_of(&record.owner).and_then(|key| self.root(&key)) {
+            // What a delegation above a Service hides is the delegation's.
+            Some(root) => self.extra.hides(&root),
+            None => true,
+        };
+        records.extend(self.extra.records().filter(is_nobodys).cloned());
         records
     }
 
@@ -154,11 +165,12 @@ impl ClusterZone {
     }
 
     /// All that may own something in this zone: the Services of the cluster,
-    /// and those that a name server is called after, whether they exist or not.
+    /// and those that a name server is called after or static records are for, whether they exist or not.
     pub fn subjects<'a>(&'a self, cluster: &'a Cluster) -> impl Iterator<Item = Subject> + 'a {
-        let called_after: BTreeSet<ServiceKey> =
-            self.nameservers.iter().filter_map(|nameserver| self.service_of(&nameserver.name)).collect();
-        let absent = called_after.into_iter().filter(|key| cluster.service(key).is_none());
+        let configured = self.nameservers.iter().map(|nameserver| &nameserver.name);
+        let configured = configured.chain(self.extra.records().map(|record| &record.owner));
+        let configured: BTreeSet<ServiceKey> = configured.filter_map(|name| self.service_of(name)).collect();
+        let absent = configured.into_iter().filter(|key| cluster.service(key).is_none());
         cluster.services().map(|service| service.key.clone()).chain(absent).map(Subject::Service)
     }
 
@@ -212,6 +224,10 @@ impl ClusterZone {
         let mut owned = Owned::by_hosts(&root, &hosts, ttl, &mut reasons);
         // No SRV: their targets must not be aliases (RFC 2782).
         owned.records.extend(alias.map(|target| Record::new(root.clone(), ttl, &RData::CNAME(CNAME(target)))));
+        let is_overridden = self.give_way(&mut owned);
+        if is_overridden {
+            reasons.push(Reason::NameConflict);
+        }
         let is_published = is_selected && !owned.records.is_empty();
         for nameserver in self.nameservers.iter().filter(|it| self.service_of(&it.name).as_ref() == Some(key)) {
             self.serve_nameserver(nameserver, &root, last, &mut owned, &mut reasons);
@@ -221,6 +237,10 @@ impl ClusterZone {
             owned.records.retain(|record| is_address(record) && is_nameserver(&record.owner));
             owned.addresses.retain(|published| is_nameserver(&published.owner));
         }
+        let subtree = (!self.extra.hides(&root)).then(|| {
+            let records = owned.records.iter().chain(self.extra.within(&root));
+            Subtree { records: records.cloned().collect(), root: root.clone() }
+        });
         let mut names = Vec::new();
         if is_published {
             names::claim(self, service.expect("it is published"), &root, &owned.records, &mut names, &mut reasons);
@@ -230,7 +250,7 @@ impl ClusterZone {
         Decision {
             is_published,
             age: service.map_or_else(Age::default, |service| Age(service.created)),
-            subtree: Some(Subtree { root, records: owned.records }),
+            subtree,
             names,
             addresses: owned.addresses,
             reasons,
@@ -245,6 +265,7 @@ impl ClusterZone {
         let wildcard = below(&self.origin, "*");
         *name == self.origin
             || wildcard.is_some_and(|wildcard| *name == wildcard)
+            || self.extra.has(name)
             || schemas.chain(self.nameservers.iter().map(|it| it.name.clone())).any(|taken| taken.zone_of(name))
     }
 
@@ -260,6 +281,20 @@ impl ClusterZone {
             return None;
         }
         below(&below(&below(&self.origin, "svc")?, &key.namespace)?, &key.name)
+    }
+
+    /// Takes out what static records override; whether there was anything.
+    fn give_way(&self, owned: &mut Owned) -> bool {
+        let before = owned.records.len();
+        owned.records.retain(|record| !self.extra.overrides(record));
+        if owned.records.len() == before {
+            return false;
+        }
+        let records = &owned.records;
+        owned
+            .addresses
+            .retain(|published| records.contains(&address(&published.owner, published.ttl, published.address)));
+        true
     }
 
     /// Gives `nameserver`, at or below `root`, its addresses: they are the whole set at its name.

@@ -39,10 +39,12 @@ pub(super) fn claim(
     }
     let annotation = HOSTNAME.iter().find_map(|key| service.annotations.get(*key));
     for text in annotation.into_iter().flat_map(|value| value.split(',')) {
-        let Some(owner) = in_zone(zone, text.trim()) else { continue };
-        if !is_hostname(zone, &owner) {
+        let Some(prefix) = inside(zone, text.trim()) else { continue };
+        let Some(owner) = hostname(zone, &prefix) else {
             reasons.push(Reason::BadAnnotation);
-        } else if zone.reserves(&owner) {
+            continue;
+        };
+        if zone.reserves(&owner) {
             reasons.push(Reason::NameConflict);
         } else if names.iter().all(|claim| claim.owner != owner || claim.rank != NameRank::Annotation) {
             let moved = |record: &Record| Record { owner: owner.clone(), ..record.clone() };
@@ -52,18 +54,22 @@ pub(super) fn claim(
     }
 }
 
-/// The name that `text` is, if that is inside of the zone; one outside of it is for external-dns itself.
-fn in_zone(zone: &ClusterZone, text: &str) -> Option<Name> {
-    let mut name = Name::from_ascii(text).ok()?;
-    name.set_fqdn(true);
-    zone.origin.zone_of(&name).then(|| name.to_lowercase())
+/// What `text` has before the zone's name, in lower case; none where it ends otherwise: then it is for external-dns itself.
+fn inside(zone: &ClusterZone, text: &str) -> Option<String> {
+    let absolute = format!(".{}.", text.strip_suffix('.').unwrap_or(text).to_ascii_lowercase());
+    let origin = format!(".{}", zone.origin.to_lowercase());
+    absolute.strip_suffix(&origin).map(|prefix| prefix.strip_prefix('.').unwrap_or_default().to_owned())
 }
 
-/// Whether `owner` is a name that an annotation may ask for, whoever owns it.
-fn is_hostname(zone: &ClusterZone, owner: &Name) -> bool {
-    let labels = owner.iter().take(owner.iter().count() - zone.origin.iter().count());
-    labels.enumerate().all(|(place, label)| match label {
-        b"*" => place == 0 && zone.wildcards,
-        label => str::from_utf8(label).is_ok_and(is_label),
-    })
+/// The name in the zone that an annotation may ask for with `prefix`, whoever has it.
+fn hostname(zone: &ClusterZone, prefix: &str) -> Option<Name> {
+    let mut owner = zone.origin.clone();
+    for label in prefix.rsplit('.').filter(|_| !prefix.is_empty()) {
+        let is_wildcard = owner.iter().next() == Some(b"*");
+        if is_wildcard || !(is_label(label) || (label == "*" && zone.wildcards)) {
+            return None;
+        }
+        owner = below(&owner, label)?;
+    }
+    Some(owner)
 }

@@ -81,12 +81,6 @@ impl FileError {
     }
 }
 
-/// Where `$INCLUDE` may go from the file at `path`: its folder.
-#[must_use]
-pub fn folder(path: &Path) -> &Path {
-    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
-}
-
 /// The zone at `apex` that a master file's `text` makes, and what is odd about it; arguments as of [`master::read`].
 ///
 /// # Errors
@@ -123,7 +117,7 @@ pub(super) fn read_for_server(zone: &FileZone, text: &[u8]) -> Result<(Zone, Vec
             info!(zone = %apex, %file, percent, records, "zone file is being read");
         }
     };
-    let read = read(text, apex, Some(folder(&zone.path)), 1, &mut progress);
+    let read = read(text, apex, Some(master::folder(&zone.path)), 1, &mut progress);
     let took = started.elapsed();
     if took >= LONG {
         info!(zone = %apex, %file, ?took, "zone file has been read");
@@ -139,27 +133,25 @@ impl From<&Entry> for Place {
 
 /// Finds the record that `error` is about: of several, the last is one too many.
 fn place_error(error: &ZoneError, entries: &[Entry]) -> Place {
-    use ZoneError::{
-        BelowDname, CnameNotAlone, DnameAtCut, Hidden, MalformedRdata, NoNameservers, NoSoa, NotAlone, NotBelowApex,
-        NotSingle, SeveralSoas, SoaBelowApex, TooManyRecords,
-    };
-    let (owner, rtype): (&Name, _) = match error {
+    let rtype = match error {
         // One of another name: `$ORIGIN` is not the zone, or the zone is not the one that was meant.
-        NoSoa { .. } => {
-            let soa = entries.iter().find(|entry| entry.record.rtype == RecordType::SOA);
-            return soa.map_or(Place::BEGINNING, Place::from);
-        }
-        BelowDname { owner, .. } | Hidden { owner, .. } | NotAlone { owner } | NotBelowApex { owner, .. } => {
-            (owner, None)
-        }
-        NoNameservers { apex: owner } | SeveralSoas { apex: owner } | SoaBelowApex { owner } => {
-            (owner, Some(RecordType::SOA))
-        }
-        CnameNotAlone { owner, other: rtype }
-        | NotSingle { owner, rtype }
-        | TooManyRecords { owner, rtype }
-        | MalformedRdata { owner, rtype } => (owner, Some(*rtype)),
-        DnameAtCut { owner } => (owner, Some(RecordType::DNAME)),
+        ZoneError::NoSoa { .. }
+        | ZoneError::NoNameservers { .. }
+        | ZoneError::SeveralSoas { .. }
+        | ZoneError::SoaBelowApex { .. } => Some(RecordType::SOA),
+        ZoneError::CnameNotAlone { other: rtype, .. }
+        | ZoneError::NotSingle { rtype, .. }
+        | ZoneError::TooManyRecords { rtype, .. }
+        | ZoneError::MalformedRdata { rtype, .. } => Some(*rtype),
+        ZoneError::DnameAtCut { .. } => Some(RecordType::DNAME),
+        ZoneError::BelowDname { .. }
+        | ZoneError::Hidden { .. }
+        | ZoneError::NotAlone { .. }
+        | ZoneError::NotBelowApex { .. } => None,
+    };
+    let Some(owner) = error.owner() else {
+        let mut of_type = entries.iter().filter(|entry| Some(entry.record.rtype) == rtype);
+        return of_type.next().map_or(Place::BEGINNING, Place::from);
     };
     let is_it = |entry: &&Entry| entry.record.owner == *owner && rtype.is_none_or(|rtype| entry.record.rtype == rtype);
     entries.iter().rev().find(is_it).map_or(Place::BEGINNING, Place::from)

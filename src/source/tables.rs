@@ -10,7 +10,7 @@ use std::net::IpAddr;
 use hickory_proto::rr::Name;
 
 use super::translate;
-use crate::cluster::{Cluster, Kind, ServiceKey, Subject};
+use crate::cluster::{Cluster, Kind, ObjectKey, ServiceKey, Subject};
 use crate::schema::{AddressSource, ClusterZone, Decision, Mode, NameServer, Policy, Reason, Register};
 use crate::zone::{Part, Record, Serial, Zone, master};
 
@@ -57,20 +57,39 @@ fn said(register: &Register, subject: &Subject) -> Vec<String> {
     register.reasons(subject).iter().map(|reason| format!("{subject} {reason}")).collect()
 }
 
+/// All records of a zone, through a new register.
+fn records(zone: &ClusterZone, cluster: &Cluster, register: &mut Register) -> Vec<Record> {
+    let update = register.update(zone, cluster, zone.subjects(cluster));
+    zone.apex(Serial(1)).into_iter().chain(update.parts.into_iter().flat_map(Part::into_records)).collect()
+}
+
+/// Checks a table, and that the Services that own nothing in it might as well not be there.
 fn check(table: &str, zone: &ClusterZone) {
     let read = |extension: &str| fs::read_to_string(format!("tests/data/schema/{table}.{extension}")).unwrap();
-    let cluster = cluster(&read("yaml"));
+    let mut cluster = cluster(&read("yaml"));
     let mut register = Register::default();
-    let update = register.update(zone, &cluster, zone.subjects(&cluster));
-    let records =
-        zone.apex(Serial(1)).into_iter().chain(update.parts.into_iter().flat_map(Part::into_records)).collect();
+    let records_of_all = lines(records(zone, &cluster, &mut register));
     let reasons: Vec<String> = zone.subjects(&cluster).flat_map(|subject| said(&register, &subject)).collect();
     let expected = read("zone");
     let mut said: Vec<&str> = expected.lines().filter_map(|line| line.strip_prefix(";: ")).collect();
     said.sort_by_key(|line| line.split(' ').next().map(str::to_owned)); // stable: the order of reasons counts
     assert_eq!(reasons, said, "{table}");
     let expected = master::parse(expected.as_bytes(), &zone.origin, None).unwrap();
-    assert_eq!(lines(records), lines(expected), "{table}");
+    assert_eq!(records_of_all, lines(expected), "{table}");
+
+    let owns_nothing = |subject: &Subject| {
+        let decision = zone.decide(&cluster, subject, &[]);
+        decision.subtree.is_none_or(|subtree| subtree.records.is_empty())
+    };
+    for subject in zone.subjects(&cluster).filter(owns_nothing).collect::<Vec<_>>() {
+        let Subject::Service(ServiceKey { namespace, name }) = subject else { continue };
+        cluster.delete(&ObjectKey { kind: Kind::Service, namespace, name });
+    }
+    assert_eq!(
+        lines(records(zone, &cluster, &mut Register::default())),
+        records_of_all,
+        "{table}, less what is hidden"
+    );
 }
 
 #[test]
@@ -171,6 +190,36 @@ fn addresses_come_from_where_the_operator_wants_them() {
 fn an_external_name_is_an_alias() {
     let nameservers = vec![nameserver("dns.shop.svc.c2.k8s.ooo.", &["2a0a:e5c0:13:e2::a"])];
     check("external-name", &ClusterZone { nameservers, ..zone() });
+}
+
+#[test]
+fn annotations_may_ask_for_names() {
+    check("hostnames", &ClusterZone { hostnames: true, ..zone() });
+}
+
+#[test]
+fn no_annotation_has_a_name_of_the_schema() {
+    let nameservers = vec![nameserver("ns1.c2.k8s.ooo.", &["2a0a:e5c0:13:e2::b"])];
+    check("hostnames-reserved", &ClusterZone { nameservers, hostnames: true, ..zone() });
+}
+
+#[test]
+fn wildcards_are_asked_for_where_the_operator_wants_them() {
+    check("wildcards", &ClusterZone { hostnames: true, wildcards: true, ..zone() });
+}
+
+#[test]
+fn the_short_form_is_an_alias() {
+    let nameservers = vec![nameserver("ns1.infra.c2.k8s.ooo.", &["2a0a:e5c0:13:e2::b"])];
+    check("short-names", &ClusterZone { nameservers, short_names: true, hostnames: true, ..zone() });
+}
+
+#[test]
+fn static_records_go_first() {
+    let text = fs::read("tests/data/schema/extra.static").unwrap();
+    let records = master::parse(&text, &zone().origin, None).unwrap();
+    let zone = ClusterZone { hostnames: true, short_names: true, ..zone() };
+    check("extra", &zone.with_extra(records).unwrap());
 }
 
 #[test]

@@ -119,6 +119,28 @@ pub enum ZoneError {
     },
 }
 
+impl ZoneError {
+    /// The owner of the record that it is about; none: it is about no record.
+    #[must_use]
+    pub fn owner(&self) -> Option<&Name> {
+        match self {
+            Self::NoSoa { .. } => None,
+            Self::NoNameservers { apex: owner }
+            | Self::SeveralSoas { apex: owner }
+            | Self::SoaBelowApex { owner }
+            | Self::CnameNotAlone { owner, .. }
+            | Self::NotSingle { owner, .. }
+            | Self::DnameAtCut { owner }
+            | Self::BelowDname { owner, .. }
+            | Self::TooManyRecords { owner, .. }
+            | Self::MalformedRdata { owner, .. }
+            | Self::Hidden { owner, .. }
+            | Self::NotAlone { owner }
+            | Self::NotBelowApex { owner, .. } => Some(owner),
+        }
+    }
+}
+
 /// Something odd about a zone's records that does not keep it from being served.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Warning {

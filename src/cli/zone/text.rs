@@ -80,7 +80,7 @@ impl Text {
 
     /// Where `$INCLUDE` may go; nowhere from standard input.
     fn folder(&self) -> Option<&Path> {
-        (!is_stdin(&self.path)).then(|| load::folder(&self.path))
+        (!is_stdin(&self.path)).then(|| master::folder(&self.path))
     }
 
     pub(super) fn path(&self) -> &Path {

@@ -21,6 +21,7 @@ use crate::metrics::Metrics;
 use crate::nameserver::Served;
 use crate::schema::{Mode, NameServer, Policy};
 use crate::source::propose;
+use crate::zone::master;
 
 /// How long the cluster may be silent.
 const STALENESS: Duration = Duration::from_secs(24 * 60 * 60);
@@ -464,11 +465,18 @@ fn any_object(kind: Kind) -> BoxedStrategy<Object> {
 
 /// A zone with a small limit and a name server that is a Service.
 fn any_zone() -> impl Strategy<Value = ClusterZone> {
-    (any_policy(), any::<[bool; 3]>()).prop_map(|(publish, [short_names, hostnames, wildcards])| {
+    let extra = select(vec![
+        "",
+        "app TXT t\nweb.depot CNAME app",
+        "web.shop.svc TXT t\ndepot.svc NS ns.example.\n_a.db.shop.svc A 192.0.2.1",
+    ]);
+    (any_policy(), any::<[bool; 3]>(), extra).prop_map(|(publish, [short_names, hostnames, wildcards], extra)| {
         let addresses = vec!["2a0a::53".parse().unwrap()];
         let nameservers = vec![NameServer { name: name("db.shop.svc.c2.k8s.ooo."), addresses }];
         let zone = ClusterZone::at(name("c2.k8s.ooo."));
-        ClusterZone { nameservers, publish, max_records: 2, short_names, hostnames, wildcards, ..zone }
+        let extra = master::parse(format!("$TTL 5\n{extra}\n").as_bytes(), &zone.origin, None).unwrap();
+        let zone = ClusterZone { nameservers, publish, max_records: 2, short_names, hostnames, wildcards, ..zone };
+        zone.with_extra(extra).unwrap()
     })
 }
 

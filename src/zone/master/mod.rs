@@ -185,6 +185,12 @@ pub fn parse(text: &[u8], origin: &Name, folder: Option<&Path>) -> Result<Vec<Re
     errors.into_iter().next().map_or(Ok(records), Err)
 }
 
+/// Where `$INCLUDE` may go from the file at `path`: its folder.
+#[must_use]
+pub fn folder(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
 /// As [`parse`], with the place of each record, and beside them what is wrong, in order: reading goes on behind an error
 /// until there are `most` (at least one).
 ///
