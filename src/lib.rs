@@ -1,8 +1,8 @@
 //! kubezone: an authoritative DNS server that gives the Services of
 //! Kubernetes clusters global names.
 //!
-//! A **pure core that can only compute** (`cluster`, `schema`, `zone`,
-//! `nameserver`) and **edges that can only do I/O** (`source`, `server`,
+//! A **pure core that can only compute** (`cluster`, `schema`, `report`,
+//! `zone`, `nameserver`) and **edges that can only do I/O** (`source`, `server`,
 //! `admin`), meeting at one shared value ([`published::Published`]). The rooms
 //! and who may name whom are described in docs/ARCHITECTURE.md.
 
@@ -14,6 +14,7 @@ mod error;
 pub mod metrics;
 pub mod nameserver;
 pub mod published;
+pub mod report;
 #[cfg(test)]
 mod rooms;
 pub mod run;

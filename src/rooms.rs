@@ -5,10 +5,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The core, and the edges that must not know each other: each with all the rooms of this crate that it may name.
-const ROOMS: [(&str, &[&str]); 8] = [
+const ROOMS: [(&str, &[&str]); 9] = [
     ("cluster", &[]),
     ("zone", &[]),
     ("schema", &["cluster", "zone"]),
+    ("report", &["cluster", "schema", "zone"]),
     ("nameserver", &["zone"]),
     ("published", &["nameserver", "zone"]),
     ("source", &["cluster", "config", "error", "metrics", "published", "schema", "zone"]),
@@ -17,7 +18,7 @@ const ROOMS: [(&str, &[&str]); 8] = [
 ];
 
 /// What can only compute.
-const CORE: [&str; 4] = ["cluster", "schema", "zone", "nameserver"];
+const CORE: [&str; 5] = ["cluster", "schema", "report", "zone", "nameserver"];
 
 /// Waiting, the world outside, and a clock of one's own.
 const NOT_IN_THE_CORE: [&str; 14] = [

@@ -23,6 +23,7 @@ pub(super) struct Families {
     last_event: GaugeVec,
     errors: IntCounterVec,
     services: IntGaugeVec,
+    service_reasons: IntGaugeVec,
     programming_duration: HistogramVec,
 }
 
@@ -36,6 +37,10 @@ impl Families {
         let errors = Opts::new("kubezone_cluster_errors_total", "What went wrong while following the cluster.");
         let services =
             Opts::new("kubezone_services", "Services that are published, and those that are not, by reason.");
+        let service_reasons = Opts::new(
+            "kubezone_service_reasons",
+            "Services for which a reason holds, be they published or not: several may hold for one.",
+        );
         let programming_duration = HistogramOpts::new(
             "kubezone_dns_programming_duration_seconds",
             "Time from an event's arrival to the version that serves it.",
@@ -48,6 +53,10 @@ impl Families {
             last_event: register(registry, GaugeVec::new(last_event, cluster).expect(valid)),
             errors: register(registry, IntCounterVec::new(errors, &["cluster", "reason"]).expect(valid)),
             services: register(registry, IntGaugeVec::new(services, &["cluster", "published", "reason"]).expect(valid)),
+            service_reasons: register(
+                registry,
+                IntGaugeVec::new(service_reasons, &["cluster", "reason"]).expect(valid),
+            ),
             programming_duration: register(registry, HistogramVec::new(programming_duration, cluster).expect(valid)),
         }
     }
@@ -61,14 +70,8 @@ impl Families {
         for error in ClusterError::ALL {
             let _ = self.errors.remove_label_values(&[name, error.label()]);
         }
-        for metric in self.services.collect().iter().flat_map(MetricFamily::get_metric) {
-            let value = |label| metric.get_label().iter().find(|pair| pair.name() == label).map(LabelPair::value);
-            if let (Some(of), Some(published), Some(reason)) = (value("cluster"), value("published"), value("reason"))
-                && of == name
-            {
-                let _ = self.services.remove_label_values(&[of, published, reason]);
-            }
-        }
+        forget(&self.services, name, ["cluster", "published", "reason"]);
+        forget(&self.service_reasons, name, ["cluster", "reason"]);
     }
 
     /// Those of the cluster called `name`, and the one histogram that clusters share.
@@ -83,10 +86,22 @@ impl Families {
             // A rate needs a value before the first error.
             errors: ClusterError::ALL.map(|error| self.errors.with_label_values(&[name, error.label()])),
             services: self.services.clone(),
+            service_reasons: self.service_reasons.clone(),
             reasons: Mutex::default(),
             publish_duration,
             programming_duration: self.programming_duration.with_label_values(&[name]),
         }))
+    }
+}
+
+/// Takes all samples of `gauges` away that are of `cluster`, the value of the first of `labels`.
+fn forget<const N: usize>(gauges: &IntGaugeVec, cluster: &str, labels: [&str; N]) {
+    for metric in gauges.collect().iter().flat_map(MetricFamily::get_metric) {
+        let value = |label| metric.get_label().iter().find(|pair| pair.name() == label).map(LabelPair::value);
+        let values = labels.map(|label| value(label).unwrap_or_default());
+        if values[0] == cluster {
+            let _ = gauges.remove_label_values(&values);
+        }
     }
 }
 
@@ -102,6 +117,7 @@ struct ClusterNumbers {
     /// In the order of [`ClusterError::ALL`].
     errors: [IntCounter; ClusterError::ALL.len()],
     services: IntGaugeVec,
+    service_reasons: IntGaugeVec,
     /// The reasons that Services have been counted under: they fall back to 0.
     reasons: Mutex<BTreeSet<&'static str>>,
     publish_duration: Histogram,
@@ -208,6 +224,14 @@ impl ClusterMetrics {
             let count = counts.iter().filter(|(of, _)| of == reason).map(|(_, count)| count).sum::<usize>();
             let published = if reason.is_empty() { "true" } else { "false" };
             let services = self.0.services.with_label_values(&[self.0.name.as_str(), published, reason]);
+            services.set(i64::try_from(count).unwrap_or(i64::MAX));
+        }
+    }
+
+    /// For how many Services each reason holds, by the reason's name: all that there are, also those that hold for none.
+    pub fn set_service_reasons(&self, counts: impl IntoIterator<Item = (&'static str, usize)>) {
+        for (reason, count) in counts {
+            let services = self.0.service_reasons.with_label_values(&[self.0.name.as_str(), reason]);
             services.set(i64::try_from(count).unwrap_or(i64::MAX));
         }
     }

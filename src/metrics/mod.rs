@@ -281,6 +281,7 @@ mod tests {
         let (c2, c3) = (metrics.cluster("c2"), metrics.cluster("c3"));
         for cluster in [&c2, &c3] {
             cluster.set_services(&[("", 3), ("AddressNotPublic", 2)]);
+            cluster.set_service_reasons([("AddressNotPublic", 2), ("BadAnnotation", 1)]);
             cluster.programmed(Duration::from_millis(1));
         }
         metrics.forget_cluster("c2");
@@ -290,6 +291,7 @@ mod tests {
         let text = metrics.text();
         assert!(!text.contains("c2"), "{text}");
         assert!(text.contains(r#"kubezone_services{cluster="c3",published="true",reason=""} 3"#), "{text}");
+        assert!(text.contains(r#"kubezone_service_reasons{cluster="c3",reason="BadAnnotation"} 1"#), "{text}");
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::cmp::Ordering;
 use std::net::IpAddr;
 
 use hickory_proto::rr::Name;
+use serde::{Deserialize, Serialize};
 
 use super::{AddressSource, Reason};
 use crate::zone::{Record, Subtree};
@@ -78,18 +79,33 @@ pub struct PublishedAddress {
 }
 
 /// Where a published address comes from; claims to one PTR record count in this order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum AddressOrigin {
     /// The configured address of a name server.
     NameServer,
     /// `spec.clusterIPs`
+    #[serde(rename = "ClusterIP")]
     ClusterIp,
     /// `status.loadBalancer.ingress`
     LoadBalancer,
     /// An EndpointSlice's endpoint.
     Endpoint,
     /// `spec.externalIPs`: anybody may write them.
+    #[serde(rename = "ExternalIP")]
     ExternalIp,
+    /// What an IPv6 address is translated to, by `ipv4.nat64`.
+    Nat64,
+    /// `ipv4.proxies`
+    Proxy,
+}
+
+impl AddressOrigin {
+    /// Whether a PTR record may lead from the address to its owner: not from one that belongs to what stands in front of
+    /// the cluster.
+    #[must_use]
+    pub fn owns_ptr(self) -> bool {
+        !matches!(self, Self::Nat64 | Self::Proxy)
+    }
 }
 
 impl From<AddressSource> for AddressOrigin {

@@ -87,13 +87,16 @@ impl Register {
         let mut update = Update::default();
         let mut contested = BTreeSet::new();
         for subject in subjects {
-            let last = self.last.get(&subject).map_or(&[][..], Vec::as_slice);
-            let mut decision = zone.decide(cluster, &subject, last);
+            let mut decision = self.decision(zone, cluster, &subject);
             update.reasons.extend(decision.reasons.iter().map(|reason| (subject.clone(), *reason)));
             self.claim(&subject, &mut decision, &mut contested);
             if let Some(subtree) = decision.subtree {
                 if zone.nameservers.iter().any(|nameserver| nameserver.name == subtree.root) {
-                    self.last.insert(subject.clone(), addresses_of(&subtree.root, &subtree.records));
+                    let mut last = addresses_of(&subtree.root, &subtree.records);
+                    // What is translated then may be others, and owns no PTR record.
+                    let translated: Vec<IpAddr> = last.iter().filter_map(|ip| zone.ipv4.nat64.ipv4_of(*ip)).collect();
+                    last.retain(|address| !translated.contains(address));
+                    self.last.insert(subject.clone(), last);
                 }
                 update.parts.push(subtree.into());
             }
@@ -110,6 +113,12 @@ impl Register {
             update.parts.push(Part::Alone { owner, records });
         }
         update
+    }
+
+    /// What was decided about `subject`, if nothing in `zone` and `cluster` has changed since [`Register::update`].
+    #[must_use]
+    pub fn decision(&self, zone: &ClusterZone, cluster: &Cluster, subject: &Subject) -> Decision {
+        zone.decide(cluster, subject, self.last.get(subject).map_or(&[][..], Vec::as_slice))
     }
 
     /// All reasons that hold for a Service, in their order.

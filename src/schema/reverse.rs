@@ -150,6 +150,7 @@ impl AddressClaims {
         before.iter().for_each(|claim| drop(self.claims.remove(claim)));
         // Of the names that one subject has for an address, the first counts.
         let mut best: BTreeMap<IpAddr, (AddressOrigin, Target)> = BTreeMap::new();
+        let published = published.into_iter().filter(|published| published.origin.owns_ptr());
         for PublishedAddress { address, origin, owner, ttl } in published {
             let is_better = |(known, target): &(AddressOrigin, Target)| (origin, &owner) < (*known, &target.owner);
             if best.get(&address).is_none_or(is_better) {

@@ -4,14 +4,17 @@
 //! master file. A line `;: namespace/name Reason` there is what there is to say
 //! about a Service; nothing else is said.
 
+use std::collections::BTreeSet;
 use std::fs;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use hickory_proto::rr::Name;
 
 use super::translate;
 use crate::cluster::{Cluster, Kind, ObjectKey, ServiceKey, Subject};
-use crate::schema::{AddressSource, ClusterZone, Decision, Mode, NameServer, Policy, Reason, Register};
+use crate::schema::{
+    AddressSource, ClusterZone, Decision, Ipv4Paths, Mode, NameServer, Nat64, Policy, Reason, Register,
+};
 use crate::zone::{Part, Record, Serial, Zone, master};
 
 /// A zone with the defaults, and a name server that is out of it.
@@ -227,6 +230,67 @@ fn an_rrset_has_a_limit() {
     check("too-many-endpoints", &ClusterZone { max_records: 3, ..zone() });
 }
 
+/// What the translator in front of the tables' cluster does.
+fn nat64() -> Nat64 {
+    let mut nat64 = Nat64::default();
+    for (from, to) in [
+        ("2a0a:e5c0:13:e2::a/128", "147.78.194.9/32"),
+        ("2a0a:e5c0:13:e2::b/128", "147.78.194.8/32"),
+        ("2a0a:e5c0:10:3::11/128", "147.78.194.10/32"),
+        ("2a0a:e5c0:10:3::12/128", "10.0.0.12/32"),
+        ("2a0a:e5c0:10:3::10/124", "147.78.194.16/28"),
+        ("2a0a:e5c0:10:2::/120", "147.78.195.0/24"),
+        ("2a0a:e5c0:10:2::20/128", "147.78.194.200/32"),
+        ("2a0a:e5c0:13:e2::c/128", "147.78.194.31/32"),
+        ("fd00::/112", "147.79.0.0/16"),
+    ] {
+        nat64.map(from.parse().unwrap(), to.parse().unwrap()).unwrap();
+    }
+    nat64
+}
+
+/// `count` addresses of proxies.
+fn proxies(count: u8) -> BTreeSet<Ipv4Addr> {
+    (80..80 + count).map(|last| Ipv4Addr::new(147, 78, 194, last)).collect()
+}
+
+#[test]
+fn a_translator_gives_ipv4_addresses() {
+    check("nat64", &ClusterZone { ipv4: Ipv4Paths { nat64: nat64(), ..Ipv4Paths::default() }, ..zone() });
+}
+
+#[test]
+fn a_proxy_takes_http_for_the_cluster() {
+    check("proxies", &ClusterZone { ipv4: Ipv4Paths { proxies: proxies(2), ..Ipv4Paths::default() }, ..zone() });
+}
+
+#[test]
+fn ipv4_comes_in_one_way() {
+    let ipv4 = Ipv4Paths { nat64: nat64(), proxies: proxies(2) };
+    check("ipv4-precedence", &ClusterZone { ipv4, hostnames: true, ..zone() });
+}
+
+#[test]
+fn what_ipv4_adds_is_limited() {
+    let ipv4 = Ipv4Paths { nat64: nat64(), proxies: proxies(3) };
+    check("ipv4-limit", &ClusterZone { ipv4, max_records: 2, ..zone() });
+}
+
+#[test]
+fn a_name_server_is_reached_through_the_translator() {
+    let nameservers = vec![
+        nameserver("kube-dns.kube-system.svc.c2.k8s.ooo.", &["2a0a:e5c0:13:e2::a"]),
+        nameserver("ns1.c2.k8s.ooo.", &["2a0a:e5c0:13:e2::b"]),
+        nameserver("ns2.c2.k8s.ooo.", &["2a0a:e5c0:13:e2::a", "147.78.194.7"]),
+        nameserver("dns.shop.svc.c2.k8s.ooo.", &[]),
+        nameserver("http.shop.svc.c2.k8s.ooo.", &[]),
+        nameserver("hidden.shop.svc.c2.k8s.ooo.", &[]),
+        nameserver("absent.shop.svc.c2.k8s.ooo.", &["2a0a:e5c0:10:3::13"]),
+    ];
+    let ipv4 = Ipv4Paths { nat64: nat64(), proxies: proxies(2) };
+    check("nameserver-nat64", &ClusterZone { nameservers, ipv4, ..zone() });
+}
+
 #[test]
 fn a_name_server_keeps_its_last_addresses_while_its_service_has_none() {
     let nameservers = vec![nameserver("kube-dns.kube-system.svc.c2.k8s.ooo.", &[])];
@@ -250,5 +314,27 @@ fn a_zone_whose_name_is_too_long_for_its_services_has_none() {
     for key in zone.subjects(&cluster) {
         let decision = zone.decide(&cluster, &key, &[]);
         assert_eq!(decision, Decision { reasons: vec![Reason::InvalidName], ..Decision::default() });
+    }
+}
+
+#[test]
+fn every_reason_is_in_a_table() {
+    // These take more than manifests: an API that is slow to tell, and a Service that had addresses before.
+    let elsewhere = [Reason::NamespaceUnknown, Reason::NameServerWithoutAddress];
+    let tables: Vec<String> = fs::read_dir("tests/data/schema")
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "zone"))
+        .map(|path| fs::read_to_string(path).unwrap())
+        .collect();
+    let said = |reason: Reason| {
+        let mut lines = tables.iter().flat_map(|table| table.lines()).filter(|line| line.starts_with(";: "));
+        lines.any(|line| line.rsplit(' ').next() == Some(reason.name()))
+    };
+    let missing: Vec<Reason> = Reason::ALL.into_iter().filter(|reason| !said(*reason)).collect();
+    assert_eq!(missing, elsewhere);
+    let here = include_str!("tables.rs");
+    for reason in elsewhere {
+        assert!(here.contains(&format!("[Reason::{reason}])")), "{reason} is tested here");
     }
 }

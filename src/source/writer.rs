@@ -366,6 +366,9 @@ impl Writer {
             let published = self.cluster.service_count() - withheld.values().sum::<usize>();
             let withheld = withheld.iter().map(|(reason, count)| (reason.name(), *count));
             self.metrics.set_services(&iter::once(("", published)).chain(withheld).collect::<Vec<_>>());
+            let noted = first.register.noted();
+            let noted = Reason::ALL.map(|reason| (reason.name(), noted.get(&reason).copied().unwrap_or_default()));
+            self.metrics.set_service_reasons(noted);
         }
     }
 }

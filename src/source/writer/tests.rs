@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
 
-use hickory_proto::rr::RecordType;
+use hickory_proto::rr::rdata::PTR;
+use hickory_proto::rr::{RData, RecordType};
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
@@ -19,9 +20,9 @@ use crate::cluster::{
 };
 use crate::metrics::Metrics;
 use crate::nameserver::Served;
-use crate::schema::{Mode, NameServer, Policy};
+use crate::schema::{AddressOrigin, Age, Ipv4Paths, Mode, NameServer, Nat64, Policy, PublishedAddress, ReverseZone};
 use crate::source::propose;
-use crate::zone::master;
+use crate::zone::{Record, master};
 
 /// How long the cluster may be silent.
 const STALENESS: Duration = Duration::from_secs(24 * 60 * 60);
@@ -54,6 +55,8 @@ fn service(text: &str, address: &str) -> Object {
         created: None,
         service_type: ServiceType::ClusterIp,
         cluster_ips: vec![address.parse().unwrap()],
+        families: Vec::new(),
+        family_policy: None,
         ports: Vec::new(),
         ingress_ips: Vec::new(),
         external_ips: Vec::new(),
@@ -74,6 +77,7 @@ struct Writing {
     proposals: mpsc::Sender<Proposal<ClusterZone>>,
     relist: Relist,
     published: Arc<Published>,
+    book: Arc<AddressBook>,
     task: JoinHandle<()>,
 }
 
@@ -89,11 +93,12 @@ impl Writing {
         let metrics = Metrics::new(published.clone()).cluster("c2");
         let (proposals, mut proposed) = mpsc::channel(1);
         let mut config = config(zones);
-        let (relisted, publishing) = (relist.clone(), published.clone());
+        let book = Arc::new(AddressBook::new(published.clone()));
+        let (relisted, publishing) = (relist.clone(), book.clone());
         let task = tokio::spawn(async move {
             write(Cluster::default(), &mut config, &mut proposed, receiver, relisted, publishing, metrics).await;
         });
-        Self { events, proposals, relist, published, task }
+        Self { events, proposals, relist, published, book, task }
     }
 
     /// A writer of c2.k8s.ooo whose cluster is synced and empty, and has been for a second.
@@ -388,8 +393,15 @@ fn any_hostnames() -> impl Strategy<Value = Vec<Box<str>>> {
 
 fn any_ports() -> impl Strategy<Value = Vec<Port>> {
     let protocol = select(vec![Protocol::Tcp, Protocol::Udp]);
-    let port = (select(vec!["", "http", "dns", "Not A Label"]), protocol, 1..4_u16);
-    vec(port.prop_map(|(name, protocol, number)| Port { name: name.into(), protocol, number }), 0..3)
+    let app_protocol = select(vec!["", "http"]);
+    let port = (select(vec!["", "http", "dns", "Not A Label"]), protocol, 1..4_u16, app_protocol);
+    let port = port.prop_map(|(name, protocol, number, app_protocol)| Port {
+        name: name.into(),
+        protocol,
+        number,
+        app_protocol: app_protocol.into(),
+    });
+    vec(port, 0..3)
 }
 
 fn any_annotations() -> impl Strategy<Value = Annotations> {
@@ -397,9 +409,10 @@ fn any_annotations() -> impl Strategy<Value = Annotations> {
     let hostnames =
         vec!["app.c2.k8s.ooo", "a.app.c2.k8s.ooo, app.c2.k8s.ooo", "web.shop.c2.k8s.ooo", "*.app.c2.k8s.ooo"];
     let hostname = option::of(select(hostnames)).prop_map(|value| ("external-dns.kubernetes.io/hostname", value));
-    (publish, hostname).prop_map(|(publish, hostname)| {
+    let proxy = option::of(select(vec!["true", "false", "bad"])).prop_map(|value| ("k8s.ooo/ipv4-proxy", value));
+    (publish, hostname, proxy).prop_map(|(publish, hostname, proxy)| {
         let set = |(key, value): (&str, Option<&str>)| Some((Box::from(key), value?.into()));
-        [publish, hostname].into_iter().filter_map(set).collect()
+        [publish, hostname, proxy].into_iter().filter_map(set).collect()
     })
 }
 
@@ -433,6 +446,8 @@ fn any_object(kind: Kind) -> BoxedStrategy<Object> {
             created,
             service_type,
             cluster_ips,
+            families: Vec::new(),
+            family_policy: None,
             ingress_ips,
             external_ips,
             hostnames,
@@ -463,19 +478,44 @@ fn any_object(kind: Kind) -> BoxedStrategy<Object> {
     }
 }
 
+/// Addresses of the translator's begin with 198.51.100, those of proxies with 203.0.113.
+fn any_ipv4() -> impl Strategy<Value = Ipv4Paths> {
+    let mappings = [
+        ("2a0a::/125", "198.51.100.0/29"),
+        ("2a0a::2/128", "198.51.100.9/32"),
+        ("2a0a::53/128", "198.51.100.53/32"),
+        ("fd00::/120", "198.51.100.0/24"),
+    ];
+    let proxies = ["203.0.113.1", "203.0.113.2", "203.0.113.3"];
+    (subsequence(mappings.to_vec(), 0..=4), subsequence(proxies.to_vec(), 0..=3)).prop_map(|(mappings, proxies)| {
+        let proxies = proxies.into_iter().map(|address| address.parse().unwrap()).collect();
+        let mut nat64 = Nat64::default();
+        for (from, to) in mappings {
+            nat64.map(from.parse().unwrap(), to.parse().unwrap()).unwrap();
+        }
+        Ipv4Paths { nat64, proxies }
+    })
+}
+
 /// A zone with a small limit and a name server that is a Service.
 fn any_zone() -> impl Strategy<Value = ClusterZone> {
+    let addresses = select(vec![vec!["2a0a::53"], vec!["2a0a::53", "192.0.2.53"]]);
+    let addresses = addresses.prop_map(|all| all.into_iter().map(|address| address.parse().unwrap()).collect());
     let extra = select(vec![
         "",
         "app TXT t\nweb.depot CNAME app",
         "web.shop.svc TXT t\ndepot.svc NS ns.example.\n_a.db.shop.svc A 192.0.2.1",
     ]);
-    (any_policy(), any::<[bool; 3]>(), extra).prop_map(|(publish, [short_names, hostnames, wildcards], extra)| {
-        let addresses = vec!["2a0a::53".parse().unwrap()];
-        let nameservers = vec![NameServer { name: name("db.shop.svc.c2.k8s.ooo."), addresses }];
-        let zone = ClusterZone::at(name("c2.k8s.ooo."));
+    let any = (any_policy(), any_ipv4(), addresses, any::<[bool; 4]>(), extra);
+    any.prop_map(|(publish, ipv4, addresses, [short_names, hostnames, wildcards, is_reversed], extra)| {
+        let nameserver = NameServer { name: name("db.shop.svc.c2.k8s.ooo."), addresses };
+        // Its address is a Service's, too.
+        let other = NameServer { name: name("ns.c2.k8s.ooo."), addresses: vec!["2a0a::1".parse().unwrap()] };
+        let nameservers = vec![nameserver, other];
+        let zone = ClusterZone { is_reversed, ..ClusterZone::at(name("c2.k8s.ooo.")) };
         let extra = master::parse(format!("$TTL 5\n{extra}\n").as_bytes(), &zone.origin, None).unwrap();
-        let zone = ClusterZone { nameservers, publish, max_records: 2, short_names, hostnames, wildcards, ..zone };
+        let zone =
+            ClusterZone { nameservers, publish, max_records: 2, ipv4, short_names, hostnames, wildcards, ..zone };
         zone.with_extra(extra).unwrap()
     })
 }
@@ -520,7 +560,94 @@ fn any_step() -> impl Strategy<Value = Step> {
 fn writer(cluster: Cluster, zone: &ClusterZone) -> Writer {
     let published = Arc::new(Published::new(Served::default()));
     let metrics = Metrics::new(published.clone()).cluster("c2");
-    Writer::new(cluster, &config(vec![zone.clone()]), published, metrics)
+    let book = AddressBook::new(published);
+    book.change(&reverses(zone), Vec::new(), |_| {});
+    Writer::new(cluster, &config(vec![zone.clone()]), Arc::new(book), metrics)
+}
+
+/// Has a writer's zone configured otherwise, as a server does that reloads.
+fn reload(writer: &mut Writer, zone: &ClusterZone) {
+    let zones = [zone.clone()];
+    let (fresh, told) = writer.prepare(&zones).unwrap();
+    writer.book.change(&reverses(zone), writer.told(told), |served| {
+        for apex in REVERSES.iter().filter(|_| !zone.is_reversed) {
+            served.zones.remove(&name(apex));
+        }
+        for (apex, state) in fresh.iter().filter_map(|written| written.version(false)) {
+            served.zones.set(&apex, state);
+        }
+    });
+    writer.take_on(&zones, fresh);
+}
+
+/// The reverse zones of zones that have any: one lies in another.
+const REVERSES: [&str; 3] = ["ip6.arpa.", "a.0.a.2.ip6.arpa.", "in-addr.arpa."];
+
+fn reverses(zone: &ClusterZone) -> Vec<ReverseZone> {
+    let reverses = REVERSES.iter().filter(|_| zone.is_reversed).map(|origin| {
+        let nameservers = vec![NameServer { name: name("ns.example."), addresses: Vec::new() }];
+        let reverse = ReverseZone::at(name(origin)).unwrap();
+        ReverseZone { of: vec![zone.origin.clone()], nameservers, ..reverse }
+    });
+    let mut reverses: Vec<_> = reverses.collect();
+    if let [outer, inner, _] = &mut reverses[..] {
+        outer.except.push(inner.prefix);
+    }
+    reverses
+}
+
+/// The PTR records that are served, by the name of their zone.
+fn pointers(writer: &Writer) -> Vec<(Name, Record)> {
+    let served = writer.book.published().load();
+    let zones = REVERSES.iter().filter_map(|origin| match served.zones.get(&name(origin))? {
+        State::Loaded(zone) => Some(zone),
+        other => panic!("{other:?}"),
+    });
+    let all = zones.flat_map(|zone| zone.records().into_iter().map(|record| (zone.apex().clone(), record)));
+    all.filter(|(_, record)| record.rtype == RecordType::PTR).collect()
+}
+
+/// The same, told from what each subject publishes.
+fn inverse(writer: &Writer) -> Vec<(Name, Record)> {
+    let zone = &writer.zones[0].config;
+    let of_zone = zone.addresses_at_apex().into_iter().map(|published| (published, Age::default(), None));
+    let of_subjects = zone.subjects(&writer.cluster).flat_map(|subject| {
+        let decision = zone.decide(&writer.cluster, &subject, &[]);
+        decision.addresses.into_iter().map(move |published| (published, decision.age, Some(subject.clone())))
+    });
+    let mut best = BTreeMap::new();
+    for (published, age, subject) in of_zone.chain(of_subjects).filter(|(published, ..)| published.origin.owns_ptr()) {
+        let claim = (published.origin, age, subject, published.owner, published.ttl);
+        let known = best.entry(published.address).or_insert_with(|| claim.clone());
+        *known = claim.min(known.clone());
+    }
+    let mut pointers = Vec::new();
+    for (address, (.., owner, ttl)) in best {
+        let zones = REVERSES.iter().map(|origin| name(origin)).filter(|origin| origin.zone_of(&address.into()));
+        let Some(zone) = zones.filter(|_| zone.is_reversed).max_by_key(Name::num_labels) else { continue };
+        let rdata = RData::PTR(PTR(owner));
+        pointers.push((zone, Record::new(address.into(), ttl, &rdata)));
+    }
+    pointers
+}
+
+/// Sees to it that every PTR record that is served leads to a name that has its address.
+fn check_pointers(writer: &Writer) {
+    let served = writer.book.published().load();
+    let Some(State::Loaded(zone)) = served.zones.get(&writer.zones[0].config.origin) else { return };
+    let records = zone.records();
+    for (_, pointer) in pointers(writer) {
+        let leads_back = records.iter().any(|record| {
+            let address = match record.rtype {
+                RecordType::AAAA => <[u8; 16]>::try_from(record.rdata.wire()).ok().map(IpAddr::from),
+                RecordType::A => <[u8; 4]>::try_from(record.rdata.wire()).ok().map(IpAddr::from),
+                _ => None,
+            };
+            let target = Record::new(Name::root(), 0, &RData::PTR(PTR(record.owner.clone())));
+            address.is_some_and(|address| Name::from(address) == pointer.owner) && target.rdata == pointer.rdata
+        });
+        assert!(leads_back, "{pointer}");
+    }
 }
 
 /// How many Services own no records for each reason, and all that is said of any.
@@ -534,10 +661,11 @@ fn told(writer: &Writer) -> impl PartialEq + fmt::Debug {
 }
 
 /// Every record but the SOA, whose serial tells how many versions there were.
-fn records(writer: &mut Writer) -> Vec<crate::zone::Record> {
+fn records(writer: &mut Writer) -> Vec<Record> {
     writer.publish(Instant::now());
     let mut records = writer.zones[0].zone.as_ref().unwrap().records();
     records.retain(|record| record.rtype != RecordType::SOA);
+    records.extend(pointers(writer).into_iter().map(|(_, record)| record));
     records
 }
 
@@ -575,11 +703,13 @@ proptest! {
                 }
                 Step::Configure(other) => {
                     zone = *other;
-                    let zones = [zone.clone()];
-                    let fresh = derived.prepare(&zones).unwrap();
-                    derived.take_on(&zones, fresh);
+                    reload(&mut derived, &zone);
+                    check_pointers(&derived);
                 }
-                Step::Publish => derived.publish(Instant::now()),
+                Step::Publish => {
+                    derived.publish(Instant::now());
+                    check_pointers(&derived);
+                }
             }
         }
         let mut rebuilt = writer(cluster(), &zone);
@@ -588,6 +718,11 @@ proptest! {
         }
         prop_assert_eq!(records(&mut derived), records(&mut rebuilt));
         prop_assert_eq!(told(&derived), told(&rebuilt));
+        let sorted = |mut pointers: Vec<(Name, Record)>| {
+            pointers.sort_by(|a, b| (&a.0, &a.1.owner).cmp(&(&b.0, &b.1.owner)));
+            pointers
+        };
+        prop_assert_eq!(sorted(pointers(&derived)), sorted(inverse(&derived)));
     }
 
 }
@@ -625,6 +760,57 @@ proptest! {
         let first = ends.next().unwrap();
         for end in ends {
             prop_assert_eq!(&end, &first);
+        }
+    }
+}
+
+/// Where an IPv4 address of these zones comes from; all that are not made look the same.
+fn ipv4_origin(address: IpAddr) -> Option<AddressOrigin> {
+    match address {
+        IpAddr::V4(address) if address.octets().starts_with(&[198, 51, 100]) => Some(AddressOrigin::Nat64),
+        IpAddr::V4(address) if address.octets().starts_with(&[203, 0, 113]) => Some(AddressOrigin::Proxy),
+        _ => None,
+    }
+}
+
+proptest! {
+    /// A name's A records have one origin, and what is said of that is true, also of the last addresses of a name server.
+    #[test]
+    fn ipv4_comes_in_one_way(
+        zone in any_zone(),
+        is_configured in any::<bool>(),
+        known in any_known(),
+        objects in vec(select(KINDS.to_vec()).prop_flat_map(any_object), 0..12),
+    ) {
+        let mut zone = zone;
+        if !is_configured {
+            zone.nameservers[0].addresses.clear();
+        }
+        let mut cluster = Cluster::default();
+        known.into_iter().chain(objects).for_each(|object| drop(cluster.apply(object)));
+        let subjects: Vec<_> = zone.subjects(&cluster).collect();
+        let services: Vec<_> = cluster.services().map(|service| service.key.clone()).collect();
+        let mut register = Register::default();
+        let before = register.update(&zone, &cluster, subjects.clone());
+        for ServiceKey { namespace, name } in services {
+            cluster.delete(&ObjectKey { kind: Kind::Service, namespace, name });
+        }
+        let after = register.update(&zone, &cluster, subjects);
+        for update in [before, after] {
+            for (_, _, addresses) in update.addresses {
+                for PublishedAddress { address, origin, .. } in addresses {
+                    let is_made = [AddressOrigin::Nat64, AddressOrigin::Proxy].contains(&origin);
+                    prop_assert_eq!(Some(origin).filter(|_| is_made), ipv4_origin(address));
+                    prop_assert_eq!(origin.owns_ptr(), !is_made);
+                }
+            }
+            let mut origins: BTreeMap<Name, BTreeSet<_>> = BTreeMap::new();
+            for record in update.parts.into_iter().flat_map(Part::into_records) {
+                if let (RecordType::A, Ok(address)) = (record.rtype, <[u8; 4]>::try_from(record.rdata.wire())) {
+                    origins.entry(record.owner).or_default().insert(ipv4_origin(address.into()));
+                }
+            }
+            prop_assert_eq!(origins.values().filter(|origins| origins.len() > 1).count(), 0, "{:?}", origins);
         }
     }
 }

@@ -1,0 +1,132 @@
+//! What there is to say about a Namespace, a name and an address.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use hickory_proto::rr::{Name, RecordType};
+
+use super::{Address, AddressReport, Holder, NameReport, NamespaceReport, RecordText, Report, View};
+use crate::cluster::{ServiceKey, Subject};
+use crate::schema::{AddressOrigin, PublishedAddress};
+use crate::zone::{Record, Serial, name_to_text};
+
+impl View<'_> {
+    /// What there is to say about the Namespace called `namespace`; none: nothing is known of it, and no Service is in it.
+    #[must_use]
+    pub fn namespace(&self, namespace: &str) -> Option<NamespaceReport> {
+        let in_it = self.cluster.services().filter(|service| *service.key.namespace == *namespace);
+        let services: Vec<Report> = in_it.map(|service| self.service(&service.key)).collect();
+        if services.is_empty() && self.cluster.namespace(namespace).is_none() {
+            return None;
+        }
+        let mut withheld = BTreeMap::new();
+        for service in services.iter().filter(|service| !service.published) {
+            let reason = service.reasons.first().map(|reason| reason.name.clone()).unwrap_or_default();
+            *withheld.entry(reason).or_default() += 1;
+        }
+        Some(NamespaceReport {
+            zone: name_to_text(&self.zone.origin),
+            namespace: namespace.to_owned(),
+            published: services.iter().filter(|service| service.published).count(),
+            withheld,
+            services,
+        })
+    }
+
+    /// What there is to say about `name`, which is at or below the zone's apex.
+    #[must_use]
+    pub fn name(&self, name: &Name) -> NameReport {
+        let mut records = Vec::new();
+        let mut exists = false;
+        let mut others = Vec::new();
+        self.each_record(&mut |record| {
+            if record.owner == *name {
+                records.push(RecordText::from(record));
+            } else if !name.zone_of(&record.owner) {
+                others.push(record.owner.clone());
+            }
+            exists |= name.zone_of(&record.owner);
+        });
+        let holder = self.register.holder(name).and_then(|holder| match holder {
+            Subject::Service(key) => Some(key.clone()),
+            Subject::Pods { .. } => None,
+        });
+        let service = self.zone.service_of(name).filter(|key| self.cluster.service(key).is_some()).or(holder);
+        NameReport {
+            zone: name_to_text(&self.zone.origin),
+            name: name_to_text(name),
+            records,
+            exists,
+            service: service.map(|key| self.service(&key)),
+            nearest: if exists { None } else { nearest(name, &others) },
+        }
+    }
+
+    /// What there is to say about `address`.
+    #[must_use]
+    pub fn address(&self, address: IpAddr) -> AddressReport {
+        let mut claims = Vec::new();
+        for subject in self.zone.subjects(self.cluster) {
+            let decision = self.register.decision(self.zone, self.cluster, &subject);
+            for published in decision.addresses.iter().filter(|published| published.address == address) {
+                claims.push((published.origin, decision.age, subject.clone(), Address::from(published)));
+            }
+        }
+        // They count in this order, as PTR records do.
+        claims.sort_by(|one, other| (one.0, one.1, &one.2).cmp(&(other.0, other.1, &other.2)));
+        let configured = self.zone.nameservers.iter().filter(|nameserver| {
+            nameserver.addresses.contains(&address) && self.zone.service_of(&nameserver.name).is_none()
+        });
+        let configured = configured.map(|nameserver| {
+            let (origin, owner, ttl) = (AddressOrigin::NameServer, nameserver.name.clone(), self.zone.nameserver_ttl);
+            Holder { subject: None, address: Address::from(&PublishedAddress { address, origin, owner, ttl }) }
+        });
+        let published: Vec<Holder> = configured
+            .chain(
+                claims
+                    .into_iter()
+                    .map(|(_, _, subject, address)| Holder { subject: Some(subject.to_string()), address }),
+            )
+            .collect();
+        let publishes =
+            |key: &ServiceKey| published.iter().any(|it| it.subject == Some(Subject::from(key.clone()).to_string()));
+        let withheld = self.cluster.services().filter(|service| {
+            let of_endpoints = || self.cluster.slices(&service.key).flat_map(|slice| &slice.endpoints);
+            let own = [&service.cluster_ips, &service.ingress_ips, &service.external_ips];
+            let has = own.into_iter().any(|addresses| addresses.contains(&address))
+                || of_endpoints().any(|endpoint| endpoint.addresses.contains(&address));
+            has && !publishes(&service.key)
+        });
+        AddressReport {
+            zone: name_to_text(&self.zone.origin),
+            address,
+            withheld: withheld.map(|service| self.service(&service.key)).collect(),
+            published,
+        }
+    }
+
+    /// The Service whose place is the nearest to `key`, in its namespace if that has any.
+    #[must_use]
+    pub fn nearest_service(&self, key: &ServiceKey) -> Option<ServiceKey> {
+        let distance = |other: &ServiceKey| {
+            (other.namespace != key.namespace, strsim::damerau_levenshtein(&other.name, &key.name))
+        };
+        self.cluster.services().map(|service| &service.key).min_by_key(|other| distance(other)).cloned()
+    }
+
+    /// All records of the zone but its SOA, which only a server has.
+    fn each_record(&self, tell: &mut impl FnMut(&Record)) {
+        self.zone.apex(Serial(0)).iter().filter(|record| record.rtype != RecordType::SOA).for_each(&mut *tell);
+        for subject in self.zone.subjects(self.cluster) {
+            let decision = self.register.decision(self.zone, self.cluster, &subject);
+            self.owned(&subject, &decision).for_each(&mut *tell);
+        }
+    }
+}
+
+/// The one of `others` that is written most like `name`.
+fn nearest(name: &Name, others: &[Name]) -> Option<String> {
+    let name = name_to_text(&name.to_lowercase());
+    let texts = others.iter().map(|other| name_to_text(&other.to_lowercase()));
+    texts.min_by_key(|other| (strsim::damerau_levenshtein(other, &name), other.len()))
+}

@@ -1,0 +1,335 @@
+//! What operators are told: about a Service in one zone, a Namespace, a name, an address.
+//!
+//! Everything here says what a [`Register`] and [`ClusterZone::decide`] have
+//! decided, in words and numbers that stand on a terminal as well as in JSON,
+//! and that can be read back from there. Nothing is decided here.
+
+mod audit;
+mod lookup;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+
+pub use audit::{Audited, Finding, Target, Verdict};
+
+use crate::cluster::{Cluster, ServiceKey, ServiceType, Subject};
+use crate::schema::{AddressOrigin, ClusterZone, Decision, Meaning, PublishedAddress, Reason, Register};
+use crate::zone::{Record, name_to_text};
+
+/// One zone as it was decided: what reports are made from.
+#[derive(Debug, Clone, Copy)]
+pub struct View<'a> {
+    /// What is configured.
+    pub zone: &'a ClusterZone,
+    /// What the cluster says.
+    pub cluster: &'a Cluster,
+    /// What became of it: the register has been told of everything in `cluster`.
+    pub register: &'a Register,
+}
+
+/// What there is to say about one Service in one zone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Report {
+    /// The zone's apex; names are absolute, with a final dot.
+    pub zone: String,
+    /// The Service's namespace.
+    pub namespace: String,
+    /// The Service's name.
+    pub name: String,
+    /// What it is: `ClusterIP` (NodePort, too), `LoadBalancer`, `Headless`, `ExternalName`; none: there is no such Service.
+    #[serde(rename = "type")]
+    pub service_type: Option<String>,
+    /// The families of its addresses, the primary first.
+    pub families: Vec<Family>,
+    /// The first of them.
+    pub primary: Option<Family>,
+    /// How many endpoints are ready, by the family of their addresses.
+    pub ready: Ready,
+    /// Whether it owns records beside those of a name server that is called after it.
+    pub published: bool,
+    /// Its name in the zone; none if it makes none.
+    pub global_name: Option<String>,
+    /// The names that it is reached by: `spec.externalName`, or those of its load balancer.
+    pub hostnames: Vec<String>,
+    /// What is published of its addresses.
+    pub addresses: Vec<Address>,
+    /// All that it owns, at and below its own name and at names that it holds.
+    pub records: Vec<RecordText>,
+    /// The names elsewhere in the zone that it claims.
+    pub claims: Vec<Claim>,
+    /// All reasons that hold, the first of which is the one for a Service that is not published.
+    pub reasons: Vec<Said>,
+}
+
+/// A family of addresses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Family {
+    /// IPv4
+    #[serde(rename = "IPv4")]
+    V4,
+    /// IPv6
+    #[serde(rename = "IPv6")]
+    V6,
+}
+
+impl Family {
+    /// The family of `address`.
+    #[must_use]
+    pub fn of(address: &IpAddr) -> Self {
+        if address.is_ipv6() { Self::V6 } else { Self::V4 }
+    }
+
+    /// As the Kubernetes API writes it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::V4 => "IPv4",
+            Self::V6 => "IPv6",
+        }
+    }
+}
+
+/// Numbers of ready endpoints. One with an address of each family counts for both; one that is in several slices, once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Ready {
+    /// With an IPv6 address.
+    #[serde(rename = "IPv6")]
+    pub v6: usize,
+    /// With an IPv4 address.
+    #[serde(rename = "IPv4")]
+    pub v4: usize,
+}
+
+/// An address that is published.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Address {
+    /// The address.
+    pub address: IpAddr,
+    /// Where it comes from.
+    pub origin: AddressOrigin,
+    /// The name that a PTR record would lead to.
+    pub owner: String,
+    /// Seconds that it may be kept.
+    pub ttl: u32,
+}
+
+/// A record in presentation form.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecordText {
+    /// The name that owns it.
+    pub owner: String,
+    /// Seconds that it may be kept.
+    pub ttl: u32,
+    /// `AAAA`
+    #[serde(rename = "type")]
+    pub rtype: String,
+    /// `2a0a:e5c0:10:3::17`
+    pub rdata: String,
+}
+
+/// A name outside of a Service's own that it claims.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Claim {
+    /// The name.
+    pub name: String,
+    /// Who has it: `NAMESPACE/NAME`.
+    pub holder: String,
+    /// Whether that is the Service itself.
+    pub held: bool,
+}
+
+/// A reason, with what to do about it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Said {
+    /// Its code in the catalogue.
+    pub code: String,
+    /// Its name.
+    pub name: String,
+    /// What holds.
+    pub sentence: String,
+    /// What changes it.
+    pub fix: String,
+}
+
+/// What there is to say about a Namespace.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NamespaceReport {
+    /// The zone's apex.
+    pub zone: String,
+    /// The Namespace.
+    pub namespace: String,
+    /// How many of its Services are published.
+    pub published: usize,
+    /// How many are not, by the first of their reasons' names.
+    pub withheld: BTreeMap<String, usize>,
+    /// Its Services, in the order of their names.
+    pub services: Vec<Report>,
+}
+
+/// What there is to say about a name in a zone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NameReport {
+    /// The zone's apex.
+    pub zone: String,
+    /// The name.
+    pub name: String,
+    /// What the name owns.
+    pub records: Vec<RecordText>,
+    /// Whether there is anything at or below the name.
+    pub exists: bool,
+    /// The Service that it is the name of, is below the name of, or that has it by a claim.
+    pub service: Option<Report>,
+    /// The nearest name that does exist, for one that does not.
+    pub nearest: Option<String>,
+}
+
+/// What there is to say about an address.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AddressReport {
+    /// The zone's apex.
+    pub zone: String,
+    /// The address.
+    pub address: IpAddr,
+    /// Who publishes it, in the order in which claims to a PTR record count: the first has it.
+    pub published: Vec<Holder>,
+    /// The Services that have the address and do not publish it.
+    pub withheld: Vec<Report>,
+}
+
+/// Who publishes an address.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Holder {
+    /// `NAMESPACE/NAME`, or `NAMESPACE/ADDRESS` for Pods; none: the configuration, for a name server.
+    pub subject: Option<String>,
+    /// Where it comes from, and the name that it leads to.
+    #[serde(flatten)]
+    pub address: Address,
+}
+
+impl View<'_> {
+    /// What there is to say about the Service at `key`, whether or not it exists.
+    #[must_use]
+    pub fn service(&self, key: &ServiceKey) -> Report {
+        let subject = Subject::Service(key.clone());
+        let decision = self.register.decision(self.zone, self.cluster, &subject);
+        let service = self.cluster.service(key);
+        let families = self.families(key);
+        // The register says nothing of a Service that is not there.
+        let reasons = if service.is_some() { self.register.reasons(&subject) } else { decision.reasons.clone() };
+        let claim = |owner| {
+            let holder = self.register.holder(owner);
+            Claim {
+                name: name_to_text(owner),
+                holder: holder.map(ToString::to_string).unwrap_or_default(),
+                held: holder == Some(&subject),
+            }
+        };
+        Report {
+            zone: name_to_text(&self.zone.origin),
+            namespace: key.namespace.to_string(),
+            name: key.name.to_string(),
+            service_type: service.map(|service| type_to_text(service.service_type).to_owned()),
+            primary: families.first().copied(),
+            families,
+            ready: self.ready(key),
+            published: decision.is_published,
+            global_name: decision.subtree.as_ref().map(|subtree| name_to_text(&subtree.root)),
+            hostnames: service.into_iter().flat_map(|service| &service.hostnames).map(ToString::to_string).collect(),
+            addresses: decision.addresses.iter().map(Address::from).collect(),
+            records: self.owned(&subject, &decision).map(RecordText::from).collect(),
+            claims: decision.names.iter().map(|claim| &claim.owner).map(claim).collect(),
+            reasons: reasons.into_iter().map(|reason| Said::of(reason, key)).collect(),
+        }
+    }
+
+    /// What there is to say about every Service that there is, in the order of namespaces and names.
+    pub fn services(&self) -> impl Iterator<Item = Report> + '_ {
+        self.cluster.services().map(|service| self.service(&service.key))
+    }
+
+    /// The records that `subject` owns: its own, and those at names that it has.
+    fn owned<'d>(&'d self, subject: &'d Subject, decision: &'d Decision) -> impl Iterator<Item = &'d Record> {
+        let own = decision.subtree.iter().flat_map(|subtree| &subtree.records);
+        let held = decision.names.iter().filter(|claim| self.register.holder(&claim.owner) == Some(subject));
+        own.chain(held.flat_map(|claim| &claim.records))
+    }
+
+    /// The families of a Service's addresses, or else of its endpoints'.
+    fn families(&self, key: &ServiceKey) -> Vec<Family> {
+        let Some(service) = self.cluster.service(key) else { return Vec::new() };
+        let endpoints = self.cluster.slices(key).flat_map(|slice| &slice.endpoints);
+        let addresses = service.cluster_ips.iter().chain(endpoints.flat_map(|endpoint| &endpoint.addresses));
+        let mut families = Vec::new();
+        for family in addresses.map(Family::of) {
+            if !families.contains(&family) {
+                families.push(family);
+            }
+        }
+        families.truncate(if service.cluster_ips.is_empty() { 2 } else { service.cluster_ips.len() });
+        families
+    }
+
+    fn ready(&self, key: &ServiceKey) -> Ready {
+        let endpoints = self.cluster.slices(key).flat_map(|slice| &slice.endpoints);
+        let addresses = endpoints.filter(|endpoint| endpoint.ready).flat_map(|endpoint| &endpoint.addresses);
+        let addresses: BTreeSet<&IpAddr> = addresses.collect();
+        let v6 = addresses.iter().filter(|address| address.is_ipv6()).count();
+        Ready { v6, v4: addresses.len() - v6 }
+    }
+}
+
+impl Report {
+    /// Where its name leads, if it is an alias.
+    #[must_use]
+    pub fn alias(&self) -> Option<&str> {
+        let is_alias =
+            |record: &&RecordText| Some(&record.owner) == self.global_name.as_ref() && record.rtype == "CNAME";
+        self.records.iter().find(is_alias).map(|record| record.rdata.as_str())
+    }
+}
+
+impl Said {
+    fn of(reason: Reason, key: &ServiceKey) -> Self {
+        Self::from_meaning(reason.meaning(), &key.namespace, &key.name)
+    }
+
+    fn from_meaning(meaning: Meaning, namespace: &str, name: &str) -> Self {
+        Self {
+            code: meaning.code.to_owned(),
+            name: meaning.name.to_owned(),
+            sentence: meaning.sentence.to_owned(),
+            fix: meaning.fix_for(namespace, name),
+        }
+    }
+}
+
+impl From<&PublishedAddress> for Address {
+    fn from(published: &PublishedAddress) -> Self {
+        let PublishedAddress { address, origin, ref owner, ttl } = *published;
+        Self { address, origin, owner: name_to_text(owner), ttl }
+    }
+}
+
+impl From<&Record> for RecordText {
+    fn from(record: &Record) -> Self {
+        Self {
+            owner: name_to_text(&record.owner),
+            ttl: record.ttl,
+            rtype: record.rtype_to_text(),
+            rdata: record.rdata_to_text(),
+        }
+    }
+}
+
+fn type_to_text(service_type: ServiceType) -> &'static str {
+    match service_type {
+        ServiceType::ClusterIp => "ClusterIP",
+        ServiceType::LoadBalancer => "LoadBalancer",
+        ServiceType::Headless => "Headless",
+        ServiceType::ExternalName => "ExternalName",
+    }
+}

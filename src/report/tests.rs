@@ -1,0 +1,251 @@
+use super::*;
+use crate::cluster::{Annotations, Endpoint, EndpointSlice, Labels, Object, Service};
+use hickory_proto::rr::Name;
+
+fn service(name: &str, address: &str) -> Service {
+    Service {
+        key: key(name),
+        created: None,
+        service_type: ServiceType::ClusterIp,
+        cluster_ips: vec![address.parse().unwrap()],
+        ports: Vec::new(),
+        families: Vec::new(),
+        family_policy: None,
+        ingress_ips: Vec::new(),
+        external_ips: Vec::new(),
+        hostnames: Vec::new(),
+        labels: Labels::new(),
+        annotations: Annotations::new(),
+    }
+}
+
+fn key(name: &str) -> ServiceKey {
+    ServiceKey { namespace: "shop".into(), name: name.into() }
+}
+
+fn name(text: &str) -> Name {
+    Name::from_ascii(text).unwrap()
+}
+
+/// Calls `check` with the view of a zone with short names and these Services in the Namespace shop.
+fn view(services: impl IntoIterator<Item = Service>, check: impl FnOnce(View<'_>)) {
+    view_of(services.into_iter().map(Object::Service), check);
+}
+
+fn view_of(objects: impl IntoIterator<Item = Object>, check: impl FnOnce(View<'_>)) {
+    let zone = ClusterZone { short_names: true, ..ClusterZone::at(name("c2.k8s.ooo.")) };
+    let mut cluster = Cluster::default();
+    for object in objects {
+        cluster.apply(object);
+    }
+    let mut register = Register::default();
+    register.update(&zone, &cluster, zone.subjects(&cluster));
+    check(View { zone: &zone, cluster: &cluster, register: &register });
+}
+
+fn lines(records: &[RecordText]) -> Vec<String> {
+    let line = |it: &RecordText| format!("{} {} {} {}", it.owner, it.ttl, it.rtype, it.rdata);
+    records.iter().map(line).collect()
+}
+
+#[test]
+fn a_report_can_be_read_back() {
+    let private = service("db", "192.0.2.1");
+    view([service("web", "2a0a:e5c0:10:3::17"), private], |view| {
+        let reports: Vec<Report> = view.services().collect();
+        let json = serde_json::to_string(&reports).unwrap();
+        assert_eq!(serde_json::from_str::<Vec<Report>>(&json).unwrap(), reports);
+        assert!(json.contains(r#""ready":{"IPv6":0,"IPv4":0},"published":false"#), "{json}");
+        assert!(json.contains(r#""origin":"ClusterIP""#), "{json}");
+    });
+}
+
+#[test]
+fn a_service_is_told_with_what_it_owns() {
+    view([service("web", "2a0a:e5c0:10:3::17")], |view| {
+        let report = view.service(&key("web"));
+        assert_eq!(
+            lines(&report.records),
+            [
+                "web.shop.svc.c2.k8s.ooo. 30 AAAA 2a0a:e5c0:10:3::17",
+                "web.shop.c2.k8s.ooo. 30 CNAME web.shop.svc.c2.k8s.ooo.",
+            ]
+        );
+        let claim = Claim { name: "web.shop.c2.k8s.ooo.".into(), holder: "shop/web".into(), held: true };
+        assert_eq!((report.published, report.claims), (true, vec![claim]));
+        assert_eq!((report.primary, report.families), (Some(Family::V6), vec![Family::V6]));
+    });
+}
+
+#[test]
+fn of_a_service_that_is_not_there_nothing_is_told() {
+    view([], |view| {
+        let report = view.service(&key("web"));
+        assert_eq!((report.service_type, report.published, report.reasons), (None, false, vec![]));
+        assert!(report.records.is_empty());
+    });
+}
+
+#[test]
+fn a_name_that_does_not_exist_is_told_with_the_nearest_that_does() {
+    view([service("web", "2a0a:e5c0:10:3::17")], |view| {
+        let report = view.name(&name("wbe.shop.svc.c2.k8s.ooo."));
+        assert!(!report.exists && report.service.is_none());
+        assert_eq!(report.nearest.as_deref(), Some("web.shop.svc.c2.k8s.ooo."));
+
+        let above = view.name(&name("shop.svc.c2.k8s.ooo."));
+        assert!(above.exists && above.records.is_empty() && above.nearest.is_none());
+
+        let short = view.name(&name("WEB.shop.c2.k8s.ooo."));
+        assert_eq!(lines(&short.records), ["web.shop.c2.k8s.ooo. 30 CNAME web.shop.svc.c2.k8s.ooo."]);
+        assert_eq!(short.service.map(|service| service.name).as_deref(), Some("web"));
+    });
+}
+
+#[test]
+fn an_address_is_told_with_who_has_it_and_who_does_not() {
+    let address: IpAddr = "2a0a:e5c0:10:3::17".parse().unwrap();
+    let taker = Service { external_ips: vec![address], cluster_ips: Vec::new(), ..service("a", "2a0a::1") };
+    let older = Service { created: Some(1), ..service("z", "2a0a:e5c0:10:3::17") };
+    let hidden = Service {
+        annotations: Annotations::from([("k8s.ooo/publish".into(), "false".into())]),
+        ..service("hidden", "2a0a:e5c0:10:3::17")
+    };
+    view([service("web", "2a0a:e5c0:10:3::17"), taker, older, hidden], |view| {
+        let report = view.address(address);
+        let published: Vec<_> = report.published.iter().map(|it| it.subject.as_deref().unwrap()).collect();
+        assert_eq!(published, ["shop/z", "shop/web", "shop/a"]);
+        assert_eq!(report.withheld.iter().map(|it| it.name.as_str()).collect::<Vec<_>>(), ["hidden"]);
+        assert_eq!(report.withheld[0].reasons[0].name, "OptedOut");
+    });
+}
+
+#[test]
+fn a_namespace_is_told_with_its_services() {
+    view([service("web", "2a0a:e5c0:10:3::17"), service("db", "192.0.2.1")], |view| {
+        let report = view.namespace("shop").unwrap();
+        assert_eq!((report.published, report.withheld), (1, BTreeMap::from([("IPv4Only".to_owned(), 1)])));
+        assert_eq!(report.services.len(), 2);
+        assert_eq!(view.namespace("depot"), None);
+    });
+}
+
+/// The catalogue as docs/reasons.md has it.
+fn catalogue() -> String {
+    let mut text = "\
+# Reasons
+
+Why a Service has no records, or not all that one might expect, and what to do about it. `kubezone explain` and
+`kubezone audit` tell the codes and names, with the commands filled in; metrics have the names
+(`kubezone_services`, `kubezone_service_reasons`). No answer to a DNS question tells any of it. A code is never given to
+another reason.
+
+All that hold are told, in this order. Of a Service without records, the first is *the* reason. Generated from
+src/schema/reason.rs and src/report/audit.rs: `UPDATE=1 cargo test --lib the_document_of_reasons`.
+"
+    .to_owned();
+    let mut section = |title: &str, rows: &mut dyn Iterator<Item = Meaning>| {
+        text += &format!("\n## {title}\n\n| code | name | what holds | what to do |\n|---|---|---|---|\n");
+        for Meaning { code, name, sentence, fix, .. } in rows {
+            text += &format!("| {code} | {name} | {sentence} | {} |\n", fix.replace('|', "\\|"));
+        }
+    };
+    let reasons = || Reason::ALL.into_iter().map(Reason::meaning);
+    section("They keep a Service out of the DNS", &mut reasons().filter(|meaning| meaning.withholds));
+    section("They stand beside records", &mut reasons().filter(|meaning| !meaning.withholds));
+    let found = |verdict| Finding::ALL.into_iter().filter(move |it| it.verdict() == verdict).map(Finding::meaning);
+    section("What an audit finds that blocks", &mut found(Verdict::Blocked));
+    section("What an audit finds that a change mends", &mut found(Verdict::Change));
+    section("What an audit notes of a Service that is ready", &mut found(Verdict::Ready));
+    text
+}
+
+#[test]
+fn the_document_of_reasons_is_that_of_the_code() {
+    let document = "docs/reasons.md";
+    if std::env::var_os("UPDATE").is_some() {
+        std::fs::write(document, catalogue()).unwrap();
+    }
+    assert_eq!(std::fs::read_to_string(document).unwrap(), catalogue());
+}
+
+#[test]
+fn findings_have_codes_of_their_own() {
+    let codes = Finding::ALL.map(|finding| finding.meaning().code);
+    let numbered: Vec<_> = (201..).take(codes.len()).map(|number| format!("KZ{number:04}")).collect();
+    assert_eq!(codes.as_slice(), numbered);
+}
+
+fn parsed(addresses: &[&str]) -> Vec<IpAddr> {
+    addresses.iter().map(|text| text.parse().unwrap()).collect()
+}
+
+/// A Service with addresses and ready endpoints, and what is found.
+fn audit(addresses: &[&str], endpoints: &[&str]) -> Audited {
+    let slice = EndpointSlice {
+        name: "web-1".into(),
+        service: key("web"),
+        endpoints: vec![Endpoint { addresses: parsed(endpoints), hostname: None, ready: true }],
+        ports: Vec::new(),
+    };
+    let service = Service { cluster_ips: parsed(addresses), ..service("web", "::") };
+    let mut audited = None;
+    view_of([Object::Service(service), Object::EndpointSlice(slice)], |view| {
+        audited = Some(Audited::of(&view.service(&key("web")), None));
+    });
+    audited.unwrap()
+}
+
+#[test]
+fn a_verdict_goes_by_what_is_published_and_ready() {
+    let check = |addresses: &[&str], endpoints: &[&str], verdict, name: Option<&str>| {
+        let audited = audit(addresses, endpoints);
+        let first = audited.reasons.first().map(|reason| reason.name.as_str());
+        assert_eq!((audited.verdict, first), (verdict, name), "{addresses:?} {endpoints:?}");
+    };
+    let (v6, v4, ula, pod6, pod4) = ("2a0a:e5c0:10:3::17", "10.96.0.7", "fd00::7", "2a0a:e5c0:10:2::1", "10.0.0.1");
+
+    check(&[v6], &[pod6], Verdict::Ready, None);
+    check(&[v6, v4], &[pod6, pod4], Verdict::Ready, None);
+    check(&[v4, v6], &[pod6, pod4], Verdict::Ready, Some("IPv4Primary"));
+    check(&[v6, v4], &[pod4], Verdict::Blocked, Some("BlackHole"));
+    check(&[v6], &[], Verdict::Blocked, Some("BlackHole"));
+    check(&[v4], &[pod6, pod4], Verdict::Change, Some("IPv6EndpointsUnused"));
+    check(&[v4], &[pod4], Verdict::Blocked, Some("NoIPv6Family"));
+    check(&[ula], &[pod6], Verdict::Change, Some("AddressNotPublic"));
+    check(&[ula], &[], Verdict::Blocked, Some("NoIPv6Endpoints"));
+    check(&[ula, "147.78.194.9"], &[pod6], Verdict::Change, Some("IPv6NotPublished"));
+}
+
+#[test]
+fn a_command_is_json_in_quotes() {
+    let audited = audit(&["10.96.0.7"], &["2a0a:e5c0:10:2::1"]);
+    let patch = r#"{"spec":{"ipFamilies":["IPv4","IPv6"],"ipFamilyPolicy":"RequireDualStack"}}"#;
+    let command = format!("kubectl patch svc web -n shop --type=merge -p '{patch}'");
+    assert_eq!(audited.command, Some(command));
+}
+
+#[test]
+fn an_alias_is_as_good_as_its_target() {
+    let alias = |target: &str| Service {
+        service_type: ServiceType::ExternalName,
+        cluster_ips: Vec::new(),
+        hostnames: vec![target.into()],
+        ..service("mail", "::")
+    };
+    let check = |name: &str, target, verdict, first: Option<&str>| {
+        view([alias(name)], |view| {
+            let audited = Audited::of(&view.service(&key("mail")), target);
+            assert_eq!(
+                (audited.verdict, audited.reasons.first().map(|it| it.name.as_str())),
+                (verdict, first),
+                "{name}"
+            );
+        });
+    };
+    check("mail.example.net", None, Verdict::Ready, Some("TargetNotResolved"));
+    check("mail.example.net", Some(Target::HasIpv6), Verdict::Ready, None);
+    check("mail.example.net", Some(Target::Ipv4Only), Verdict::Blocked, Some("TargetWithoutIPv6"));
+    check("mail.example.net", Some(Target::Unresolved), Verdict::Blocked, Some("TargetUnresolved"));
+    check("192.0.2.1", None, Verdict::Blocked, Some("InvalidExternalName"));
+}
