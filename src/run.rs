@@ -364,17 +364,19 @@ impl Server {
         let wanted: BTreeSet<_> = config.apexes().collect();
         let gone = self.config.apexes().filter(|apex| !wanted.contains(apex));
         let told = prepared.iter_mut().flat_map(|prepared| mem::take(&mut prepared.told)).collect();
-        self.book.change(&config.reverses, told, |served| {
-            gone.for_each(|apex| served.zones.remove(apex));
-            for (apex, state) in prepared.iter().flat_map(|prepared| &prepared.versions) {
-                served.zones.set(apex, state.clone());
-            }
-            for apex in config.apexes() {
-                if served.zones.get(apex).is_none() {
-                    served.zones.set(apex, State::Pending);
+        self.book.change(&config.reverses, told, |reverses| {
+            self.published.change(|served| {
+                gone.for_each(|apex| served.zones.remove(apex));
+                for (apex, state) in prepared.iter().flat_map(|prepared| &prepared.versions).chain(&reverses) {
+                    served.zones.set(apex, state.clone());
                 }
-            }
-            served.identity = config.identity.clone().into_bytes().into();
+                for apex in config.apexes() {
+                    if served.zones.get(apex).is_none() {
+                        served.zones.set(apex, State::Pending);
+                    }
+                }
+                served.identity = config.identity.clone().into_bytes().into();
+            });
         });
         prepared.into_iter().for_each(Prepared::agree);
     }

@@ -245,9 +245,6 @@ impl ClusterZone {
             owned.records.retain(|record| is_address(record) && is_nameserver(&record.owner));
             owned.addresses.retain(|published| is_nameserver(&published.owner));
         }
-        if self.extra.hides(&root) {
-            owned.addresses.clear();
-        }
         let subtree = (!self.extra.hides(&root)).then(|| {
             let records = owned.records.iter().chain(self.extra.within(&root));
             Subtree { records: records.cloned().collect(), root: root.clone() }

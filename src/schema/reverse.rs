@@ -14,7 +14,7 @@ use hickory_proto::rr::{Name, RData};
 use ipnet::IpNet;
 
 use super::apex::Apex;
-use super::{AddressOrigin, Age, NameServer, PublishedAddress, below};
+use super::{AddressOrigin, Age, ClusterZone, NameServer, PublishedAddress, below};
 use crate::cluster::Subject;
 use crate::zone::{Part, Record, Serial};
 
@@ -143,6 +143,17 @@ struct Target {
 }
 
 impl AddressClaims {
+    /// What the configuration of `zone` and the subjects in `addresses` publish there.
+    #[must_use]
+    pub fn all(zone: &ClusterZone, addresses: Vec<(Subject, Age, Vec<PublishedAddress>)>) -> Self {
+        let mut claims = Self::default();
+        claims.set(None, Age::default(), zone.addresses_at_apex());
+        for (subject, age, published) in addresses {
+            claims.set(Some(subject), age, published);
+        }
+        claims
+    }
+
     /// Puts what a subject publishes, or with none the zone itself, in the place of what it did; the addresses where that
     /// may make a difference.
     pub fn set(&mut self, claimant: Option<Subject>, age: Age, published: Vec<PublishedAddress>) -> BTreeSet<IpAddr> {

@@ -19,7 +19,6 @@ use tracing::{debug, error, info};
 
 use super::Versions;
 use crate::cluster::Subject;
-use crate::nameserver::Served;
 use crate::published::Published;
 use crate::schema::{AddressClaims, Age, ClusterZone, PublishedAddress, ReverseZone};
 use crate::zone::{Serial, State, Zone, ZoneError, Zones};
@@ -55,12 +54,7 @@ enum News {
 impl Told {
     /// What the subjects in `addresses`, all that there are, and the configuration publish in `zone`.
     pub(super) fn all(zone: &ClusterZone, addresses: Vec<(Subject, Age, Vec<PublishedAddress>)>) -> Self {
-        let mut claims = AddressClaims::default();
-        claims.set(None, Age::default(), zone.addresses_at_apex());
-        for (subject, age, published) in addresses {
-            claims.set(Some(subject), age, published);
-        }
-        Self::news(zone, News::All(claims))
+        Self::news(zone, News::All(AddressClaims::all(zone, addresses)))
     }
 
     /// What the subjects in `addresses` publish in `zone` now.
@@ -104,18 +98,13 @@ impl AddressBook {
         true
     }
 
-    /// From now on `reverses` are the reverse zones: in one swap with whatever else `change` does.
-    pub fn change(&self, reverses: &[ReverseZone], told: Vec<Told>, change: impl FnOnce(&mut Served)) {
+    /// From now on `reverses` are the reverse zones; `publish` publishes the versions of them that there are now, together
+    /// with whatever else changes.
+    pub fn change(&self, reverses: &[ReverseZone], told: Vec<Told>, publish: impl FnOnce(Versions)) {
         let mut pages = self.pages();
         pages.configure(reverses, &self.published.load().zones);
         let changed = pages.take_in(told);
-        let versions = pages.next(&changed);
-        self.published.change(|served| {
-            change(served);
-            for (apex, state) in versions {
-                served.zones.set(&apex, state);
-            }
-        });
+        publish(pages.next(&changed));
     }
 
     fn pages(&self) -> MutexGuard<'_, Pages> {
@@ -306,4 +295,212 @@ fn claims<'f>(of: &[&'f Forward]) -> Vec<&'f AddressClaims> {
 fn hint(of: &[&Forward]) -> Option<Serial> {
     let newest = of.iter().filter_map(|forward| forward.newest);
     newest.reduce(|sum, next| Serial(sum.0.wrapping_add(next.0)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cluster::ServiceKey;
+    use crate::nameserver::Served;
+    use crate::schema::{AddressOrigin, NameServer};
+
+    fn name(text: &str) -> Name {
+        Name::from_ascii(text).unwrap()
+    }
+
+    fn reverse(origin: &str, of: &[&str]) -> ReverseZone {
+        let nameservers = vec![NameServer { name: name("ns.example."), addresses: Vec::new() }];
+        let of = of.iter().map(|zone| name(zone)).collect();
+        ReverseZone { of, nameservers, ..ReverseZone::at(name(origin)).unwrap() }
+    }
+
+    /// What one Service publishes, `NAME ADDRESS`, or no more: `NAME`.
+    fn published(text: &str) -> Vec<(Subject, Age, Vec<PublishedAddress>)> {
+        let (service, address) = text.split_once(' ').unwrap_or((text, ""));
+        let key = ServiceKey { namespace: "shop".into(), name: service.into() };
+        let owner = name(&format!("{service}."));
+        let published = address
+            .parse()
+            .map(|address| vec![PublishedAddress { address, origin: AddressOrigin::ClusterIp, owner, ttl: 30 }]);
+        vec![(Subject::Service(key), Age::default(), published.unwrap_or_default())]
+    }
+
+    /// A book with these reverse zones, of which nothing is known.
+    fn book(reverses: &[ReverseZone]) -> AddressBook {
+        let book = AddressBook::new(Arc::new(Published::new(Served::default())));
+        configure(&book, reverses, Vec::new());
+        book
+    }
+
+    /// As a server does it that starts or reloads.
+    fn configure(book: &AddressBook, reverses: &[ReverseZone], told: Vec<Told>) {
+        book.change(reverses, told, |versions| {
+            let is_new = |zone: &&ReverseZone| book.published().load().zones.get(&zone.origin).is_none();
+            let pending = reverses.iter().filter(is_new).map(|zone| (zone.origin.clone(), State::Pending));
+            book.published().replace(pending.chain(versions).collect::<Vec<_>>());
+        });
+    }
+
+    fn all(zone: &str, text: &str, newest: u32) -> Told {
+        Told::all(&ClusterZone::at(name(zone)), published(text)).of_cluster(Some(Serial(newest)), false)
+    }
+
+    fn some(zone: &str, text: &str, newest: u32) -> Told {
+        Told::some(&ClusterZone::at(name(zone)), published(text)).of_cluster(Some(Serial(newest)), false)
+    }
+
+    /// That `origin` is in this state: `SERIAL STATE PTR…`, the PTR records' targets in the order of their owners.
+    fn check(book: &AddressBook, origin: &str, expected: &str) {
+        let served = book.published().load();
+        let text = |zone: &Zone, state: &str| {
+            let records = zone.records();
+            let pointers = records.iter().filter(|record| record.rtype == hickory_proto::rr::RecordType::PTR);
+            let targets = pointers.map(Record::rdata_to_text);
+            [vec![zone.serial().to_string(), state.to_owned()], targets.collect()].concat().join(" ")
+        };
+        let found = match served.zones.get(&name(origin)) {
+            None => "none".to_owned(),
+            Some(State::Pending) => "pending".to_owned(),
+            Some(State::Loaded(zone)) => text(zone, "loaded"),
+            Some(State::Expired(zone)) => text(zone, "expired"),
+        };
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn a_zone_of_several_clusters_begins_when_all_are_known() {
+        let book = book(&[reverse("2.ip6.arpa.", &["c2.", "c3."])]);
+        check(&book, "2.ip6.arpa.", "pending");
+
+        assert!(!book.publish(Vec::new(), vec![all("c2.", "web 2a0a::1", 100)]));
+        assert!(!book.publish(Vec::new(), vec![some("c2.", "db 2a0a::2", 101)]));
+        check(&book, "2.ip6.arpa.", "pending");
+        assert!(book.publish(Vec::new(), vec![all("c3.", "mail 2a0a::3", 1000)]));
+        check(&book, "2.ip6.arpa.", "1101 loaded web. db. mail.");
+    }
+
+    #[test]
+    fn the_serial_is_the_sum_of_the_clusters_or_the_one_after() {
+        let book = book(&[reverse("2.ip6.arpa.", &["c2.", "c3."])]);
+        book.publish(Vec::new(), vec![all("c2.", "web 2a0a::1", 100)]);
+        book.publish(Vec::new(), vec![all("c3.", "mail 2a0a::3", 1000)]);
+        check(&book, "2.ip6.arpa.", "1100 loaded web. mail.");
+
+        assert!(!book.publish(Vec::new(), vec![some("c2.", "web 2a0a::1", 105)]), "nothing is new");
+        assert!(!book.publish(Vec::new(), vec![some("c2.", "far 147.78.194.9", 105)]), "it is nobody's");
+        check(&book, "2.ip6.arpa.", "1100 loaded web. mail.");
+        book.publish(Vec::new(), vec![some("c3.", "mail 2a0a::4", 1001)]);
+        check(&book, "2.ip6.arpa.", "1106 loaded web. mail.");
+        book.publish(Vec::new(), vec![some("c3.", "mail", 1001)]);
+        check(&book, "2.ip6.arpa.", "1107 loaded web.");
+        // Low bits that went around.
+        book.publish(Vec::new(), vec![some("c3.", "mail 2a0a::3", u32::MAX - 90)]);
+        check(&book, "2.ip6.arpa.", "1108 loaded web. mail.");
+    }
+
+    #[test]
+    fn a_zone_is_expired_while_one_of_its_clusters_is_silent() {
+        let book = book(&[reverse("2.ip6.arpa.", &["c2.", "c3."]), reverse("in-addr.arpa.", &["c3."])]);
+        book.publish(Vec::new(), vec![all("c2.", "web 2a0a::1", 100)]);
+        book.publish(Vec::new(), vec![all("c3.", "mail 147.78.194.9", 1000)]);
+        let heard = |is_expired| {
+            let told = Told::some(&ClusterZone::at(name("c2.")), Vec::new());
+            assert!(book.publish(Vec::new(), vec![told.of_cluster(Some(Serial(100)), is_expired)]));
+        };
+
+        heard(true);
+        check(&book, "2.ip6.arpa.", "1100 expired web.");
+        check(&book, "in-addr.arpa.", "1000 loaded mail.");
+        // What others say meanwhile is known afterwards.
+        book.publish(Vec::new(), vec![some("c3.", "more 2a0a::2", 1001)]);
+        check(&book, "2.ip6.arpa.", "1101 expired web. more.");
+        heard(false);
+        check(&book, "2.ip6.arpa.", "1101 loaded web. more.");
+    }
+
+    #[test]
+    fn a_writer_that_begins_again_takes_back_what_it_does_not_know() {
+        let book = book(&[reverse("2.ip6.arpa.", &["c2."])]);
+        book.publish(Vec::new(), vec![all("c2.", "web 2a0a::1", 100)]);
+        book.publish(Vec::new(), vec![some("c2.", "db 2a0a::2", 101)]);
+        check(&book, "2.ip6.arpa.", "101 loaded web. db.");
+
+        book.publish(Vec::new(), vec![all("c2.", "db 2a0a::2", 102)]);
+        check(&book, "2.ip6.arpa.", "102 loaded db.");
+    }
+
+    #[test]
+    fn other_reverse_zones_are_made_from_what_is_known() {
+        let outer = reverse("2.ip6.arpa.", &["c2."]);
+        let inner = reverse("1.0.0.0.a.0.a.2.ip6.arpa.", &["c2."]);
+        let book = book(std::slice::from_ref(&outer));
+        book.publish(Vec::new(), vec![all("c2.", "web 2a0a:1::1", 100)]);
+        check(&book, "2.ip6.arpa.", "100 loaded web.");
+        check(&book, "1.0.0.0.a.0.a.2.ip6.arpa.", "none");
+
+        let less = ReverseZone { except: vec![inner.prefix], ..outer.clone() };
+        configure(&book, &[less, inner], Vec::new());
+        check(&book, "2.ip6.arpa.", "101 loaded");
+        check(&book, "1.0.0.0.a.0.a.2.ip6.arpa.", "100 loaded web.");
+
+        // Nothing is known of what nobody asks for.
+        configure(&book, &[], Vec::new());
+        assert!(!book.publish(Vec::new(), vec![all("c2.", "web 2a0a::1", 101)]));
+        configure(&book, std::slice::from_ref(&outer), vec![all("c2.", "web 2a0a::1", 101)]);
+        check(&book, "2.ip6.arpa.", "102 loaded web.");
+    }
+
+    #[test]
+    fn a_cluster_that_joins_is_waited_for_and_others_go_on() {
+        let book = book(&[reverse("2.ip6.arpa.", &["c2."])]);
+        book.publish(Vec::new(), vec![all("c2.", "web 2a0a::1", 100)]);
+
+        configure(&book, &[reverse("2.ip6.arpa.", &["c2.", "c3."])], Vec::new());
+        check(&book, "2.ip6.arpa.", "100 loaded web.");
+        book.publish(Vec::new(), vec![some("c2.", "db 2a0a::2", 101)]);
+        check(&book, "2.ip6.arpa.", "101 loaded web. db.");
+        book.publish(Vec::new(), vec![all("c3.", "mail 2a0a::3", 1000)]);
+        check(&book, "2.ip6.arpa.", "1101 loaded web. db. mail.");
+    }
+
+    #[test]
+    fn what_another_source_left_is_served_until_all_are_known() {
+        let book = book(&[reverse("2.ip6.arpa.", &["c2."])]);
+        book.publish(Vec::new(), vec![all("c2.", "web 2a0a::1", 7)]);
+        let left = match book.published().load().zones.get(&name("2.ip6.arpa.")) {
+            Some(State::Loaded(zone)) => Zone::clone(zone).with_serial(Serial(50)),
+            other => panic!("{other:?}"),
+        };
+
+        let book = AddressBook::new(Arc::new(Published::new(Served::default())));
+        book.published().replace([(name("2.ip6.arpa."), State::Loaded(Arc::new(left)))]);
+        configure(&book, &[reverse("2.ip6.arpa.", &["c2.", "c3."])], vec![all("c2.", "other 2a0a::1", 7)]);
+        check(&book, "2.ip6.arpa.", "50 loaded web.");
+        book.publish(Vec::new(), vec![all("c3.", "mail 2a0a::3", 1)]);
+        check(&book, "2.ip6.arpa.", "51 loaded other. mail.");
+    }
+
+    #[test]
+    fn a_zone_of_one_address_has_its_name_at_the_apex() {
+        let book = book(&[reverse("9.194.78.147.in-addr.arpa.", &["c2."])]);
+        book.publish(Vec::new(), vec![all("c2.", "web 147.78.194.9", 100)]);
+        check(&book, "9.194.78.147.in-addr.arpa.", "100 loaded web.");
+        book.publish(Vec::new(), vec![some("c2.", "web", 101)]);
+        check(&book, "9.194.78.147.in-addr.arpa.", "101 loaded");
+    }
+
+    #[test]
+    fn a_panic_while_it_is_written_leaves_nothing_half_known() {
+        let book = book(&[reverse("2.ip6.arpa.", &["c2."])]);
+        book.publish(Vec::new(), vec![all("c2.", "web 2a0a::1", 100)]);
+        let panics = std::panic::AssertUnwindSafe(|| {
+            let mut pages = book.pages();
+            pages.take_in(vec![some("c2.", "db 2a0a::2", 101)]);
+            panic!("a bug");
+        });
+        std::panic::catch_unwind(panics).unwrap_err();
+
+        assert!(book.publish(Vec::new(), Vec::new()));
+        check(&book, "2.ip6.arpa.", "101 loaded web. db.");
+    }
 }

@@ -77,7 +77,6 @@ struct Writing {
     proposals: mpsc::Sender<Proposal<ClusterZone>>,
     relist: Relist,
     published: Arc<Published>,
-    book: Arc<AddressBook>,
     task: JoinHandle<()>,
 }
 
@@ -94,11 +93,11 @@ impl Writing {
         let (proposals, mut proposed) = mpsc::channel(1);
         let mut config = config(zones);
         let book = Arc::new(AddressBook::new(published.clone()));
-        let (relisted, publishing) = (relist.clone(), book.clone());
+        let relisted = relist.clone();
         let task = tokio::spawn(async move {
-            write(Cluster::default(), &mut config, &mut proposed, receiver, relisted, publishing, metrics).await;
+            write(Cluster::default(), &mut config, &mut proposed, receiver, relisted, book, metrics).await;
         });
-        Self { events, proposals, relist, published, book, task }
+        Self { events, proposals, relist, published, task }
     }
 
     /// A writer of c2.k8s.ooo whose cluster is synced and empty, and has been for a second.
@@ -561,7 +560,7 @@ fn writer(cluster: Cluster, zone: &ClusterZone) -> Writer {
     let published = Arc::new(Published::new(Served::default()));
     let metrics = Metrics::new(published.clone()).cluster("c2");
     let book = AddressBook::new(published);
-    book.change(&reverses(zone), Vec::new(), |_| {});
+    book.change(&reverses(zone), Vec::new(), |versions| assert!(versions.is_empty()));
     Writer::new(cluster, &config(vec![zone.clone()]), Arc::new(book), metrics)
 }
 
@@ -569,13 +568,15 @@ fn writer(cluster: Cluster, zone: &ClusterZone) -> Writer {
 fn reload(writer: &mut Writer, zone: &ClusterZone) {
     let zones = [zone.clone()];
     let (fresh, told) = writer.prepare(&zones).unwrap();
-    writer.book.change(&reverses(zone), writer.told(told), |served| {
-        for apex in REVERSES.iter().filter(|_| !zone.is_reversed) {
-            served.zones.remove(&name(apex));
-        }
-        for (apex, state) in fresh.iter().filter_map(|written| written.version(false)) {
-            served.zones.set(&apex, state);
-        }
+    writer.book.change(&reverses(zone), writer.told(told), |reverses| {
+        writer.book.published().change(|served| {
+            for apex in REVERSES.iter().filter(|_| !zone.is_reversed) {
+                served.zones.remove(&name(apex));
+            }
+            for (apex, state) in fresh.iter().filter_map(|written| written.version(false)).chain(reverses) {
+                served.zones.set(&apex, state);
+            }
+        });
     });
     writer.take_on(&zones, fresh);
 }
