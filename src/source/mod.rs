@@ -11,6 +11,7 @@
 mod api;
 mod event;
 pub mod files;
+mod inspect;
 pub mod load;
 #[cfg(test)]
 mod log;
@@ -30,6 +31,7 @@ use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinSet, spawn_blocking};
 
 pub use self::event::Event;
+pub use self::inspect::{InspectError, Inspector, Looks, View, inspector};
 pub use self::proposal::{PrepareError, Prepared, Proposal, Proposals, Versions, propose};
 pub use self::watch::{RESCAN, Rescans, Watch};
 use self::writer::Relist;
@@ -38,6 +40,15 @@ use crate::config::{Access, Cluster};
 use crate::metrics::ClusterMetrics;
 use crate::published::Published;
 use crate::schema::ClusterZone;
+
+/// What a cluster's source is asked while it runs.
+#[derive(Debug)]
+pub struct Requests {
+    /// To have other zones.
+    pub proposals: Proposals<ClusterZone>,
+    /// What it knows.
+    pub looks: Looks,
+}
 
 /// How many events followers may be ahead of the writer.
 const AHEAD: usize = 1024;
@@ -54,7 +65,7 @@ const AHEAD: usize = 1024;
 /// When a part of it does: a cluster that is no longer followed must not look like one that is quiet.
 pub async fn follow(
     cluster: &mut Cluster,
-    proposals: &mut Proposals<ClusterZone>,
+    requests: &mut Requests,
     published: Arc<Published>,
     metrics: ClusterMetrics,
     rescans: &Rescans,
@@ -89,7 +100,7 @@ pub async fn follow(
             cluster::Cluster::from_api()
         }
     };
-    let writing = writer::write(known, cluster, proposals, events, relist, published, metrics);
+    let writing = writer::write(known, cluster, requests, events, relist, published, metrics);
     tokio::select! {
         () = writing => {}
         () = first_panic(&mut parts) => {}
