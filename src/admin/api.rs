@@ -17,7 +17,7 @@ use axum::body::{Body, Bytes};
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State as Shared};
 use axum::http::uri::Authority;
-use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -29,10 +29,12 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::spawn_blocking;
 
-use crate::config::Config;
+use crate::cluster::{Service, ServiceKey, Subject};
+use crate::config::{Cluster, Config};
 use crate::metrics::ClusterMetrics;
 use crate::published::Published;
-use crate::source::Inspector;
+use crate::report::{AddressReport, NameReport, Report, View};
+use crate::source::{InspectError, Inspector};
 use crate::zone::{State, Zone, dump, name_to_text};
 
 /// How long a connection may take, from its first byte to the last: as long as the largest zone over a slow tunnel.
@@ -43,6 +45,11 @@ const DUMPS: usize = 2;
 
 /// The octets of a zone that are on their way at a time.
 const CHUNK: usize = 64 * 1024;
+
+/// The most Services that are told of in one answer, and how many are if nobody says it: to tell of them takes the
+/// cluster's writer milliseconds, while changes wait.
+const MOST: usize = 1000;
+const MANY: usize = 100;
 
 /// What every answer says: it is no page, for nobody else's pages, and true only now.
 const HEADERS: [(HeaderName, &str); 4] = [
@@ -200,6 +207,33 @@ impl Api {
             }
         }
     }
+
+    /// What `question` makes of what is known about the zone at `apex`.
+    async fn ask<T: Send + 'static>(
+        &self,
+        apex: Name,
+        question: impl FnOnce(View<'_>) -> T + Send + 'static,
+    ) -> Result<T, Refusal> {
+        let running = self.running.load_full();
+        let is_it = |cluster: &&Cluster| cluster.zones.iter().any(|zone| zone.origin == apex);
+        let cluster = running.config.clusters.iter().find(is_it);
+        let Some((name, insight)) = cluster.and_then(|cluster| running.clusters.get_key_value(&cluster.name)) else {
+            let (zone, of_clusters) = (name_to_text(&apex), running.config.clusters.iter());
+            let known: Vec<_> =
+                of_clusters.flat_map(|cluster| &cluster.zones).map(|zone| name_to_text(&zone.origin)).collect();
+            let known = known.join(", ");
+            let sentence = format!("there is no zone {zone} that is made from a cluster: there is {known}");
+            return Err(Refusal(StatusCode::NOT_FOUND, sentence));
+        };
+        let asked = insight.inspector.ask(move |known| {
+            let (zone, register) = known.zone(&apex)?;
+            Some(question(View { zone, cluster: known.cluster, register }))
+        });
+        match asked.await.and_then(|answer| answer.ok_or(InspectError::Busy)) {
+            Ok(answer) => Ok(answer),
+            Err(error) => Err(Refusal(StatusCode::SERVICE_UNAVAILABLE, format!("cluster {name}: {error}"))),
+        }
+    }
 }
 
 /// What `listen.admin` answers: everything below `/api/v1`, and nothing else.
@@ -208,6 +242,9 @@ pub fn router(api: &Arc<Api>) -> Router {
         .route("/api/v1/zones", get(zones))
         .route("/api/v1/zones/{zone}", get(zone))
         .route("/api/v1/clusters", get(clusters))
+        .route("/api/v1/services", get(services))
+        .route("/api/v1/names/{name}", get(name))
+        .route("/api/v1/addresses/{address}", get(address))
         .fallback(nothing)
         .layer(middleware::from_fn(guard))
         .with_state(Arc::clone(api))
@@ -223,7 +260,7 @@ async fn clusters(Shared(api): Shared<Arc<Api>>) -> Json<Page<ClusterStatus>> {
 
 /// A zone as a master file, written while it is read.
 async fn zone(Shared(api): Shared<Arc<Api>>, name: Result<Path<String>, PathRejection>) -> Result<Response, Refusal> {
-    let zone = api.loaded(&apex(name.as_deref().map_or("", String::as_str))?)?;
+    let zone = api.loaded(&absolute(name.as_deref().map_or("", String::as_str))?)?;
     let permit = Arc::clone(&api.dumps).acquire_owned().await.expect("never closed");
     let (chunks, mut written) = mpsc::channel(1);
     spawn_blocking(move || {
@@ -237,8 +274,118 @@ async fn zone(Shared(api): Shared<Arc<Api>>, name: Result<Path<String>, PathReje
     Ok(([(header::CONTENT_TYPE, "text/dns")], body).into_response())
 }
 
+/// The Services of a zone's cluster, a page of them or a single one.
+async fn services(Shared(api): Shared<Arc<Api>>, uri: Uri) -> Result<Json<Page<Report>>, Refusal> {
+    let mut wanted = Parameters::of(&uri, &["zone", "namespace", "name", "after", "limit"])?;
+    let apex = absolute(&wanted.required("zone")?)?;
+    let (namespace, name) = (wanted.take("namespace"), wanted.take("name"));
+    let (after, limit) = (wanted.after()?, wanted.limit()?);
+    if name.is_some() && namespace.is_none() {
+        return Err(bad("a Service's name means something in a namespace: give that, too"));
+    }
+    let unknown = namespace.clone();
+    let page = api.ask(apex, move |view| match (namespace, name) {
+        (Some(namespace), Some(name)) => {
+            Some(vec![view.service(&ServiceKey { namespace: namespace.into(), name: name.into() })].into())
+        }
+        (namespace, _) => page(&view, namespace.as_deref(), after, limit),
+    });
+    page.await?.map(Json).ok_or_else(|| {
+        let sentence = format!("there is no Namespace {}, and no Service in it", unknown.unwrap_or_default());
+        Refusal(StatusCode::NOT_FOUND, sentence)
+    })
+}
+
+/// The Services behind `after`, of one namespace or of all; none: nothing is known of that namespace.
+fn page(view: &View<'_>, namespace: Option<&str>, after: Option<ServiceKey>, limit: usize) -> Option<Page<Report>> {
+    let is_first = after.is_none();
+    // No name is empty: this is in front of all of them.
+    let first = || ServiceKey { namespace: namespace.unwrap_or_default().into(), name: "".into() };
+    let after = after.unwrap_or_else(first);
+    let in_it = |service: &&Service| namespace.is_none_or(|namespace| *service.key.namespace == *namespace);
+    let mut services = view.cluster.services_after(&after).take_while(in_it).map(|service| &service.key).peekable();
+    let items: Vec<_> = services.by_ref().take(limit).map(|key| (key, view.service(key))).collect();
+    let last = items.last().map(|(key, _)| Subject::from((*key).clone()).to_string());
+    let next = last.filter(|_| services.peek().is_some());
+    if items.is_empty() && is_first && namespace.is_some_and(|name| view.cluster.namespace(name).is_none()) {
+        return None;
+    }
+    Some(Page { items: items.into_iter().map(|(_, report)| report).collect(), next })
+}
+
+/// A name, in the zone with the longest apex that it is below.
+async fn name(
+    Shared(api): Shared<Arc<Api>>,
+    name: Result<Path<String>, PathRejection>,
+) -> Result<Json<NameReport>, Refusal> {
+    let name = absolute(name.as_deref().map_or("", String::as_str))?;
+    let zones = api.running.load_full();
+    let zones = zones.config.clusters.iter().flat_map(|cluster| &cluster.zones).map(|zone| &zone.origin);
+    let zone = zones.filter(|zone| zone.zone_of(&name)).max_by_key(|zone| zone.num_labels()).cloned();
+    api.ask(zone.unwrap_or_else(|| name.clone()), move |view| view.name(&name)).await.map(Json)
+}
+
+/// An address, in one zone.
+async fn address(
+    Shared(api): Shared<Arc<Api>>,
+    address: Result<Path<IpAddr>, PathRejection>,
+    uri: Uri,
+) -> Result<Json<AddressReport>, Refusal> {
+    let Path(address) = address.map_err(|_| bad("that is no address: write one such as 2001:db8::1"))?;
+    let apex = absolute(&Parameters::of(&uri, &["zone"])?.required("zone")?)?;
+    api.ask(apex, move |view| view.address(address)).await.map(Json)
+}
+
 async fn nothing() -> Refusal {
-    Refusal(StatusCode::NOT_FOUND, "there is nothing here: see /api/v1/zones, /api/v1/clusters".to_owned())
+    let sentence = "there is nothing here: see /api/v1/zones, /api/v1/clusters and /api/v1/services";
+    Refusal(StatusCode::NOT_FOUND, sentence.to_owned())
+}
+
+/// What stands behind the question mark.
+struct Parameters(BTreeMap<String, String>);
+
+impl Parameters {
+    /// Those of `uri`, all of them `known` and given once at most.
+    fn of(uri: &Uri, known: &[&str]) -> Result<Self, Refusal> {
+        let mut parameters = BTreeMap::new();
+        for (key, value) in form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()) {
+            if !known.contains(&&*key) {
+                return Err(bad(format!("there is no parameter `{key}` here, only {}", known.join(", "))));
+            }
+            if parameters.insert(key.clone().into_owned(), value.into_owned()).is_some() {
+                return Err(bad(format!("`{key}` is given twice")));
+            }
+        }
+        Ok(Self(parameters))
+    }
+
+    fn take(&mut self, key: &str) -> Option<String> {
+        self.0.remove(key)
+    }
+
+    fn required(&mut self, key: &str) -> Result<String, Refusal> {
+        self.take(key).ok_or_else(|| bad(format!("`{key}` is missing")))
+    }
+
+    /// Behind which Service the page begins.
+    fn after(&mut self) -> Result<Option<ServiceKey>, Refusal> {
+        let Some(after) = self.take("after") else { return Ok(None) };
+        let Some((namespace, name)) = after.split_once('/') else {
+            return Err(bad("`after` is a page's `next`: NAMESPACE/NAME"));
+        };
+        Ok(Some(ServiceKey { namespace: namespace.into(), name: name.into() }))
+    }
+
+    fn limit(&mut self) -> Result<usize, Refusal> {
+        let Some(limit) = self.take("limit") else { return Ok(MANY) };
+        let limit = limit.parse().ok().filter(|limit| (1..=MOST).contains(limit));
+        limit.ok_or_else(|| bad(format!("`limit` is a number from 1 to {MOST}")))
+    }
+}
+
+/// A request that means nothing.
+fn bad(sentence: impl Into<String>) -> Refusal {
+    Refusal(StatusCode::BAD_REQUEST, sentence.into())
 }
 
 /// Lets through what may be asked, and has every answer say what it is.
@@ -286,8 +433,8 @@ fn is_asked_by_address(request: &Request) -> bool {
     })
 }
 
-/// A zone's name, its final dot optional.
-fn apex(text: &str) -> Result<Name, Refusal> {
+/// A name, its final dot optional.
+fn absolute(text: &str) -> Result<Name, Refusal> {
     match Name::from_ascii(text) {
         // Nothing at all would be the root.
         Ok(mut apex) if !text.is_empty() => {
