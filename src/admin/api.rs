@@ -95,7 +95,6 @@ pub struct Page<T> {
 
 /// A zone.
 #[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
 pub struct ZoneStatus {
     /// Its name, absolute, as master files have it.
     pub zone: String,
@@ -115,7 +114,6 @@ pub struct ZoneStatus {
 
 /// A cluster.
 #[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
 pub struct ClusterStatus {
     /// Its name in the configuration.
     pub cluster: String,
@@ -300,8 +298,8 @@ async fn services(Shared(api): Shared<Arc<Api>>, uri: Uri) -> Result<Json<Page<R
 fn page(view: &View<'_>, namespace: Option<&str>, after: Option<ServiceKey>, limit: usize) -> Option<Page<Report>> {
     let is_first = after.is_none();
     // No name is empty: this is in front of all of them.
-    let first = || ServiceKey { namespace: namespace.unwrap_or_default().into(), name: "".into() };
-    let after = after.unwrap_or_else(first);
+    let first = ServiceKey { namespace: namespace.unwrap_or_default().into(), name: "".into() };
+    let after = after.map_or(first.clone(), |after| after.max(first));
     let in_it = |service: &&Service| namespace.is_none_or(|namespace| *service.key.namespace == *namespace);
     let mut services = view.cluster.services_after(&after).take_while(in_it).map(|service| &service.key).peekable();
     let items: Vec<_> = services.by_ref().take(limit).map(|key| (key, view.service(key))).collect();
@@ -441,7 +439,7 @@ fn absolute(text: &str) -> Result<Name, Refusal> {
             apex.set_fqdn(true);
             Ok(apex)
         }
-        _ => Err(Refusal(StatusCode::BAD_REQUEST, "that is no zone's name: write one such as c2.k8s.ooo".to_owned())),
+        _ => Err(bad("that is no name: write one such as c2.k8s.ooo")),
     }
 }
 

@@ -17,12 +17,16 @@ use tokio::time::timeout;
 
 use super::{Failure, runtime};
 use crate::admin::api::{Page, Problem};
+use crate::report::Report;
 
 /// How long a connection may take to come about, and every piece of an answer to follow the one before.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The most octets of an answer that is read as a whole: a page of a thousand Services has a few million.
 const MAX_ANSWER: usize = 256 << 20;
+
+/// How many Services to ask for at a time.
+const PAGE: &str = "500";
 
 /// Where the API of a running server is: `http://[::1]:9154`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -82,6 +86,12 @@ impl Remote {
         connector.set_connect_timeout(Some(PATIENCE));
         let client = Client::builder(TokioExecutor::new()).build(connector);
         Ok(Self { base: url.0.clone(), client, runtime: runtime()? })
+    }
+
+    /// What there is to say about the Services of `zone`, or about those that `query` asks for.
+    pub(super) fn services(&self, zone: &str, query: &[(&str, &str)]) -> Result<Vec<Report>, Failure> {
+        let query = [&[("zone", zone), ("limit", PAGE)], query].concat();
+        self.list(&["services"], &query)
     }
 
     /// All of the items at `path`, below `/api/v1/`, page by page.

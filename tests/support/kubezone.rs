@@ -98,6 +98,11 @@ zones:
         self.dns
     }
 
+    /// Where probes and metrics are answered.
+    pub(crate) fn metrics(&self) -> SocketAddr {
+        self.metrics
+    }
+
     /// What it logged until now, line by line.
     pub(crate) fn log(&self) -> Vec<Value> {
         self.process.said().lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
