@@ -214,6 +214,39 @@ async fn services_are_told_page_by_page() {
     }
 }
 
+/// The keys of all objects in `value`.
+fn keys(value: &Value) -> BTreeSet<String> {
+    match value {
+        Value::Object(fields) => {
+            fields.iter().flat_map(|(key, value)| keys(value).into_iter().chain([key.clone()])).collect()
+        }
+        Value::Array(values) => values.iter().flat_map(keys).collect(),
+        _ => BTreeSet::new(),
+    }
+}
+
+#[tokio::test]
+async fn every_field_is_documented() {
+    let manifests = [service("web", "2a0a:e5c0:10:3::17"), service("hidden", "fd00::1")].concat();
+    let (kubezone, _) = serving(&manifests).await;
+    let documented = fs::read_to_string("docs/api.md").expect("docs/api.md");
+    for path in [
+        "zones",
+        "clusters",
+        "services?zone=c2.k8s.ooo",
+        "names/web.shop.svc.c2.k8s.ooo",
+        "addresses/2a0a:e5c0:10:3::17?zone=c2.k8s.ooo",
+    ] {
+        let endpoint = path.split(['/', '?']).next().expect("a first part");
+        let section = documented.split("\n## ").find(|part| part.starts_with(&format!("`/api/v1/{endpoint}")));
+        assert!(section.is_some(), "{endpoint}");
+        let of_families = ["IPv6".to_owned(), "IPv4".to_owned()];
+        for key in keys(&json(&kubezone, &format!("/api/v1/{path}")).await) {
+            assert!(of_families.contains(&key) || documented.contains(&format!("`{key}`")), "{path}: {key}");
+        }
+    }
+}
+
 /// Calls kubezone in `folder`: its exit status, and what it says on both outputs.
 fn call(folder: &Path, args: &[&str]) -> (Option<i32>, String, String) {
     let output = Command::new(KUBEZONE.as_str()).args(args).current_dir(folder).output().expect("kubezone started");

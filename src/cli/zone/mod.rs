@@ -17,7 +17,7 @@ use serde_json::json;
 
 use self::text::Text;
 use super::Failure;
-use super::remote::{Remote, ServerUrl};
+use super::remote::ServerUrl;
 use crate::cluster::{Cluster, Subject};
 use crate::config::{Access, Config, FileZone};
 use crate::error::chain;
@@ -64,14 +64,14 @@ struct ServerOrConfig {
 /// One side of [`ServerOrConfig`].
 enum Side<'f> {
     Config(&'f Path),
-    Server(Remote),
+    Server(&'f ServerUrl),
 }
 
 impl ServerOrConfig {
-    fn side(&self) -> Result<Side<'_>, Failure> {
+    fn side(&self) -> Side<'_> {
         match (&self.server, &self.config) {
-            (Some(url), _) => Remote::new(url).map(Side::Server),
-            (None, Some(path)) => Ok(Side::Config(path)),
+            (Some(url), _) => Side::Server(url),
+            (None, Some(path)) => Side::Config(path),
             (None, None) => unreachable!("one of the two is required"),
         }
     }
