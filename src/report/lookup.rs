@@ -52,13 +52,15 @@ impl View<'_> {
             Subject::Pods { .. } => None,
         });
         let service = self.zone.service_of(name).filter(|key| self.cluster.service(key).is_some()).or(holder);
+        let service = service.map(|key| self.service(&key));
         NameReport {
             zone: name_to_text(&self.zone.origin),
             name: name_to_text(name),
             records,
             exists,
-            service: service.map(|key| self.service(&key)),
-            nearest: if exists { None } else { nearest(name, &others) },
+            reasons: service.as_ref().map(|service| service.reasons.clone()).unwrap_or_default(),
+            nearest: if exists || service.is_some() { None } else { nearest(name, &others) },
+            service,
         }
     }
 
@@ -106,12 +108,12 @@ impl View<'_> {
     }
 
     /// The Service whose place is the nearest to `key`, in its namespace if that has any.
-    #[must_use]
-    pub fn nearest_service(&self, key: &ServiceKey) -> Option<ServiceKey> {
+    pub(super) fn nearest_service(&self, key: &ServiceKey) -> Option<String> {
         let distance = |other: &ServiceKey| {
             (other.namespace != key.namespace, strsim::damerau_levenshtein(&other.name, &key.name))
         };
-        self.cluster.services().map(|service| &service.key).min_by_key(|other| distance(other)).cloned()
+        let keys = self.cluster.services().map(|service| &service.key);
+        keys.min_by_key(|other| distance(other)).map(|key| Subject::from(key.clone()).to_string())
     }
 
     /// All records of the zone but its SOA, which only a server has.

@@ -63,6 +63,8 @@ pub struct Report {
     pub claims: Vec<Claim>,
     /// All reasons that hold, the first of which is the one for a Service that is not published.
     pub reasons: Vec<Said>,
+    /// Of one that is not there, the nearest that is: `NAMESPACE/NAME`.
+    pub nearest: Option<String>,
 }
 
 /// A family of addresses.
@@ -183,7 +185,9 @@ pub struct NameReport {
     pub exists: bool,
     /// The Service that it is the name of, is below the name of, or that has it by a claim.
     pub service: Option<Report>,
-    /// The nearest name that does exist, for one that does not.
+    /// The reasons of that Service.
+    pub reasons: Vec<Said>,
+    /// The nearest name that does exist, for one that does not and that is no Service's.
     pub nearest: Option<String>,
 }
 
@@ -243,6 +247,7 @@ impl View<'_> {
             records: self.owned(&subject, &decision).map(RecordText::from).collect(),
             claims: decision.names.iter().map(|claim| &claim.owner).map(claim).collect(),
             reasons: reasons.into_iter().map(|reason| Said::of(reason, key)).collect(),
+            nearest: if service.is_none() { self.nearest_service(key) } else { None },
         }
     }
 

@@ -5,9 +5,10 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{Configured, Output, ZoneProblem, as_json, find, made, print_json, read_manifests, usage, zone_name};
+use super::{Configured, Output, ZoneProblem, default_zone, find, made, print_json, read_manifests, usage, zone_name};
 use crate::cli::Failure;
 use crate::config::{self, Access, NameServerFlag};
+use crate::report::RecordText;
 use crate::schema::ClusterZone;
 use crate::zone::{Lines, name_to_text};
 
@@ -44,7 +45,7 @@ impl Records {
         let (records, reasons) = made(&zone, &read_manifests(&self.filename)?);
         match self.output {
             Output::Json => {
-                let records: Vec<_> = records.iter().map(as_json).collect();
+                let records: Vec<_> = records.iter().map(RecordText::from).collect();
                 print_json(&mut out, &records)?;
             }
             Output::Table => {
@@ -68,15 +69,6 @@ impl Records {
                 Configured::File(_) => Err(usage(ZoneProblem::NotFromCluster { zone: name_to_text(&name) })),
             };
         }
-        // The short form is that of a server, which needs one; what is printed does not.
-        let stand_in = [".".parse().expect("any text will do")];
-        let nameservers = if self.nameserver.is_empty() { &stand_in } else { self.nameserver.as_slice() };
-        let config = config::short_form(&self.zone, nameservers, Access::Manifests(self.filename.clone()))?;
-        let mut zone =
-            config.clusters.into_iter().flat_map(|cluster| cluster.zones).next().expect("the zone asked for");
-        if self.nameserver.is_empty() {
-            zone.nameservers.clear();
-        }
-        Ok(zone)
+        default_zone(&self.zone, &self.nameserver, Access::Manifests(self.filename.clone()))
     }
 }
