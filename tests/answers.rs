@@ -7,7 +7,7 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::io::{self, Read, Write};
 use std::net::{Ipv6Addr, Shutdown, SocketAddr, TcpStream, UdpSocket};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 use std::time::Instant;
@@ -26,9 +26,10 @@ use support::{BOUND, eventually, strangers};
 #[global_allocator]
 static ALLOCATOR: AllocDisabler = AllocDisabler;
 
-/// For each table one test in process and one against the binary, and a test that no table is forgotten.
+/// For each table one test in process and one against the binary, and a test that no table is forgotten. Of those whose
+/// zone is filled from manifests, against the binary only.
 macro_rules! tables {
-    ($($name:ident)*) => {
+    ($($name:ident)*; of a cluster: $($cluster:ident)*) => {
         mod in_process {
             use super::*;
             $(#[test] fn $name() { check_in_process(&name(stringify!($name))); })*
@@ -37,11 +38,12 @@ macro_rules! tables {
         mod over_udp_and_tcp {
             use super::*;
             $(#[test] fn $name() { check_over_udp_and_tcp(&name(stringify!($name))); })*
+            $(#[test] fn $cluster() { check_over_udp_and_tcp(&name(stringify!($cluster))); })*
         }
 
         #[test]
         fn in_process_every_table_is_checked() {
-            let mut listed = vec![$(name(stringify!($name))),*];
+            let mut listed = vec![$(name(stringify!($name)),)* $(name(stringify!($cluster)),)*];
             let mut found: Vec<String> = std::fs::read_dir(support::answers::folder()).unwrap()
                 .map(|entry| entry.unwrap().path().file_stem().unwrap().to_str().unwrap().to_owned()).collect();
             listed.sort();
@@ -53,7 +55,8 @@ macro_rules! tables {
 
 tables! {
     aliases any cuts dname edns escapes found_by_differential matrix_cluster matrix_parent messages negative
-    order_of_checks parent_and_child pending records refused reverse rfc8906 root sizes targets tsig wildcards
+    order_of_checks parent_and_child pending records refused reverse rfc8906 root sizes targets tsig wildcards;
+    of a cluster: coredns coredns_external hidden
 }
 
 fn name(function: &str) -> String {
@@ -111,6 +114,58 @@ matrix:
     story.check(&mut InProcess(served));
 }
 
+/// docs/kubernetes-dns.md names tables and tests that there are, and the reasons of its differences from CoreDNS are those of
+/// the cases.
+#[test]
+fn in_process_the_kubernetes_document_says_what_is_tested() {
+    let document = include_str!("../docs/kubernetes-dns.md");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let sources =
+        [root.join("src"), root.join("tests")].iter().flat_map(|folder| rust_files(folder)).collect::<Vec<_>>();
+    let is_shown = |by: &str| match by.rsplit_once("::") {
+        // The last module but `tests` is a file's, or a folder's.
+        Some((modules, test)) => {
+            let module = modules.rsplit("::").find(|module| *module != "tests").expect("a module");
+            let of_module = |path: &Path| path.with_extension("").components().any(|part| part.as_os_str() == module);
+            sources.iter().any(|(path, text)| of_module(path) && text.contains(&format!("fn {test}(")))
+        }
+        None => root.join("tests/data").join(by).with_extension("yaml").exists(),
+    };
+    let quoted = |cell: &str| cell.split('`').skip(1).step_by(2).map(str::to_owned).collect::<Vec<_>>();
+
+    let (mut rows, mut of_coredns) = (0, BTreeSet::new());
+    for line in document.lines().filter(|line| line.starts_with("| ") && !line.ends_with("| shown by |")) {
+        let cells: Vec<&str> = line.trim_matches('|').split(" | ").map(str::trim).collect();
+        assert!(matches!(cells.len(), 4 | 5), "{line}");
+        let shown_by = quoted(cells.last().expect("a cell"));
+        assert!(!shown_by.is_empty(), "nothing shows this: {line}");
+        for by in &shown_by {
+            assert!(is_shown(by), "there is no {by}: {line}");
+        }
+        // A reason is one word in quotes, and nothing else.
+        of_coredns.extend(quoted(cells[0]).pop().filter(|word| cells[0] == format!("`{word}`") && !word.contains(' ')));
+        rows += 1;
+    }
+    assert!(rows > 40, "{rows} rows");
+    let stories = ["coredns", "coredns-external"].map(Story::load);
+    assert_eq!(of_coredns, stories.iter().flat_map(Story::reasons).map(str::to_owned).collect());
+}
+
+/// The sources below a folder, with their paths.
+fn rust_files(folder: &Path) -> Vec<(PathBuf, String)> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            files.extend(rust_files(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            let text = std::fs::read_to_string(&path).expect("a source");
+            files.push((path, text));
+        }
+    }
+    files
+}
+
 fn check_over_udp_and_tcp(name: &str) {
     let story = Story::load(name);
     story.check(&mut Sockets::to(&story));
@@ -141,6 +196,13 @@ impl Sockets {
             }
             configuration += &format!("{{ name: \"{apex}\", file: \"{}\" }},\n", file.display());
         }
+        for (apex, configured) in story.configured() {
+            configuration += &format!("{{ name: \"{apex}\", {configured} }},\n");
+        }
+        if let Some(manifests) = story.manifests() {
+            let path = folder.write("manifests.yaml", manifests).expect("manifests");
+            configuration += &format!("], clusters: [ {{ name: c, manifests: \"{}\" }},\n", path.display());
+        }
         let configuration = folder.write("kubezone.yaml", &(configuration + "] }\n")).expect("a configuration");
         let args = ["serve".to_owned(), "--config".to_owned(), configuration.display().to_string()];
         let mut process = Process::start(Path::new(env!("CARGO_BIN_EXE_kubezone")), &args, folder.join("kubezone.log"))
@@ -154,7 +216,8 @@ impl Sockets {
         udp.connect(address).expect("connected");
         udp.set_read_timeout(Some(BOUND)).expect("a bound");
         let mut sockets = Self { udp, address, _process: process, _folder: folder };
-        for (apex, _) in story.zones().filter(|(_, text)| text.is_some()) {
+        let files = story.zones().filter(|(_, text)| text.is_some()).map(|(apex, _)| apex);
+        for apex in files.chain(story.configured().map(|(apex, _)| apex)) {
             let soa = Question::dig(&apex.to_ascii(), &["SOA"]);
             let loaded = eventually("the zone is loaded", async || {
                 let response = sockets.exchange(Via::Udp, &soa.bytes).expect("an answer");

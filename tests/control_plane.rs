@@ -2,7 +2,7 @@
 //! takes it away.
 //!
 //! The zone is read as anybody would read it, over sockets. Addresses and EndpointSlices are those that the API server and
-//! its controllers make; nothing here writes them. kubezone has no rights but to list and watch the three kinds it follows.
+//! its controllers make, but for the slices of one test that is about those which others make. kubezone has no rights but to list and watch the three kinds it follows.
 
 mod support;
 
@@ -10,7 +10,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use futures::{StreamExt as _, stream};
-use k8s_openapi::api::core::v1::{Namespace, Service};
+use k8s_openapi::api::core::v1::Service;
+use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::api::rbac::v1::ClusterRoleBinding;
 use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams, WatchParams};
 use kube::core::WatchEvent;
@@ -18,7 +19,7 @@ use kubezone::cluster::Labels;
 use kubezone::schema::Selector;
 use serde_json::{Value, json};
 
-use support::control_plane::{self, Scene, address, https, ports};
+use support::control_plane::{self, ControlPlane, Scene, address, addresses, https, ports};
 use support::kubezone::{KUBEZONE, Kubezone};
 use support::process::Folder;
 use support::tell;
@@ -125,28 +126,14 @@ async fn labels_decide_what_is_published_and_annotations_within() {
     let Some(plane) = control_plane::shared("labels_decide").await else { return };
     let scene = plane.namespace("labelled").await;
     let (web, db) = (scene.create_service("web", https()).await, scene.create_service("db", https()).await);
-    let configuration = json!({
-        "listen": { "dns": ["[::1]:0"], "metrics": "[::1]:0" },
-        "clusters": [{ "name": "c2", "kubeconfig": plane.kubeconfig() }],
-        "zones": [{
-            "name": ZONE,
-            "cluster": "c2",
-            "nameservers": [{ "name": "ns", "addresses": ["2a0a:e5c0:13:e2::a"] }],
-            "publish": { "namespaceSelector": "public,kubernetes.io/metadata.name=labelled", "serviceSelector": "!hidden" },
-        }],
+    let publish = json!({
+        "namespaceSelector": "public,kubernetes.io/metadata.name=labelled",
+        "serviceSelector": "!hidden",
     });
-    let kubezone = Kubezone::configured(ZONE, Folder::new().expect("a temporary folder"), &configuration.to_string())
-        .await
-        .ready()
-        .await;
+    let kubezone = publishing(plane, publish).await;
     kubezone.answers("web.labelled.svc AAAA", ABSENT).await;
 
-    let namespaces: Api<Namespace> = Api::all(plane.client().await);
-    let label = async |public: Value| {
-        let patch = Patch::Merge(json!({ "metadata": { "labels": { "public": public } } }));
-        namespaces.patch("labelled", &PatchParams::default(), &patch).await.expect("patched");
-    };
-    label("".into()).await;
+    scene.change_namespace(json!({ "labels": { "public": "" } })).await;
     kubezone.answers("web.labelled.svc AAAA", &address(&web)).await;
     kubezone.answers("db.labelled.svc AAAA", &address(&db)).await;
 
@@ -154,9 +141,249 @@ async fn labels_decide_what_is_published_and_annotations_within() {
     let services: Api<Service> = scene.api();
     services.patch("db", &PatchParams::default(), &Patch::Merge(patch)).await.expect("patched");
     kubezone.answers("db.labelled.svc AAAA", ABSENT).await;
-    label(Value::Null).await;
+    scene.change_namespace(json!({ "labels": { "public": null } })).await;
     kubezone.answers("web.labelled.svc AAAA", ABSENT).await;
     kubezone.answers("labelled.svc AAAA", ABSENT).await;
+}
+
+#[tokio::test]
+async fn a_namespace_shows_and_hides_all_of_its_services_in_one_version() {
+    const SERVICES: usize = 60;
+    let Some(plane) = control_plane::shared("a_namespace_shows_and_hides").await else { return };
+    let scene = plane.namespace("flip").await;
+    let create = |number| scene.create_service(format!("web-{number}"), https());
+    let services: Vec<Service> = stream::iter(0..SERVICES).map(create).buffer_unordered(16).collect().await;
+    // What other tests do is in no version of this zone.
+    let kubezone = publishing(plane, json!({ "namespaces": ["flip"], "namespaceSelector": "!closed" })).await;
+
+    let (mut versions, mut serial) = (None, 0);
+    for (what, metadata, are_shown) in [
+        ("as they were created", json!({}), true),
+        ("its annotation", json!({ "annotations": { "k8s.ooo/publish": "false" } }), false),
+        ("no annotation", json!({ "annotations": { "k8s.ooo/publish": null } }), true),
+        ("its label", json!({ "labels": { "closed": "" } }), false),
+        ("no label", json!({ "labels": { "closed": null } }), true),
+    ] {
+        scene.change_namespace(metadata).await;
+        for service in &services {
+            let name = service.metadata.name.as_deref().expect("a name");
+            let expected = if are_shown { address(service) } else { ABSENT.to_owned() };
+            kubezone.answers(&format!("{name}.flip.svc AAAA"), &expected).await;
+        }
+        let now = kubezone.metric("kubezone_publish_duration_seconds_count", "").await;
+        assert_eq!(versions.replace(now).map_or(1.0, |before| now - before), 1.0, "versions of the zone: {what}");
+        let before = std::mem::replace(&mut serial, kubezone.serial().await);
+        assert!(before < serial, "{what}: {before}, then {serial}");
+    }
+}
+
+#[tokio::test]
+async fn a_service_has_the_families_that_it_asks_for() {
+    let Some(plane) = control_plane::dual_stack("a_service_has_the_families").await else { return };
+    let scene = plane.namespace("both").await;
+    let public = Kubezone::serve(ZONE, &plane.kubeconfig()).await.ready().await;
+    let allow = json!(["2a0a:e5c0::/32", "10.96.0.0/16", "147.78.194.0/24"]);
+    let all = publishing(&plane, json!({ "addresses": { "allow": allow } })).await;
+    let nodata = "NODATA c2.k8s.ooo.";
+
+    // The order of the families is that of `clusterIPs`, and makes no other records.
+    for (name, policy, families) in [
+        ("single", "SingleStack", vec!["IPv6"]),
+        ("prefer", "PreferDualStack", vec!["IPv6", "IPv4"]),
+        ("require", "RequireDualStack", vec!["IPv6", "IPv4"]),
+        ("turned", "RequireDualStack", vec!["IPv4", "IPv6"]),
+        ("old", "SingleStack", vec!["IPv4"]),
+    ] {
+        let spec = json!({ "ipFamilyPolicy": policy, "ipFamilies": families, "ports": ports(&[("https", 443)]) });
+        let service = scene.create_service(name, spec).await;
+        let address =
+            |of: &str| families.iter().position(|family| *family == of).map(|at| addresses(&service)[at].clone());
+        let (v6, v4) = (address("IPv6"), address("IPv4"));
+        let question = |qtype: &str| format!("{name}.both.svc {qtype}");
+        let srv = format!("_https._tcp.{name}.both.svc SRV");
+        let target = format!("0 100 443 {name}.both.svc.c2.k8s.ooo.");
+
+        all.answers(&question("AAAA"), v6.as_deref().unwrap_or(nodata)).await;
+        all.answers(&question("A"), v4.as_deref().unwrap_or(nodata)).await;
+        all.answers(&srv, &target).await;
+        // Its addresses of IPv4 are private: without the others, the Service is not there.
+        public.answers(&question("AAAA"), v6.as_deref().unwrap_or(ABSENT)).await;
+        public.answers(&question("A"), v6.as_ref().map_or(ABSENT, |_| nodata)).await;
+        public.answers(&srv, v6.as_ref().map_or(ABSENT, |_| &target)).await;
+    }
+
+    let edited = scene.change_service("single", json!({ "ipFamilyPolicy": "PreferDualStack" })).await;
+    let [v6, v4] = &addresses(&edited)[..] else { panic!("two addresses: {edited:?}") };
+    all.answers("single.both.svc A", v4).await;
+    all.answers("single.both.svc AAAA", v6).await;
+    scene.change_service("single", json!({ "ipFamilyPolicy": "SingleStack" })).await;
+    all.answers("single.both.svc A", nodata).await;
+    all.answers("single.both.svc AAAA", v6).await;
+
+    // Of a headless Service, each endpoint has the addresses of its Pod.
+    let labels = json!({ "app": "db" });
+    let spec = json!({ "clusterIP": "None", "ipFamilyPolicy": "RequireDualStack", "selector": labels.clone() });
+    scene.create_service("db", spec).await;
+    for (pod, addresses) in [
+        ("db-0", &["2a0a:e5c0:10:2::10", "147.78.194.10"][..]),
+        ("db-1", &["2a0a:e5c0:10:2::11"]),
+        ("db-2", &["147.78.194.12"]),
+    ] {
+        scene.create_pod(pod, "db", labels.clone(), json!([])).await;
+        scene.set_pod(pod, addresses, true).await;
+    }
+    for kubezone in [&all, &public] {
+        kubezone.answers("db.both.svc AAAA", "2a0a:e5c0:10:2::10, 2a0a:e5c0:10:2::11").await;
+        kubezone.answers("db.both.svc A", "147.78.194.10, 147.78.194.12").await;
+        kubezone.answers("db-0.db.both.svc A", "147.78.194.10").await;
+        kubezone.answers("db-1.db.both.svc A", nodata).await;
+        kubezone.answers("db-2.db.both.svc AAAA", nodata).await;
+    }
+    scene.delete_pod("db-2").await;
+    scene.set_pod("db-0", &["2a0a:e5c0:10:2::10", "147.78.194.10"], false).await;
+    all.answers("db.both.svc A", nodata).await;
+    all.answers("db.both.svc AAAA", "2a0a:e5c0:10:2::11").await;
+}
+
+/// A secondary that is told of a new serial transfers the zone, and should find that something is new.
+#[tokio::test]
+async fn only_what_changes_a_record_moves_the_serial() {
+    let Some(plane) = control_plane::shared("only_what_changes_a_record").await else { return };
+    let scene = plane.namespace("serial").await;
+    let services: Api<Service> = scene.api();
+    let change = async |patch: Value| {
+        services.patch("web", &PatchParams::default(), &Patch::Merge(patch)).await.expect("patched");
+    };
+    let web = scene.create_service("web", https()).await;
+    // What other tests do is in no version of this zone.
+    let kubezone = publishing(plane, json!({ "namespaces": ["serial"] })).await;
+    kubezone.answers("web.serial.svc AAAA", &address(&web)).await;
+    let versions = async || kubezone.metric("kubezone_publish_duration_seconds_count", "").await;
+    let (first, before) = (kubezone.serial().await, versions().await);
+
+    change(json!({ "metadata": { "labels": { "team": "shop" }, "annotations": { "example.org/note": "none" } } }))
+        .await;
+    change(json!({ "spec": { "selector": { "app": "web" }, "sessionAffinity": "ClientIP" } })).await;
+    change(json!({ "spec": { "ports": [{ "name": "https", "port": 443, "targetPort": 8443 }] } })).await;
+    change(json!({ "spec": { "type": "NodePort" } })).await;
+    change(json!({ "spec": { "type": "LoadBalancer" } })).await;
+    scene.create_service("none", json!({ "clusterIP": "None" })).await;
+    scene.create_slice("web-a", "web", "IPv6", json!([{ "addresses": ["2a0a:e5c0:10:2::20"] }]), json!([])).await;
+    scene.change_namespace(json!({ "labels": { "team": "shop" } })).await;
+    // Services are heard of in order, so that what comes last tells that all of it was. The slice and the Namespace may be
+    // late, and make no version then.
+    let last = scene.create_service("last", https()).await;
+    kubezone.answers("last.serial.svc AAAA", &address(&last)).await;
+    assert_eq!(versions().await, before + 1.0);
+
+    let mut serials = vec![first, kubezone.serial().await];
+    let numbered = |port: u16| json!({ "spec": { "ports": [{ "name": "web", "port": port }] } });
+    for (patch, question, answer) in [
+        (numbered(443), "_web._tcp.web.serial.svc SRV", "0 100 443 web.serial.svc.c2.k8s.ooo."),
+        (numbered(444), "_web._tcp.web.serial.svc SRV", "0 100 444 web.serial.svc.c2.k8s.ooo."),
+        (json!({ "spec": { "externalIPs": ["147.78.194.9"] } }), "web.serial.svc A", "147.78.194.9"),
+        (json!({ "spec": { "externalIPs": ["147.78.194.10"] } }), "web.serial.svc A", "147.78.194.10"),
+        (json!({ "metadata": { "annotations": { "k8s.ooo/publish": "false" } } }), "web.serial.svc A", ABSENT),
+    ] {
+        change(patch).await;
+        kubezone.answers(question, answer).await;
+        serials.push(kubezone.serial().await);
+    }
+    assert!(serials.is_sorted_by(|one, next| one < next), "{serials:?}");
+    assert_eq!(versions().await, before + serials.len() as f64 - 1.0);
+
+    // Hidden, nothing of it counts.
+    change(json!({ "metadata": { "annotations": { "k8s.ooo/ttl": "60" } } })).await;
+    change(numbered(445)).await;
+    scene.delete_service("web").await;
+    scene.delete_service("last").await;
+    kubezone.answers("last.serial.svc AAAA", ABSENT).await;
+    assert_eq!(versions().await, before + serials.len() as f64);
+}
+
+/// Services without selectors: no controller makes slices for them, and none repairs what it finds.
+#[tokio::test]
+async fn endpoint_slices_made_by_hand_count_as_they_are() {
+    let Some(plane) = control_plane::shared("endpoint_slices_made_by_hand").await else { return };
+    let scene = plane.namespace("by-hand").await;
+    let kubezone = Kubezone::serve(ZONE, &plane.kubeconfig()).await.ready().await;
+    let slices: Api<EndpointSlice> = scene.api();
+    let change = async |name: &str, patch: Value| {
+        slices.patch(name, &PatchParams::default(), &Patch::Merge(patch)).await.expect("patched");
+    };
+    for name in ["db", "other"] {
+        scene.create_service(name, json!({ "clusterIP": "None", "ports": ports(&[("pg", 5432)]) })).await;
+    }
+    // Where there is a cluster IP, endpoints have no names. (Events of a kind come in order: this was seen before the next.)
+    let whole = scene.create_service("whole", https()).await;
+    let behind = json!([{ "addresses": ["2a0a:e5c0:10:2::20"], "hostname": "db-0" }]);
+    scene.create_slice("whole-a", "whole", "IPv6", behind, ports(&[("https", 8443)])).await;
+
+    // As the controller writes it, too: ready, or unknown, which counts as ready.
+    let first = json!([
+        { "addresses": ["2a0a:e5c0:10:2::10"], "hostname": "db-0", "conditions": { "ready": true } },
+        { "addresses": ["2a0a:e5c0:10:2::11"], "hostname": "db-1" },
+        { "addresses": ["2a0a:e5c0:10:2::12"], "hostname": "db-2", "conditions": { "ready": false, "serving": true } },
+    ]);
+    scene.create_slice("db-a", "db", "IPv6", first, ports(&[("pg", 5432)])).await;
+    kubezone.answers("db.by-hand.svc AAAA", "2a0a:e5c0:10:2::10, 2a0a:e5c0:10:2::11").await;
+    kubezone.answers("db-2.db.by-hand.svc AAAA", ABSENT).await;
+    kubezone.answers("db-0.whole.by-hand.svc AAAA", ABSENT).await;
+    kubezone.answers("whole.by-hand.svc AAAA", &address(&whole)).await;
+
+    // A second slice says something again, and a third is of the other family.
+    let second = json!([
+        { "addresses": ["2a0a:e5c0:10:2::10"], "hostname": "db-0" },
+        { "addresses": ["2a0a:e5c0:10:2::13"], "hostname": "db-3" },
+    ]);
+    scene.create_slice("db-b", "db", "IPv6", second, ports(&[("pg", 5433)])).await;
+    let third = json!([{ "addresses": ["147.78.194.10"], "hostname": "db-0" }]);
+    scene.create_slice("db-c", "db", "IPv4", third, ports(&[("pg", 5432)])).await;
+    kubezone.answers("db.by-hand.svc AAAA", "2a0a:e5c0:10:2::10, 2a0a:e5c0:10:2::11, 2a0a:e5c0:10:2::13").await;
+    kubezone.answers("db-0.db.by-hand.svc A", "147.78.194.10").await;
+    let target = |port: u16, name: &str| format!("0 100 {port} {name}.by-hand.svc.c2.k8s.ooo.");
+    let all = [target(5432, "db-0.db"), target(5432, "db-1.db"), target(5433, "db-0.db"), target(5433, "db-3.db")];
+    kubezone.answers("_pg._tcp.db.by-hand.svc SRV", &all.join(", ")).await;
+
+    // Its label says whose a slice is.
+    change("db-b", json!({ "metadata": { "labels": { "kubernetes.io/service-name": "other" } } })).await;
+    kubezone.answers("db.by-hand.svc AAAA", "2a0a:e5c0:10:2::10, 2a0a:e5c0:10:2::11").await;
+    kubezone.answers("db-3.db.by-hand.svc AAAA", ABSENT).await;
+    kubezone.answers("db-3.other.by-hand.svc AAAA", "2a0a:e5c0:10:2::13").await;
+    kubezone
+        .answers(
+            "_pg._tcp.other.by-hand.svc SRV",
+            &[&target(5433, "db-0.other"), &*target(5433, "db-3.other")].join(", "),
+        )
+        .await;
+    change("db-b", json!({ "metadata": { "labels": { "kubernetes.io/service-name": null } } })).await;
+    kubezone.answers("other.by-hand.svc AAAA", ABSENT).await;
+
+    let now_ready =
+        json!([{ "addresses": ["2a0a:e5c0:10:2::12"], "hostname": "db-2", "conditions": { "ready": true } }]);
+    change("db-a", json!({ "endpoints": now_ready })).await;
+    kubezone.answers("db.by-hand.svc AAAA", "2a0a:e5c0:10:2::12").await;
+    slices.delete("db-a", &DeleteParams::default()).await.expect("deleted");
+    kubezone.answers("db.by-hand.svc AAAA", "NODATA c2.k8s.ooo.").await;
+    kubezone.answers("db.by-hand.svc A", "147.78.194.10").await;
+    slices.delete("db-c", &DeleteParams::default()).await.expect("deleted");
+    kubezone.answers("db.by-hand.svc A", ABSENT).await;
+}
+
+/// A kubezone that publishes as this says.
+async fn publishing(plane: &ControlPlane, publish: Value) -> Kubezone {
+    let configuration = json!({
+        "listen": { "dns": ["[::1]:0"], "metrics": "[::1]:0" },
+        "clusters": [{ "name": "c2", "kubeconfig": plane.kubeconfig() }],
+        "zones": [{
+            "name": ZONE,
+            "cluster": "c2",
+            "nameservers": [{ "name": "ns", "addresses": ["2a0a:e5c0:13:e2::a"] }],
+            "publish": publish,
+        }],
+    });
+    let folder = Folder::new().expect("a temporary folder");
+    Kubezone::configured(ZONE, folder, &configuration.to_string()).await.ready().await
 }
 
 /// Our reading of label selectors, put to the API server, which lists the same Services or refuses the selector, too.
@@ -369,7 +596,7 @@ async fn a_headless_service_is_its_ready_endpoints() {
     }
     kubezone.answers("db.headless.svc AAAA", ABSENT).await;
 
-    scene.set_pod("db-0", first, true).await;
+    scene.set_pod("db-0", &[first], true).await;
     kubezone.answers("db.headless.svc AAAA", first).await;
     kubezone.answers("db-0.db.headless.svc AAAA", first).await;
     let postgres = "0 100 5432 db-0.db.headless.svc.c2.k8s.ooo.";
@@ -377,13 +604,13 @@ async fn a_headless_service_is_its_ready_endpoints() {
     kubezone.answers("_metrics._tcp.db.headless.svc SRV", "0 100 9187 db-0.db.headless.svc.c2.k8s.ooo.").await;
     kubezone.answers("db-1.db.headless.svc AAAA", ABSENT).await;
 
-    scene.set_pod("db-1", second, true).await;
+    scene.set_pod("db-1", &[second], true).await;
     kubezone.answers("db.headless.svc AAAA", &format!("{first}, {second}")).await;
     kubezone.answers("db-1.db.headless.svc AAAA", second).await;
     let metrics = "0 100 9187 db-0.db.headless.svc.c2.k8s.ooo., 0 100 9188 db-1.db.headless.svc.c2.k8s.ooo.";
     kubezone.answers("_metrics._tcp.db.headless.svc SRV", metrics).await;
 
-    scene.set_pod("db-0", first, false).await;
+    scene.set_pod("db-0", &[first], false).await;
     kubezone.answers("db.headless.svc AAAA", second).await;
     kubezone.answers("db-0.db.headless.svc AAAA", ABSENT).await;
     let postgres = "0 100 5432 db-1.db.headless.svc.c2.k8s.ooo.";

@@ -401,6 +401,37 @@ async fn what_was_missing_is_waited_for() {
 }
 
 #[tokio::test]
+async fn static_records_are_a_part_of_the_configuration() {
+    let server = Reloading::start(&format!("{LISTEN}{}", zones())).await;
+    let with_extra = format!("{LISTEN}{}", zones()).replace("cluster: c2,", "cluster: c2, extra: static.zone,");
+    server.refuse(&with_extra, "FOLDER/kubezone.yaml:").await;
+    let known = server.facts(TAKEN).len();
+    server.write("static.zone", "$TTL 5\n@ MX 10 mail\nweb.shop.svc TXT one\n");
+    server.next_fact(TAKEN, known).await;
+    server.kubezone.answers("web.shop.svc.c2 TXT", "one").await;
+    server.kubezone.answers("web.shop.svc.c2 AAAA", WEB).await;
+
+    server.write("static.zone", "$TTL 5\nweb.shop.svc TXT two\nabsent.shop.svc TXT here\n");
+    server.kubezone.answers("absent.shop.svc.c2 TXT", "here").await;
+    server.kubezone.answers("web.shop.svc.c2 TXT", "two").await;
+    server.kubezone.answers("c2 MX", "NODATA c2.k8s.ooo.").await;
+
+    // Half of it is not taken over.
+    let (known, before) = (server.facts(REFUSED).len(), server.serials().await);
+    server.write("static.zone", "$TTL 5\nweb.shop.svc TXT three\nweb.shop.svc CNAME (\n");
+    let fact = server.next_fact(REFUSED, known).await;
+    let error = fact["error"].as_str().expect("an error");
+    assert!(error.contains("static.zone: line 3, column 20: this parenthesis is never closed"), "{error}");
+    assert_eq!(server.serials().await, before);
+    server.kubezone.answers("web.shop.svc.c2 TXT", "two").await;
+
+    // What objects do does not touch them.
+    fs::remove_file(server.folder.join("c2/web.yaml")).expect("removed");
+    server.kubezone.answers("web.shop.svc.c2 AAAA", "NODATA c2.k8s.ooo.").await;
+    server.kubezone.answers("web.shop.svc.c2 TXT", "two").await;
+}
+
+#[tokio::test]
 async fn a_config_map_is_swapped_by_its_link() {
     let folder = Folder::new().expect("a temporary folder");
     let version = |number: usize, identity: &str, zones: &str| {

@@ -337,6 +337,47 @@ fn a_name_server_can_be_found() {
     check_nameservers("", &format!("3:9: {none}"));
 }
 
+#[test]
+fn static_records_come_from_a_file() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("static.zone");
+    let check = |text: &str, expected: &str| {
+        std::fs::write(&path, text).expect("written");
+        let read = parse(&c2("  extra: static.zone"), &folder.path().join("kubezone.yaml"));
+        let place = format!("{}:6:10: {}: ", folder.path().join("kubezone.yaml").display(), path.display());
+        let found = read.map(|config| config.extras).map_err(|error| {
+            assert_eq!(error.file(), Some(path.as_path()));
+            error.to_string().strip_prefix(&place).map(str::to_owned).unwrap_or_else(|| panic!("{error}"))
+        });
+        let expected = if expected.is_empty() { Ok(vec![path.clone()]) } else { Err(expected.to_owned()) };
+        assert_eq!(found, expected);
+    };
+
+    check("", "");
+    check("@ 300 CAA 0 issue \"ca.example\"\n", "");
+    check("$TTL 5\n@ MX ten mail\n", "line 2, column 6: expected a number up to 65535, found `ten`");
+    check(
+        "$TTL 5\nwww A 192.0.2.1\n@ SOA ns h 1 2 3 4 5\n",
+        "line 3, column 1: c2.k8s.ooo. SOA is not for a file to say: the configuration says it of the zone",
+    );
+    check(
+        "$TTL 5\nwww A 192.0.2.1\nwww CNAME x\nx TXT x\n",
+        "line 3, column 1: www.c2.k8s.ooo. owns a CNAME record and other data (A): keep one of them",
+    );
+    std::fs::write(folder.path().join("more.zone"), "ns 5 A 192.0.2.1\n").expect("written");
+    check(
+        "$INCLUDE more.zone\n",
+        &format!(
+            "{}: line 1, column 1: ns.c2.k8s.ooo. A is not for a file to say: \
+             a name server's addresses are those that are configured",
+            folder.path().join("more.zone").display()
+        ),
+    );
+    std::fs::remove_file(&path).expect("removed");
+    let error = parse(&c2("  extra: static.zone"), &folder.path().join("kubezone.yaml")).expect_err("no file");
+    assert!(error.to_string().ends_with("static.zone: could not be read: No such file or directory (os error 2)"));
+}
+
 /// `lines` of a zone ask for `key`, which this version does not act on.
 fn check_not_yet(lines: &str, at: &str, key: &str) {
     let error = parse(&c2(lines), Path::new("kubezone.yaml")).expect_err(lines).to_string();

@@ -128,145 +128,107 @@ mod tests {
         assert_eq!(filter.passes(address.parse().unwrap()), passes, "{address}");
     }
 
-    fn check_public(rows: &[(&str, bool)]) {
-        for (address, passes) in rows {
-            check(&AddressFilter::default(), address, *passes);
+    /// A block, whether its first and last address may be published, and whether the address before it and the one after it
+    /// may. Nothing comes before the first address of all, or after the last.
+    fn check_blocks(rows: &[(&str, bool, bool, bool)]) {
+        for (block, inside, before, after) in rows {
+            let (first, last) = match block.parse().unwrap() {
+                IpNet::V4(net) => (net.network().into(), net.broadcast().into()),
+                IpNet::V6(net) => (net.network().into(), net.broadcast().into()),
+            };
+            let filter = AddressFilter::default();
+            assert_eq!((filter.passes(first), filter.passes(last)), (*inside, *inside), "{block}");
+            if let Some(neighbour) = beside(first, -1) {
+                assert_eq!(filter.passes(neighbour), *before, "{neighbour}, before {block}");
+            }
+            if let Some(neighbour) = beside(last, 1) {
+                assert_eq!(filter.passes(neighbour), *after, "{neighbour}, after {block}");
+            }
         }
     }
 
-    /// A row for the first and the last address of every block, and their neighbours outside where those differ.
+    /// The address so many steps further, if there is one.
+    fn beside(address: IpAddr, step: i8) -> Option<IpAddr> {
+        match address {
+            IpAddr::V4(address) => {
+                address.to_bits().checked_add_signed(step.into()).map(|bits| Ipv4Addr::from(bits).into())
+            }
+            IpAddr::V6(address) => {
+                address.to_bits().checked_add_signed(step.into()).map(|bits| Ipv6Addr::from(bits).into())
+            }
+        }
+    }
+
+    /// Every entry of IANA's IPv6 Special-Purpose Address Registry, the unicast space, and what else is outside of it.
     #[test]
     fn only_reachable_ipv6_is_public() {
-        check_public(&[
-            ("2a0a:e5c0:10:3::11", true),
-            ("1fff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", false),
-            ("2000::", true),
-            ("2000:ffff:ffff:ffff:ffff:ffff:ffff:ffff", true),
-            ("3ffe:ffff:ffff:ffff:ffff:ffff:ffff:ffff", true),
-            ("4000::", false),
-            // 2001::/23, and what is registered inside of it
-            ("2001::", false),
-            ("2001:0:ffff:ffff:ffff:ffff:ffff:ffff", false),
-            ("2001:1::", false),
-            ("2001:1::1", true),
-            ("2001:1::2", true),
-            ("2001:1::3", true),
-            ("2001:1::4", false),
-            ("2001:2::", false),
-            ("2001:2:0:ffff:ffff:ffff:ffff:ffff", false),
-            ("2001:3::", true),
-            ("2001:3:ffff:ffff:ffff:ffff:ffff:ffff", true),
-            ("2001:4::", false),
-            ("2001:4:112::", true),
-            ("2001:4:112:ffff:ffff:ffff:ffff:ffff", true),
-            ("2001:4:113::", false),
-            ("2001:10::", false),
-            ("2001:1f:ffff:ffff:ffff:ffff:ffff:ffff", false),
-            ("2001:20::", true),
-            ("2001:2f:ffff:ffff:ffff:ffff:ffff:ffff", true),
-            ("2001:30::", true),
-            ("2001:3f:ffff:ffff:ffff:ffff:ffff:ffff", true),
-            ("2001:40::", false),
-            ("2001:1ff:ffff:ffff:ffff:ffff:ffff:ffff", false),
-            ("2001:200::", true),
-            ("2001:db7:ffff:ffff:ffff:ffff:ffff:ffff", true),
-            ("2001:db8::", false),
-            ("2001:db8:ffff:ffff:ffff:ffff:ffff:ffff", false),
-            ("2001:db9::", true),
-            ("2001:ffff:ffff:ffff:ffff:ffff:ffff:ffff", true),
-            ("2002::", false),
-            ("2002:ffff:ffff:ffff:ffff:ffff:ffff:ffff", false),
-            ("2003::", true),
-            ("2620:4f:8000::1", true),
-            ("3fff::", false),
-            ("3fff:fff:ffff:ffff:ffff:ffff:ffff:ffff", false),
-            ("3fff:1000::", true),
+        check_blocks(&[
+            ("2000::/3", true, false, false),
+            ("2001::/23", false, true, true),
+            ("2001::/32", false, true, false),
+            ("2001:1::1/128", true, false, true),
+            ("2001:1::2/128", true, true, true),
+            ("2001:1::3/128", true, true, false),
+            ("2001:2::/48", false, false, false),
+            ("2001:3::/32", true, false, false),
+            ("2001:4:112::/48", true, false, false),
+            ("2001:10::/28", false, false, true),
+            ("2001:20::/28", true, false, true),
+            ("2001:30::/28", true, true, false),
+            ("2001:db8::/32", false, true, true),
+            ("2002::/16", false, true, true),
+            ("2620:4f:8000::/48", true, true, true),
+            ("3fff::/20", false, true, true),
+            ("2a0a:e5c0::/32", true, true, true), // nobody's special purpose
+            ("::/128", false, false, false),
+            ("::1/128", false, false, false),
+            ("::ffff:0:0/96", false, false, false),
+            ("64:ff9b::/96", false, false, false),
+            ("64:ff9b:1::/48", false, false, false),
+            ("100::/64", false, false, false),
+            ("100:0:0:1::/64", false, false, false),
+            ("5f00::/16", false, false, false),
+            ("fc00::/7", false, false, false),
+            ("fe80::/10", false, false, false),
+            ("fec0::/10", false, false, false), // site-local, deprecated by RFC 3879
+            ("ff00::/8", false, false, false),  // multicast, RFC 4291
         ]);
+        check(&AddressFilter::default(), "::ffff:8.8.8.8", false);
+        check(&AddressFilter::default(), "64:ff9b::808:808", false);
     }
 
-    #[test]
-    fn ipv6_outside_of_global_unicast_is_not_public() {
-        check_public(&[
-            ("::", false),
-            ("::1", false),
-            ("::ffff:8.8.8.8", false),
-            ("64:ff9b::808:808", false),
-            ("64:ff9b:1::1", false),
-            ("100::1", false),
-            ("100:0:0:1::1", false),
-            ("5f00::1", false),
-            ("fc00::1", false),
-            ("fd00::1", false),
-            ("fe80::1", false),
-            ("fec0::1", false),
-            ("ff02::1", false),
-        ]);
-    }
-
+    /// Every entry of IANA's IPv4 Special-Purpose Address Registry, and multicast.
     #[test]
     fn only_reachable_ipv4_is_public() {
-        check_public(&[
-            ("147.78.194.9", true),
-            ("0.0.0.0", false),
-            ("0.255.255.255", false),
-            ("1.0.0.0", true),
-            ("9.255.255.255", true),
-            ("10.0.0.0", false),
-            ("10.255.255.255", false),
-            ("11.0.0.0", true),
-            ("100.63.255.255", true),
-            ("100.64.0.0", false),
-            ("100.127.255.255", false),
-            ("100.128.0.0", true),
-            ("126.255.255.255", true),
-            ("127.0.0.1", false),
-            ("127.255.255.255", false),
-            ("128.0.0.0", true),
-            ("169.253.255.255", true),
-            ("169.254.0.0", false),
-            ("169.254.255.255", false),
-            ("169.255.0.0", true),
-            ("172.15.255.255", true),
-            ("172.16.0.0", false),
-            ("172.31.255.255", false),
-            ("172.32.0.0", true),
-            ("191.255.255.255", true),
-            ("192.0.0.0", false),
-            ("192.0.0.9", false),
-            ("192.0.0.170", false),
-            ("192.0.0.255", false),
-            ("192.0.1.0", true),
-            ("192.0.2.0", false),
-            ("192.0.2.255", false),
-            ("192.0.3.0", true),
-            ("192.31.196.1", true),
-            ("192.52.193.1", true),
-            ("192.88.98.255", true),
-            ("192.88.99.0", false),
-            ("192.88.99.255", false),
-            ("192.88.100.0", true),
-            ("192.167.255.255", true),
-            ("192.168.0.0", false),
-            ("192.168.255.255", false),
-            ("192.169.0.0", true),
-            ("192.175.48.1", true),
-            ("198.17.255.255", true),
-            ("198.18.0.0", false),
-            ("198.19.255.255", false),
-            ("198.20.0.0", true),
-            ("198.51.99.255", true),
-            ("198.51.100.0", false),
-            ("198.51.100.255", false),
-            ("198.51.101.0", true),
-            ("203.0.112.255", true),
-            ("203.0.113.0", false),
-            ("203.0.113.255", false),
-            ("203.0.114.0", true),
-            ("223.255.255.255", true),
-            ("224.0.0.0", false),
-            ("239.255.255.255", false),
-            ("240.0.0.0", false),
-            ("255.255.255.255", false),
+        check_blocks(&[
+            ("0.0.0.0/8", false, false, true),
+            ("0.0.0.0/32", false, false, false),
+            ("10.0.0.0/8", false, true, true),
+            ("100.64.0.0/10", false, true, true),
+            ("127.0.0.0/8", false, true, true),
+            ("169.254.0.0/16", false, true, true),
+            ("172.16.0.0/12", false, true, true),
+            ("192.0.0.0/24", false, true, true),
+            ("192.0.0.0/29", false, true, false),
+            ("192.0.0.8/32", false, false, false),
+            ("192.0.0.9/32", false, false, false),
+            ("192.0.0.10/32", false, false, false),
+            ("192.0.0.170/32", false, false, false),
+            ("192.0.0.171/32", false, false, false),
+            ("192.0.2.0/24", false, true, true),
+            ("192.31.196.0/24", true, true, true),
+            ("192.52.193.0/24", true, true, true),
+            ("192.88.99.0/24", false, true, true),
+            ("192.88.99.2/32", false, false, false),
+            ("192.168.0.0/16", false, true, true),
+            ("192.175.48.0/24", true, true, true),
+            ("198.18.0.0/15", false, true, true),
+            ("198.51.100.0/24", false, true, true),
+            ("203.0.113.0/24", false, true, true),
+            ("224.0.0.0/4", false, true, false),
+            ("240.0.0.0/4", false, false, false),
+            ("255.255.255.255/32", false, false, false),
+            ("147.78.194.0/24", true, true, true), // nobody's special purpose
         ]);
     }
 

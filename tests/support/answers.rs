@@ -8,6 +8,10 @@
 //!     $TTL 3600
 //!     @ SOA ns hostmaster 1 14400 3600 1209600 30
 //!     …
+//! manifests: |                    # the cluster `c`; the serial of what is filled from it is `SERIAL`
+//!   { kind: Service, … }
+//! configured:                     # zones that are filled from it, and what is configured of them
+//!   k8s.ooo: "cluster: c, ttl: 5"
 //! replies:                        # by name, for those that are needed more than once
 //!   nodata: { code: NOERROR, flags: AA, authority: "@ 30 SOA ns hostmaster 1 14400 3600 1209600 30" }
 //! cases:
@@ -19,10 +23,14 @@
 //!       answer: |                 # exactly these records, in any order; no section named: empty
 //!         www 3600 AAAA 2a0a:e5c0::80
 //!     udp: truncated              # what is different over UDP; optional
+//!     coredns: nxdomain           # what CoreDNS answers, where that is something else,
+//!     why: wildcards              # and the row of docs/kubernetes-dns.md that has the reason
 //! matrix:                         # one name asked for every type of TYPES
 //!   - node: an empty non-terminal
 //!     name: svc
 //!     replies: { others: nodata } # "A AAAA": …, others: …
+//! same:                           # names of one length, with the same answers to each type, byte by byte
+//!   - [hidden.shop.svc, absent.shop.svc]
 //! ```
 //!
 //! Beside what a table says, the bytes over UDP and TCP must be the same but for the ID, unless there is an `udp:`. Each
@@ -43,7 +51,7 @@ use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, MapAccess, Visitor};
 
-use super::dns::{self, Question, Response};
+use super::dns::{self, HEADER, Question, Response};
 
 /// The types that every kind of node is asked for.
 pub(crate) const TYPES: [&str; 14] =
@@ -56,13 +64,19 @@ pub(crate) struct Story {
     origin: String,
     #[serde(default)]
     identity: String,
+    #[serde(default)]
     zones: BTreeMap<String, String>,
+    manifests: Option<String>,
+    #[serde(default)]
+    configured: BTreeMap<String, String>,
     #[serde(default)]
     replies: BTreeMap<String, Reply>,
     #[serde(default)]
     cases: Vec<Case>,
     #[serde(default)]
     matrix: Vec<Node>,
+    #[serde(default)]
+    same: Vec<(String, String)>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -73,6 +87,8 @@ struct Case {
     raw: Option<String>,
     reply: Wanted,
     udp: Option<Wanted>,
+    coredns: Option<Wanted>,
+    why: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -181,6 +197,24 @@ impl Story {
         })
     }
 
+    /// The cluster's objects, if there is a cluster.
+    pub(crate) fn manifests(&self) -> Option<&str> {
+        self.manifests.as_deref()
+    }
+
+    /// The zones that are filled from the cluster: their names and what is configured of them.
+    pub(crate) fn configured(&self) -> impl Iterator<Item = (Name, &str)> {
+        self.configured.iter().map(|(name, text)| {
+            let apex = Name::from_ascii(format!("{name}.")).unwrap_or_else(|error| panic!("{name}: {error}"));
+            (apex, text.trim())
+        })
+    }
+
+    /// The reasons for what CoreDNS answers otherwise.
+    pub(crate) fn reasons(&self) -> impl Iterator<Item = &str> {
+        self.cases.iter().filter_map(|case| case.why.as_deref())
+    }
+
     /// What a server of these zones serves.
     pub(crate) fn served(&self) -> Served {
         let mut zones = Zones::pending(self.zones().map(|(apex, _)| apex));
@@ -204,6 +238,7 @@ impl Story {
     ///
     /// After all of them, with a list of what was answered otherwise.
     pub(crate) fn check(&self, server: &mut impl Exchange) {
+        let serial = self.serial(server);
         let mut asked = 0u16;
         let mut unused: BTreeSet<&str> = self.replies.keys().map(String::as_str).collect();
         let mut failures = Vec::new();
@@ -216,7 +251,7 @@ impl Story {
                 }
                 question.set_id(asked ^ 0x5a5a);
                 let mut response = server.exchange(via, &question.bytes);
-                if let Err(difference) = self.compare(via, &question, wanted, response.as_deref()) {
+                if let Err(difference) = self.compare(via, &question, wanted, &serial, response.as_deref()) {
                     failures.push(format!("{name} ({via:?})\n{difference}"));
                 }
                 response.iter_mut().for_each(|bytes| bytes[..2].fill(0));
@@ -226,6 +261,17 @@ impl Story {
                 failures.push(format!("{name}\n  not the same bytes over UDP and TCP\n"));
             }
         });
+        for (one, other) in &self.same {
+            failures.extend(self.unlike(one, other, server));
+        }
+        for case in &self.cases {
+            if let Some(wanted) = &case.coredns {
+                if let Wanted::Named(name) = wanted {
+                    unused.remove(name.as_str());
+                }
+                failures.extend(self.not_otherwise(case, wanted));
+            }
+        }
         assert!(asked > 0, "no cases");
         assert!(unused.is_empty(), "replies that nothing has: {unused:?}");
         assert!(
@@ -234,6 +280,44 @@ impl Story {
             failures.len(),
             failures.join("\n")
         );
+    }
+
+    /// The serial of zones that are filled from manifests: the time, which no table can have.
+    fn serial(&self, server: &mut impl Exchange) -> String {
+        if self.manifests.is_none() {
+            return "SERIAL".to_owned();
+        }
+        let response = server.exchange(Via::Udp, &self.question("@ SOA").bytes).expect("an answer");
+        let [answer, ..] = Response::read(&response).expect("a response").sections;
+        answer[0].split(' ').nth(5).expect("OWNER TTL SOA MNAME RNAME SERIAL").to_owned()
+    }
+
+    /// The first type that two names of one length are not answered alike for, byte by byte but for the question.
+    fn unlike(&self, one: &str, other: &str, server: &mut impl Exchange) -> Option<String> {
+        // All that are assigned (RFC 6895 §3.1), some of those for private use, and the last.
+        let mut numbers = (0..=264).chain(32_768..=32_770).chain(65_280..=65_284).chain([65_535]);
+        numbers.find_map(|number| {
+            let questions = [one, other].map(|name| self.question(&format!("{name} TYPE{number}")));
+            let end = HEADER + questions[0].section().len();
+            assert_eq!(end, HEADER + questions[1].section().len(), "{one} and {other} have one length");
+            [Via::Udp, Via::Tcp].into_iter().find_map(|via| {
+                let responses = questions.each_ref().map(|question| {
+                    let mut response = server.exchange(via, &question.bytes).expect("an answer");
+                    drop(response.splice(HEADER..end, []));
+                    response
+                });
+                let differs = responses[0] != responses[1];
+                differs.then(|| format!("TYPE{number} of {one} and of {other} ({via:?}): not the same\n"))
+            })
+        })
+    }
+
+    /// Says of a case that CoreDNS does not differ from us, if it does not.
+    fn not_otherwise(&self, case: &Case, theirs: &Wanted) -> Option<String> {
+        let question = self.question(case.ask.as_deref().expect("a question"));
+        let [ours, theirs] = [&case.reply, theirs].map(|wanted| self.reply(wanted).lines(&question, &self.origin));
+        assert!(case.why.is_some(), "{}: there is a reason", case.name);
+        (ours == theirs).then(|| format!("{}: CoreDNS answers just so\n", case.name))
     }
 
     /// Calls `check` with the name of each case, its question, the reply wanted, and over UDP if that is another.
@@ -263,18 +347,32 @@ impl Story {
         Question::dig(&dns::absolute(name, &self.origin), rest)
     }
 
-    fn compare(&self, via: Via, question: &Question, wanted: &Wanted, response: Option<&[u8]>) -> Result<(), String> {
-        let wanted = match wanted {
-            Wanted::Named(name) if name == "dropped" => return response.map_or(Ok(()), |_| Err("  answered\n".into())),
+    fn reply<'a>(&'a self, wanted: &'a Wanted) -> &'a Reply {
+        match wanted {
             Wanted::Named(name) => self.replies.get(name).unwrap_or_else(|| panic!("no reply is called {name}")),
             Wanted::Reply(reply) => reply,
-        };
+        }
+    }
+
+    fn compare(
+        &self,
+        via: Via,
+        question: &Question,
+        wanted: &Wanted,
+        serial: &str,
+        response: Option<&[u8]>,
+    ) -> Result<(), String> {
+        if matches!(wanted, Wanted::Named(name) if name == "dropped") {
+            return response.map_or(Ok(()), |_| Err("  answered\n".into()));
+        }
         let Some(response) = response else { return Err("  not answered\n".to_owned()) };
         if via == Via::Udp && response.len() > question.udp_limit {
             return Err(format!("  {} bytes, where {} were asked for\n", response.len(), question.udp_limit));
         }
         let got = Response::read(response).map_err(|error| format!("  {error}\n  {response:02x?}\n"))?;
-        difference(&wanted.lines(question, &self.origin), &lines(&got))
+        let wanted = self.reply(wanted).lines(question, &self.origin);
+        let wanted: Vec<String> = wanted.iter().map(|line| line.replace("SERIAL", serial)).collect();
+        difference(&wanted, &lines(&got))
     }
 }
 

@@ -1,4 +1,5 @@
-//! A real control plane: etcd, kube-apiserver and kube-controller-manager, on [::1], IPv6 only, RBAC on.
+//! A real control plane: etcd, kube-apiserver and kube-controller-manager, on [::1], RBAC on; its Services have IPv6
+//! addresses, or where a test asks for it both.
 //!
 //! There are no nodes. A Node object without a kubelet is as good as one for the controllers: Pods that are bound to it, and
 //! whose status a test writes through the status subresource, make real EndpointSlices.
@@ -14,6 +15,7 @@ use std::process::Command;
 
 use axum::http::Request;
 use k8s_openapi::api::core::v1::{Namespace, Node, Pod, Service};
+use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding};
 use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
@@ -30,6 +32,8 @@ use super::{eventually, skip};
 
 /// Where Services get their addresses: public ones, so that kubezone publishes them.
 pub(crate) const SERVICE_RANGE: &str = "2a0a:e5c0:10:3::/108";
+/// The same, and private ones of IPv4, as almost every cluster with both has them.
+const DUAL_STACK: &str = "2a0a:e5c0:10:3::/108,10.96.0.0/16";
 /// The node that Pods are bound to.
 const NODE: &str = "node";
 /// The build script's default, below the user's cache folder.
@@ -43,6 +47,7 @@ const READER: &str = "kubezone";
 #[derive(Debug)]
 pub(crate) struct ControlPlane {
     programs: PathBuf,
+    service_range: &'static str,
     etcd_port: Port,
     _peer_port: Port,
     api_port: Port,
@@ -56,12 +61,17 @@ pub(crate) struct ControlPlane {
 pub(crate) async fn shared(test: &str) -> Option<&'static ControlPlane> {
     static SHARED: OnceCell<ControlPlane> = OnceCell::const_new();
     let programs = programs(test)?;
-    Some(SHARED.get_or_init(|| ControlPlane::start(programs)).await)
+    Some(SHARED.get_or_init(|| ControlPlane::start(programs, SERVICE_RANGE)).await)
+}
+
+/// One with both address families, IPv6 first; `None` as above.
+pub(crate) async fn dual_stack(test: &str) -> Option<ControlPlane> {
+    Some(ControlPlane::start(programs(test)?, DUAL_STACK).await)
 }
 
 /// One of the test's own, to be killed and compacted; `None` as above.
 pub(crate) async fn own(test: &str) -> Option<ControlPlane> {
-    Some(ControlPlane::start(programs(test)?).await)
+    Some(ControlPlane::start(programs(test)?, SERVICE_RANGE).await)
 }
 
 /// The folder with the three programs.
@@ -81,14 +91,14 @@ fn programs(test: &str) -> Option<PathBuf> {
 }
 
 impl ControlPlane {
-    async fn start(programs: PathBuf) -> Self {
+    async fn start(programs: PathBuf, service_range: &'static str) -> Self {
         // kube's TLS wants to know whose cryptography it uses; a second test finds it chosen.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let folder = Folder::new().expect("a temporary folder");
         let [etcd_port, peer_port, api_port] = [(); 3].map(|()| Port::reserve().expect("a port on [::1]"));
         credentials(&folder).expect("credentials written");
         let etcd = start_etcd(&programs, &folder, etcd_port.address, peer_port.address).expect("etcd started");
-        let api_server = start_api_server(&programs, &folder, etcd_port.address, api_port.address);
+        let api_server = start_api_server(&programs, &folder, etcd_port.address, api_port.address, service_range);
         // The API server writes its certificate and then the key: with the key there, the certificate is complete.
         let (certificate, key) = (folder.join("certificates/apiserver.crt"), folder.join("certificates/apiserver.key"));
         eventually("the API server's certificate", async || fs::metadata(&key).map_err(|error| error.to_string()))
@@ -100,6 +110,7 @@ impl ControlPlane {
         let controller_manager = start_controller_manager(&programs, &folder).expect("controller manager started");
         let mut plane = Self {
             programs,
+            service_range,
             etcd_port,
             _peer_port: peer_port,
             api_port,
@@ -194,7 +205,8 @@ impl ControlPlane {
 
     /// Starts it again, at the same address, and waits until it is ready.
     pub(crate) async fn start_api_server(&mut self) {
-        let started = start_api_server(&self.programs, &self.folder, self.etcd_port.address, self.api_port.address);
+        let (etcd, own) = (self.etcd_port.address, self.api_port.address);
+        let started = start_api_server(&self.programs, &self.folder, etcd, own, self.service_range);
         self.api_server = Some(started.expect("API server started"));
         self.ready().await;
     }
@@ -257,12 +269,31 @@ impl Scene {
         create::<Pod>(&self.api(), pod).await;
     }
 
-    /// Says what a kubelet would: the Pod has this address and is ready, or not.
-    pub(crate) async fn set_pod(&self, name: &str, address: &str, ready: bool) {
+    /// Creates an EndpointSlice of a Service, as a controller of somebody's own would: none looks after it.
+    pub(crate) async fn create_slice(
+        &self,
+        name: &str,
+        service: &str,
+        address_type: &str,
+        endpoints: Value,
+        ports: Value,
+    ) {
+        let slice = json!({
+            "metadata": { "name": name, "labels": { "kubernetes.io/service-name": service } },
+            "addressType": address_type,
+            "endpoints": endpoints,
+            "ports": ports,
+        });
+        create::<EndpointSlice>(&self.api(), slice).await;
+    }
+
+    /// Says what a kubelet would: the Pod has these addresses and is ready, or not.
+    pub(crate) async fn set_pod(&self, name: &str, addresses: &[&str], ready: bool) {
+        let all: Vec<_> = addresses.iter().map(|address| json!({ "ip": address })).collect();
         let status = json!({ "status": {
             "phase": "Running",
-            "podIP": address,
-            "podIPs": [{ "ip": address }],
+            "podIP": addresses[0],
+            "podIPs": all,
             "conditions": [{ "type": "Ready", "status": if ready { "True" } else { "False" } }],
         }});
         let patched = self.api::<Pod>().patch_status(name, &PatchParams::default(), &Patch::Merge(status)).await;
@@ -273,6 +304,13 @@ impl Scene {
     pub(crate) async fn delete_pod(&self, name: &str) {
         let force = DeleteParams { grace_period_seconds: Some(0), ..DeleteParams::default() };
         self.api::<Pod>().delete(name, &force).await.expect("deleted");
+    }
+
+    /// Changes the namespace's own metadata by a merge patch.
+    pub(crate) async fn change_namespace(&self, metadata: Value) {
+        let namespaces = Api::<Namespace>::all(self.client.clone());
+        let patch = Patch::Merge(json!({ "metadata": metadata }));
+        namespaces.patch(&self.namespace, &PatchParams::default(), &patch).await.expect("patched");
     }
 
     /// Deletes the namespace; the controller manager then deletes what is in it.
@@ -296,6 +334,11 @@ pub(crate) fn ports(ports: &[(&str, u16)]) -> Value {
 /// The cluster IP that the API gave to a Service.
 pub(crate) fn address(service: &Service) -> String {
     service.spec.as_ref().and_then(|spec| spec.cluster_ip.clone()).expect("a cluster IP")
+}
+
+/// All cluster IPs that the API gave to a Service, in its order.
+pub(crate) fn addresses(service: &Service) -> Vec<String> {
+    service.spec.as_ref().and_then(|spec| spec.cluster_ips.clone()).expect("cluster IPs")
 }
 
 /// Creates an object again that was there before.
@@ -399,7 +442,13 @@ fn start_etcd(programs: &Path, folder: &Folder, client: SocketAddr, peer: Socket
     Process::start(&programs.join("etcd"), &args, folder.join("etcd.log"))
 }
 
-fn start_api_server(programs: &Path, folder: &Folder, etcd: SocketAddr, own: SocketAddr) -> io::Result<Process> {
+fn start_api_server(
+    programs: &Path,
+    folder: &Folder,
+    etcd: SocketAddr,
+    own: SocketAddr,
+    service_range: &str,
+) -> io::Result<Process> {
     let key = folder.join("service-accounts.key").display().to_string();
     let args = [
         format!("--etcd-servers=http://{etcd}"),
@@ -410,7 +459,7 @@ fn start_api_server(programs: &Path, folder: &Folder, etcd: SocketAddr, own: Soc
         // An address of the Service's family; loopback is refused. Nobody connects to it.
         "--advertise-address=2a0a:e5c0:10:1::1".to_owned(),
         "--endpoint-reconciler-type=none".to_owned(),
-        format!("--service-cluster-ip-range={SERVICE_RANGE}"),
+        format!("--service-cluster-ip-range={service_range}"),
         "--authorization-mode=RBAC".to_owned(),
         format!("--token-auth-file={}", folder.join("tokens.csv").display()),
         "--service-account-issuer=https://kubernetes.default.svc".to_owned(),
