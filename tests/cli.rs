@@ -174,12 +174,15 @@ fn zones_that_documents_show_can_be_read() {
 
 #[test]
 fn commands_that_documents_show_say_the_same() {
-    for (document, text) in shown("console") {
-        for shown in text.split("$ kubezone ").skip(1) {
-            let (command, output) = shown.split_once('\n').expect("a command and its output");
-            let args: Vec<_> = command.split(' ').collect();
-            let said = kubezone(Path::new(env!("CARGO_MANIFEST_DIR")), &args);
-            assert_eq!(said, (Some(0), output.to_owned(), String::new()), "{}: {command}", document.display());
+    // A block of `console findings` is one of commands that end with status 1.
+    for (language, status) in [("console", 0), ("console findings", 1)] {
+        for (document, text) in shown(language) {
+            for shown in text.split("$ kubezone ").skip(1) {
+                let (command, output) = shown.split_once('\n').expect("a command and its output");
+                let args: Vec<_> = command.split(' ').collect();
+                let said = kubezone(Path::new(env!("CARGO_MANIFEST_DIR")), &args);
+                assert_eq!(said, (Some(status), output.to_owned(), String::new()), "{}: {command}", document.display());
+            }
         }
     }
 }
@@ -322,6 +325,133 @@ c3.k8s.ooo.  cluster       -        -  c3: kubectl's configuration, context thre
     let (status, _, stderr) = list();
     assert_eq!(status, Some(1));
     assert!(stderr.contains("a.zone: line 1, column 6: the entry ends where a domain name is expected"), "{stderr}");
+}
+
+/// Calls kubezone about the Services of examples/migration.yaml.
+fn of_migration(args: &[&str]) -> (Option<i32>, String, String) {
+    let source = ["-f", "examples/migration.yaml", "--zone", "c2.k8s.ooo"];
+    kubezone(Path::new(env!("CARGO_MANIFEST_DIR")), &[args, &source].concat())
+}
+
+fn json(text: &str) -> serde_json::Value {
+    serde_json::from_str(text).expect("JSON")
+}
+
+#[test]
+fn explain_takes_whatever_one_may_have_at_hand() {
+    let web = of_migration(&["explain", "svc/web", "-n", "shop"]);
+    assert_eq!(web.0, Some(0), "{web:?}");
+    for what in [
+        &["service/web", "-n", "shop"][..],
+        &["services/web", "-n", "shop"],
+        &["web.shop.svc.c2.k8s.ooo."],
+        &["web.shop.svc.c2.k8s.ooo"],
+        &["WEB.Shop.svc"],
+    ] {
+        assert_eq!(of_migration(&[&["explain"], what].concat()), web, "{what:?}");
+    }
+    let says = |what: &[&str], status, part: &str| {
+        let (ended, said, errors) = of_migration(&[&["explain"], what].concat());
+        assert!(ended == Some(status) && said.contains(part) && errors.is_empty(), "{what:?}: {said}{errors}");
+    };
+    says(&["2a0a:e5c0:10:3::17"], 0, "it is web.shop.svc.c2.k8s.ooo.");
+    says(&["2a0a:e5c0:10:3::21"], 1, "shop/admin has it and does not publish it\nKZ0104 OptedOut: ");
+    says(&["2001:db8::1"], 1, "No Service has it, and no endpoint of one");
+    says(&["ns/shop"], 0, "3 of 6 Services published");
+    says(&["_https._tcp.web.shop.svc"], 0, "0 100 443 web.shop.svc.c2.k8s.ooo.");
+    says(&["shop.svc"], 1, "it owns no records: there are only names below it");
+    says(&["_x._tcp.admin.shop.svc"], 1, "kubectl -n shop annotate --overwrite service admin k8s.ooo/publish=true");
+    says(&["wbe.shop.svc"], 1, "The nearest name that does is web.shop.svc.c2.k8s.ooo.");
+    says(&["svc/wbe", "-n", "shop"], 1, "The nearest is shop/web");
+    says(&["svc/web"], 1, "The nearest is shop/web");
+
+    let refused = |what: &str, line: &str| {
+        let (status, said, errors) = of_migration(&["explain", what]);
+        assert!(status == Some(2) && said.is_empty() && errors.contains(line), "{what}: {errors}");
+    };
+    refused("web.shop.svc.c3.k8s.ooo.", "web.shop.svc.c3.k8s.ooo. is in none of the zones: c2.k8s.ooo.\n");
+    refused("pod/web", "`pod` is no kind that can be explained");
+    refused("svc/", "`svc/` is neither");
+    assert_eq!(of_migration(&["explain", "ns/none"]).0, Some(1));
+}
+
+#[test]
+fn explain_and_audit_have_fields_for_programs() {
+    let (_, text, _) = of_migration(&["explain", "svc/admin", "-n", "shop", "-o", "json"]);
+    let admin = &json(&text)[0];
+    assert_eq!(
+        (&admin["namespace"], &admin["name"], &admin["published"]),
+        (&"shop".into(), &"admin".into(), &false.into())
+    );
+    assert_eq!(admin["records"], serde_json::json!([]));
+    assert_eq!((&admin["reasons"][0]["code"], &admin["reasons"][0]["name"]), (&"KZ0104".into(), &"OptedOut".into()));
+    let (_, text, _) = of_migration(&["explain", "web.shop.svc", "-o", "json"]);
+    let record = serde_json::json!(
+        { "owner": "web.shop.svc.c2.k8s.ooo.", "ttl": 30, "type": "AAAA", "rdata": "2a0a:e5c0:10:3::17" }
+    );
+    assert_eq!(json(&text)[0]["records"], serde_json::json!([record]));
+
+    let (_, text, _) = of_migration(&["audit", "-o", "json"]);
+    let audited = json(&text);
+    let verdicts: Vec<_> = audited.as_array().expect("a list").iter().map(|it| (&it["name"], &it["verdict"])).collect();
+    let expected = [
+        ("admin", "blocked"),
+        ("cart", "change"),
+        ("legacy", "blocked"),
+        ("mail", "ready"),
+        ("search", "blocked"),
+        ("web", "ready"),
+    ];
+    let expected = expected.map(|(name, verdict)| (name.into(), verdict.into()));
+    assert_eq!(verdicts, expected.iter().map(|(name, verdict)| (name, verdict)).collect::<Vec<_>>());
+    let web = &audited[5];
+    assert_eq!((&web["families"], &web["published"]), (&serde_json::json!(["IPv6", "IPv4"]), &true.into()));
+    assert_eq!(web["reasons"], serde_json::json!([]));
+
+    let (_, csv, _) = of_migration(&["audit", "-n", "shop", "-o", "csv"]);
+    assert_eq!(csv.matches("\r\n").count(), 7, "{csv}");
+    assert!(
+        csv.contains("\r\nc2.k8s.ooo.,shop,web,ClusterIP,IPv6 IPv4,IPv6,2,0,true,2a0a:e5c0:10:3::17,ready,,,\r\n"),
+        "{csv}"
+    );
+}
+
+#[test]
+fn an_audit_fails_only_where_it_is_asked_to() {
+    for (args, status) in [
+        (&[][..], 0),
+        (&["--fail-on", "blocked"], 1),
+        (&["--fail-on", "change"], 1),
+        (&["--fail-on", "change", "-n", "none"], 0),
+        (&["-A", "--target", "ipv6-only"], 0),
+        (&["-A", "-n", "shop"], 2),
+        (&["--target", "ipv4-only"], 2),
+    ] {
+        assert_eq!(of_migration(&[&["audit"], args].concat()).0, Some(status), "{args:?}");
+    }
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let of = |config: &str, args: &[&str]| kubezone(folder, &[&["audit", "--config", config], args].concat()).0;
+    assert_eq!(of("examples/c2.yaml", &[]), Some(0));
+    assert_eq!(of("examples/c2.yaml", &["--zone", "c3.k8s.ooo"]), Some(2));
+    assert_eq!(of("examples/absent.yaml", &[]), Some(2));
+    assert_eq!(kubezone(folder, &["audit"]).0, Some(2));
+    assert_eq!(kubezone(folder, &["audit", "--zone", "z", "-f", "absent"]).0, Some(3));
+    assert_eq!(kubezone(folder, &["audit", "--zone", "z", "--kubeconfig", "absent"]).0, Some(3));
+}
+
+#[test]
+fn colours_are_for_those_who_want_them() {
+    let is_colored = |args: &[&str]| of_migration(&[&["audit"], args].concat()).1.contains('\x1b');
+    assert!(!is_colored(&[]) && !is_colored(&["--color", "never"]) && is_colored(&["--color", "always"]));
+    for (environment, colored) in [("NO_COLOR=", true), ("NO_COLOR=1", false)] {
+        let audit = "audit -f examples/migration.yaml --zone c2.k8s.ooo";
+        let line = format!("env {environment} {} {audit}", KUBEZONE.as_str());
+        let mut script = Command::new("script");
+        let output = script.args(["-qec", &line, "/dev/null"]).current_dir(env!("CARGO_MANIFEST_DIR")).output();
+        let Ok(output) = output else { return support::skip("colours", &"there is no script in the path") };
+        let said = String::from_utf8(output.stdout).expect("UTF-8");
+        assert_eq!(said.contains("\x1b[31mblocked"), colored, "{environment}: {said}");
+    }
 }
 
 /// Whoever checks a folder wants to mend all of it at once.

@@ -195,7 +195,7 @@ fn table<W: Write>(audited: &[Audited], paper: &mut Paper<W>) -> io::Result<()> 
     });
     let holes = audited.iter().filter(|it| it.reasons.iter().any(|reason| reason.name == "BlackHole")).count();
     paper.line("")?;
-    paper.line(format_args!("{} Services: {}; {holes} black holes", audited.len(), counts.join(", ")))
+    paper.line(format_args!("{} Services: {}; black holes: {holes}", audited.len(), counts.join(", ")))
 }
 
 /// The families, the primary first.

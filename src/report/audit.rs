@@ -105,7 +105,7 @@ impl Finding {
                 "NoIPv6Family",
                 "The Service has IPv4 only, so that Kubernetes makes no IPv6 endpoints for it: whether its Pods could \
                  serve IPv6 is not to be seen.",
-                "Give it both families, and audit again.",
+                "Give it both families, with the patch that the audit tells, and audit again.",
             ),
             Self::NoIpv6Endpoints => (
                 "KZ0203",
@@ -118,8 +118,9 @@ impl Finding {
                 "KZ0204",
                 "IPv6EndpointsUnused",
                 "IPv6 endpoints are ready, and the Service has no IPv6 family.",
-                "Give it both families. Its primary one stays what it is: that cannot be changed in place, and a Service \
-                 that is to have IPv6 alone is deleted and created again with `ipFamilies: [IPv6]`.",
+                "Give it both families, with the patch that the audit tells. The primary one stays what it is: that cannot be \
+                 changed in place, and a Service that is to have IPv6 alone is deleted and created again with \
+                 `ipFamilies: [IPv6]`.",
             ),
             Self::Ipv6NotPublished => (
                 "KZ0205",

@@ -36,6 +36,7 @@ impl View<'_> {
     /// What there is to say about `name`, which is at or below the zone's apex.
     #[must_use]
     pub fn name(&self, name: &Name) -> NameReport {
+        let name = &name.to_lowercase();
         let mut records = Vec::new();
         let mut exists = false;
         let mut others = Vec::new();
@@ -126,9 +127,9 @@ impl View<'_> {
     }
 }
 
-/// The one of `others` that is written most like `name`.
+/// The one of `others` that is written most like `name`, which is in lower case.
 fn nearest(name: &Name, others: &[Name]) -> Option<String> {
-    let name = name_to_text(&name.to_lowercase());
+    let name = name_to_text(name);
     let texts = others.iter().map(|other| name_to_text(&other.to_lowercase()));
     texts.min_by_key(|other| (strsim::damerau_levenshtein(other, &name), other.len()))
 }
