@@ -19,8 +19,8 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 pub use object::{
-    Annotations, Endpoint, EndpointSlice, Kind, Labels, Namespace, Object, ObjectKey, Port, Protocol, Service,
-    ServiceKey, ServiceType, Subject,
+    Annotations, Endpoint, EndpointSlice, IpFamily, IpFamilyPolicy, Kind, Labels, Namespace, Object, ObjectKey, Port,
+    Protocol, Service, ServiceKey, ServiceType, Subject,
 };
 use store::{Applied, Store, is_most};
 pub use syntax::{has_label_syntax, has_name_syntax, is_label, is_subdomain};
@@ -292,6 +292,8 @@ mod tests {
             created: None,
             service_type: ServiceType::Headless,
             cluster_ips: Vec::new(),
+            families: Vec::new(),
+            family_policy: None,
             ports: Vec::new(),
             ingress_ips: Vec::new(),
             external_ips: Vec::new(),

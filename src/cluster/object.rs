@@ -81,6 +81,28 @@ pub struct Port {
     pub protocol: Protocol,
     /// Its number.
     pub number: u16,
+    /// `appProtocol`, what is spoken there; empty when nobody says so.
+    pub app_protocol: Box<str>,
+}
+
+/// A family of addresses, as `spec.ipFamilies` names them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum IpFamily {
+    /// `IPv4`
+    V4,
+    /// `IPv6`
+    V6,
+}
+
+/// `spec.ipFamilyPolicy`: how many families a Service is to have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum IpFamilyPolicy {
+    /// One.
+    SingleStack,
+    /// Both where the cluster has both.
+    PreferDualStack,
+    /// Both.
+    RequireDualStack,
 }
 
 /// What `spec.type` and `spec.clusterIP` make of a Service.
@@ -107,6 +129,10 @@ pub struct Service {
     pub service_type: ServiceType,
     /// `spec.clusterIPs`, the primary first; empty while none is assigned.
     pub cluster_ips: Vec<IpAddr>,
+    /// `spec.ipFamilies`, the primary first; an API fills it in, manifests mostly do not.
+    pub families: Vec<IpFamily>,
+    /// `spec.ipFamilyPolicy`; the same is true of it.
+    pub family_policy: Option<IpFamilyPolicy>,
     /// `ip` of each `status.loadBalancer.ingress`, in their order.
     pub ingress_ips: Vec<IpAddr>,
     /// `spec.externalIPs`.

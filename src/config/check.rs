@@ -1,19 +1,22 @@
 //! Every rule about what a configuration says, and the problem that each makes.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::str::FromStr;
 use std::time::Duration;
 
 use hickory_proto::rr::Name;
 use humantime_serde::re::humantime;
+use ipnet::IpNet;
 use serde_saphyr::{DefaultMessageFormatter, Error, Location, MessageFormatter, Spanned};
 
 use super::file::{self, File, Text};
 use super::{Access, Cluster, Config, ExtraProblem, FileZone, NameServerFlag, Problem};
 use crate::cluster::is_label;
 use crate::nameserver::MAX_IDENTITY;
-use crate::schema::{self, AddressFilter, AddressSource, ClusterZone, Mode, NameServer, Policy, Selector};
+use crate::schema::{
+    self, AddressFilter, AddressSource, ClusterZone, Ipv4Paths, MappingError, Mode, NameServer, Policy, Selector,
+};
 use crate::zone::master::{self, Entry};
 
 /// A problem and where it stands.
@@ -215,10 +218,6 @@ fn file_zone(apex: Name, path: &Text, folder: &Path, entry: &file::Zone) -> Chec
 }
 
 fn cluster_zone(origin: Name, entry: file::Zone, folder: &Path, config: &mut Config) -> Checked<()> {
-    let ipv4 = entry.ipv4.map(|ipv4| ipv4.value).unwrap_or_default();
-    not_yet(ipv4.nat64, "ipv4.nat64", "none", Vec::is_empty)?;
-    not_yet(ipv4.proxies, "ipv4.proxies", "none", Vec::is_empty)?;
-
     let nameservers = match entry.nameservers {
         Some(entries) if !entries.value.is_empty() => nameservers(&entries.value, &origin)?,
         _ => return Err(Problem::NoNameServers { zone: origin }.at(entry.name.referenced)),
@@ -239,6 +238,9 @@ fn cluster_zone(origin: Name, entry: file::Zone, folder: &Path, config: &mut Con
     };
     if let Some(entry) = entry.publish {
         publish(entry.value, &mut zone)?;
+    }
+    if let Some(entry) = &entry.ipv4 {
+        zone.ipv4 = ipv4(&entry.value)?;
     }
     if let Some(text) = entry.extra.filter(|text| !text.value.is_empty()) {
         let path = folder.join(&text.value);
@@ -297,6 +299,38 @@ fn publish(entry: file::Publish, zone: &mut ClusterZone) -> Checked<()> {
             Ok(())
         }
     }
+}
+
+fn ipv4(entry: &file::Ipv4) -> Checked<Ipv4Paths> {
+    let mut paths = Ipv4Paths::default();
+    for file::Mapping { from, to } in &entry.nat64 {
+        let IpNet::V6(from_net) = prefix(from, MAPPED_FROM)? else { return Err(unlike(from, MAPPED_FROM)) };
+        let IpNet::V4(to_net) = prefix(to, MAPPED_TO)? else { return Err(unlike(to, MAPPED_TO)) };
+        paths.nat64.map(from_net, to_net).map_err(|error| {
+            let at = if matches!(error, MappingError::FromTwice(_)) { from } else { to };
+            Problem::Nat64(error).at(at.referenced)
+        })?;
+    }
+    for text in &entry.proxies {
+        if !paths.proxies.insert(value(text, "IPv4 address such as `192.0.2.80`")?) {
+            let problem = Problem::Duplicate { what: "proxy", name: text.value.clone() };
+            return Err(problem.at(text.referenced));
+        }
+    }
+    Ok(paths)
+}
+
+const MAPPED_FROM: &str = "IPv6 address or prefix such as `2001:db8::80` or `2001:db8::/120`";
+const MAPPED_TO: &str = "IPv4 address or prefix such as `192.0.2.80` or `192.0.2.0/24`";
+
+/// A prefix, or an address as one of its own.
+fn prefix(text: &Text, expected: &'static str) -> Checked<IpNet> {
+    let net = text.value.parse().or_else(|_| value::<IpAddr>(text, expected).map(IpNet::from))?;
+    if net != net.trunc() {
+        let problem = Problem::HostBits { written: text.value.clone(), prefix: net.trunc() };
+        return Err(problem.at(text.referenced));
+    }
+    Ok(net)
 }
 
 fn address_sources(from: &Spanned<Vec<Text>>) -> Checked<Vec<AddressSource>> {

@@ -128,8 +128,17 @@ pub(super) struct Addresses {
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct Ipv4 {
-    pub(super) nat64: Option<Spanned<Vec<IgnoredAny>>>,
-    pub(super) proxies: Option<Spanned<Vec<IgnoredAny>>>,
+    #[serde(default)]
+    pub(super) nat64: Vec<Mapping>,
+    #[serde(default)]
+    pub(super) proxies: Vec<Text>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct Mapping {
+    pub(super) from: Text,
+    pub(super) to: Text,
 }
 
 /// Text that stands in no file: it came from the command line or the environment.

@@ -19,9 +19,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hickory_proto::rr::Name;
+use ipnet::IpNet;
 
 pub use self::changes::Changes;
-use crate::schema::{ClusterZone, ExtraError, SelectorError};
+use crate::schema::{ClusterZone, ExtraError, MappingError, SelectorError};
 use crate::zone::master::{MasterError, Position};
 
 /// What one server is told to do.
@@ -280,6 +281,17 @@ pub enum Problem {
     /// Addresses are to come from nowhere.
     #[error("`publish.addresses.from` is empty: no Service would have an address; leave it out for the usual order")]
     NoAddressSources,
+    /// A prefix that is an address, or longer than it says.
+    #[error("`{written}` has bits set behind its prefix, which is `{prefix}`")]
+    HostBits {
+        /// As it is written.
+        written: String,
+        /// Without these bits.
+        prefix: IpNet,
+    },
+    /// Addresses that cannot be translated so.
+    #[error("{0}")]
+    Nat64(MappingError),
     /// Static records that the zone cannot have.
     #[error("{}: {error}", path.display())]
     Extra {

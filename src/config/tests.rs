@@ -1,5 +1,5 @@
 use super::*;
-use crate::schema::{AddressFilter, AddressSource, Extra, Mode, NameServer, Policy};
+use crate::schema::{AddressFilter, AddressSource, Extra, Ipv4Paths, Mode, NameServer, Policy};
 
 fn config(text: &str) -> Config {
     parse(text, Path::new("etc/kubezone.yaml")).unwrap_or_else(|error| panic!("{error}\n{text}"))
@@ -49,6 +49,7 @@ fn what_is_left_out_has_a_default() {
         publish: Policy::default(),
         addresses: AddressFilter::default(),
         address_sources: AddressSource::ALL.to_vec(),
+        ipv4: Ipv4Paths::default(),
         extra: Extra::default(),
         pods: false,
         short_names: false,
@@ -132,6 +133,87 @@ fn a_zone_of_a_cluster_is_as_written() {
     assert_eq!((zone.ttl, zone.negative_ttl, zone.nameserver_ttl, zone.max_records), (60, 10, 86400, 7));
     let allow = ["fd00::/8", "10.0.0.0/8"].map(|cidr| cidr.parse().expect("a CIDR"));
     assert_eq!(zone.addresses, AddressFilter::allowing(allow.to_vec()));
+}
+
+/// `ipv4` of a zone whose `nat64` is this, from 6:18 on.
+fn nat64(mappings: &str) -> String {
+    c2(&format!("  ipv4: {{ nat64: {mappings} }}"))
+}
+
+#[test]
+fn ipv4_has_ways_in() {
+    let zone = c2_zone(
+        "  ipv4:\n    \
+             nat64:\n    \
+             - { from: 2a0a:e5c0:13:e2::a, to: 147.78.194.9 }\n    \
+             - { from: 2a0a:e5c0:10:3::11/128, to: 147.78.194.10/32 }\n    \
+             - { from: 2a0a:e5c0:10:3::/120, to: 147.78.195.0/24 }\n    \
+             - { from: 2a0a:e5c0:10:4::/96, to: 0.0.0.0/0 }\n    \
+             proxies: [147.78.194.80, 10.0.0.1]\n",
+    );
+    let mut paths = Ipv4Paths {
+        proxies: ["147.78.194.80", "10.0.0.1"].map(|address| address.parse().expect("an address")).into(),
+        ..Ipv4Paths::default()
+    };
+    for (from, to) in [
+        ("2a0a:e5c0:13:e2::a/128", "147.78.194.9/32"),
+        ("2a0a:e5c0:10:3::11/128", "147.78.194.10/32"),
+        ("2a0a:e5c0:10:3::/120", "147.78.195.0/24"),
+        ("2a0a:e5c0:10:4::/96", "0.0.0.0/0"),
+    ] {
+        paths.nat64.map(from.parse().expect("a prefix"), to.parse().expect("a prefix")).expect("a mapping");
+    }
+    assert_eq!(zone.ipv4, paths);
+}
+
+#[test]
+fn an_address_is_translated_to_one_and_back() {
+    let from = "is no IPv6 address or prefix such as `2001:db8::80` or `2001:db8::/120`";
+    check(&nat64("[{ from: web, to: 192.0.2.1 }]"), &format!("6:27: `web` {from}"));
+    check(&nat64("[{ from: 192.0.2.1, to: 192.0.2.1 }]"), &format!("6:27: `192.0.2.1` {from}"));
+    check(&nat64("[{ from: 2001:db8::/129, to: 192.0.2.1 }]"), &format!("6:27: `2001:db8::/129` {from}"));
+    let to = "is no IPv4 address or prefix such as `192.0.2.80` or `192.0.2.0/24`";
+    check(&nat64("[{ from: 2001:db8::1, to: 2001:db8::1 }]"), &format!("6:44: `2001:db8::1` {to}"));
+    check(&nat64("[{ from: 2001:db8::1, to: 192.0.2.0/33 }]"), &format!("6:44: `192.0.2.0/33` {to}"));
+
+    let bits = "has bits set behind its prefix, which is";
+    check(
+        &nat64("[{ from: 2001:db8::1/120, to: 192.0.2.0/24 }]"),
+        &format!("6:27: `2001:db8::1/120` {bits} `2001:db8::/120`"),
+    );
+    check(
+        &nat64("[{ from: 2001:db8::/120, to: 192.0.2.1/24 }]"),
+        &format!("6:47: `192.0.2.1/24` {bits} `192.0.2.0/24`"),
+    );
+
+    let size = "each address of one is mapped to one of the other";
+    check(
+        &nat64("[{ from: 2001:db8::/120, to: 192.0.2.0/25 }]"),
+        &format!("6:47: `192.0.2.0/25` has 7 host bits and `2001:db8::/120` 8: {size}"),
+    );
+    check(
+        &nat64("[{ from: 2001:db8::/64, to: 192.0.2.1 }]"),
+        &format!("6:46: `192.0.2.1/32` has 0 host bits and `2001:db8::/64` 64: {size}"),
+    );
+    check(
+        &nat64("[{ from: 2001:db8::1, to: 192.0.2.1 }, { from: 2001:DB8:0::1/128, to: 192.0.2.2 }]"),
+        "6:65: a mapping from `2001:db8::1/128` is configured twice",
+    );
+    check(
+        &nat64("[{ from: 2001:db8::1, to: 192.0.2.1 }, { from: 2001:db8::2, to: 192.0.2.1/32 }]"),
+        "6:82: a mapping to `192.0.2.1/32` is configured twice: IPv4 clients reach one IPv6 address there",
+    );
+    check(&nat64("[{ from: 2001:db8::1 }]"), "6:21: `to` is missing");
+    check(&nat64("[{ form: 2001:db8::1 }]"), "6:21: unknown key `form`; the nearest known key is `from`");
+    check(&nat64("2001:db8::1"), "6:18: a list is expected here");
+}
+
+#[test]
+fn a_proxy_is_an_ipv4_address() {
+    let proxies = |list: &str| c2(&format!("  ipv4: {{ proxies: [{list}] }}"));
+    check(&proxies("2001:db8::1"), "6:21: `2001:db8::1` is no IPv4 address such as `192.0.2.80`");
+    check(&proxies("192.0.2.0/24"), "6:21: `192.0.2.0/24` is no IPv4 address such as `192.0.2.80`");
+    check(&proxies("192.0.2.1, 192.0.2.2, 192.0.2.1"), "6:43: proxy `192.0.2.1` is configured twice");
 }
 
 #[test]
@@ -388,8 +470,6 @@ fn check_not_yet(lines: &str, at: &str, key: &str) {
 #[test]
 fn what_is_not_acted_on_is_refused() {
     check_not_yet("  publish: { pods: true }", "6:20", "publish.pods");
-    check_not_yet("  ipv4: { nat64: [{ from: \"64:ff9b::/96\", to: 0.0.0.0/0 }] }", "6:18", "ipv4.nat64");
-    check_not_yet("  ipv4: { proxies: [192.0.2.1] }", "6:20", "ipv4.proxies");
 
     let not_yet = "is not supported by this version; leave it out";
     check("tls: { certificate: a, key: b }", &format!("1:6: `tls` {not_yet} (it would be none)"));

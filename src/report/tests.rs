@@ -9,6 +9,8 @@ fn service(name: &str, address: &str) -> Service {
         service_type: ServiceType::ClusterIp,
         cluster_ips: vec![address.parse().unwrap()],
         ports: Vec::new(),
+        families: Vec::new(),
+        family_policy: None,
         ingress_ips: Vec::new(),
         external_ips: Vec::new(),
         hostnames: Vec::new(),

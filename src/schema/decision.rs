@@ -93,6 +93,19 @@ pub enum AddressOrigin {
     /// `spec.externalIPs`: anybody may write them.
     #[serde(rename = "ExternalIP")]
     ExternalIp,
+    /// What an IPv6 address is translated to, by `ipv4.nat64`.
+    Nat64,
+    /// `ipv4.proxies`
+    Proxy,
+}
+
+impl AddressOrigin {
+    /// Whether a PTR record may lead from the address to its owner: not from one that belongs to what stands in front of
+    /// the cluster.
+    #[must_use]
+    pub fn owns_ptr(self) -> bool {
+        !matches!(self, Self::Nat64 | Self::Proxy)
+    }
 }
 
 impl From<AddressSource> for AddressOrigin {

@@ -16,6 +16,7 @@ mod alias;
 mod decision;
 mod extra;
 mod host;
+mod ipv4;
 mod names;
 mod publish;
 mod reason;
@@ -23,7 +24,7 @@ mod register;
 mod selector;
 mod ttl;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::str;
 
@@ -33,6 +34,7 @@ use hickory_proto::rr::{Name, RData, RecordType};
 pub use address::{AddressFilter, AddressSource};
 pub use decision::{AddressOrigin, Age, Decision, NameClaim, NameRank, PublishedAddress};
 pub use extra::{Extra, ExtraError};
+pub use ipv4::{Ipv4Paths, MappingError, Nat64};
 pub use publish::{Mode, Policy};
 pub use reason::{Meaning, Reason};
 pub use register::{Register, Update};
@@ -75,6 +77,8 @@ pub struct ClusterZone {
     pub addresses: AddressFilter,
     /// Where a Service's addresses come from, headless ones aside: for each family from the first that has one to publish.
     pub address_sources: Vec<AddressSource>,
+    /// How IPv4 clients reach what has IPv6 addresses only.
+    pub ipv4: Ipv4Paths,
     /// Static records, which no object overrides.
     pub extra: Extra,
     /// Whether the Pods that there are have names.
@@ -111,6 +115,7 @@ impl ClusterZone {
             publish: Policy::default(),
             addresses: AddressFilter::default(),
             address_sources: AddressSource::ALL.to_vec(),
+            ipv4: Ipv4Paths::default(),
             extra: Extra::default(),
             pods: false,
             short_names: false,
@@ -182,11 +187,12 @@ impl ClusterZone {
         let Some(root) = self.root(key) else {
             return Decision { reasons: vec![Reason::InvalidName], ..Decision::default() };
         };
+        let is_nameserver = |name: &Name| self.nameservers.iter().any(|nameserver| nameserver.name == *name);
         let mut reasons = Vec::new();
         let service = cluster.service(key);
         let is_selected = service.is_some_and(|service| self.publish.publishes(cluster, service, &mut reasons));
         let mut alias = None;
-        let hosts = match service.map(|service| (service, service.service_type)) {
+        let mut hosts = match service.map(|service| (service, service.service_type)) {
             Some((service, ServiceType::ClusterIp | ServiceType::LoadBalancer)) => {
                 let mut why_none = Vec::new();
                 let hosts = host::of_service(service, &self.address_sources, &self.addresses, &mut why_none);
@@ -208,6 +214,9 @@ impl ClusterZone {
             }
             None => Vec::new(),
         };
+        let is_proxied = service.is_some_and(|service| ipv4::is_proxied(service, &mut reasons));
+        // An HTTP proxy answers no question.
+        self.ipv4.complete(&mut hosts, is_proxied && !is_nameserver(&root));
         let hosts = host::limit(hosts, self.max_records, &mut reasons);
         let ttl = service.map_or(self.ttl, |service| ttl::of(service, self.ttl, &mut reasons));
         let mut owned = Owned::by_hosts(&root, &hosts, ttl, &mut reasons);
@@ -221,7 +230,6 @@ impl ClusterZone {
         for nameserver in self.nameservers.iter().filter(|it| self.service_of(&it.name).as_ref() == Some(key)) {
             self.serve_nameserver(nameserver, &root, last, &mut owned, &mut reasons);
         }
-        let is_nameserver = |name: &Name| self.nameservers.iter().any(|nameserver| nameserver.name == *name);
         if !is_selected {
             owned.records.retain(|record| is_address(record) && is_nameserver(&record.owner));
             owned.addresses.retain(|published| is_nameserver(&published.owner));
@@ -322,11 +330,12 @@ impl ClusterZone {
 
     /// Adds the addresses of the name server called `name`.
     fn own_nameserver(&self, name: &Name, addresses: &[IpAddr], owned: &mut Owned) {
-        let addresses: BTreeSet<IpAddr> = addresses.iter().copied().collect();
-        for ip in addresses {
+        let mut addresses: BTreeMap<_, _> = addresses.iter().map(|ip| (*ip, AddressOrigin::NameServer)).collect();
+        self.ipv4.nat64.complete(&mut addresses);
+        for (ip, origin) in addresses {
             owned.records.push(address(name, self.nameserver_ttl, ip));
-            let (origin, ttl) = (AddressOrigin::NameServer, self.nameserver_ttl);
-            owned.addresses.push(PublishedAddress { address: ip, origin, owner: name.clone(), ttl });
+            let (owner, ttl) = (name.clone(), self.nameserver_ttl);
+            owned.addresses.push(PublishedAddress { address: ip, origin, owner, ttl });
         }
     }
 }

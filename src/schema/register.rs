@@ -92,7 +92,11 @@ impl Register {
             self.claim(&subject, &mut decision, &mut contested);
             if let Some(subtree) = decision.subtree {
                 if zone.nameservers.iter().any(|nameserver| nameserver.name == subtree.root) {
-                    self.last.insert(subject.clone(), addresses_of(&subtree.root, &subtree.records));
+                    let mut last = addresses_of(&subtree.root, &subtree.records);
+                    // What is translated then may be others, and owns no PTR record.
+                    let translated: Vec<IpAddr> = last.iter().filter_map(|ip| zone.ipv4.nat64.ipv4_of(*ip)).collect();
+                    last.retain(|address| !translated.contains(address));
+                    self.last.insert(subject.clone(), last);
                 }
                 update.parts.push(subtree.into());
             }

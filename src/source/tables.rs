@@ -4,14 +4,17 @@
 //! master file. A line `;: namespace/name Reason` there is what there is to say
 //! about a Service; nothing else is said.
 
+use std::collections::BTreeSet;
 use std::fs;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use hickory_proto::rr::Name;
 
 use super::translate;
 use crate::cluster::{Cluster, Kind, ObjectKey, ServiceKey, Subject};
-use crate::schema::{AddressSource, ClusterZone, Decision, Mode, NameServer, Policy, Reason, Register};
+use crate::schema::{
+    AddressSource, ClusterZone, Decision, Ipv4Paths, Mode, NameServer, Nat64, Policy, Reason, Register,
+};
 use crate::zone::{Part, Record, Serial, Zone, master};
 
 /// A zone with the defaults, and a name server that is out of it.
@@ -225,6 +228,67 @@ fn static_records_go_first() {
 #[test]
 fn an_rrset_has_a_limit() {
     check("too-many-endpoints", &ClusterZone { max_records: 3, ..zone() });
+}
+
+/// What the translator in front of the tables' cluster does.
+fn nat64() -> Nat64 {
+    let mut nat64 = Nat64::default();
+    for (from, to) in [
+        ("2a0a:e5c0:13:e2::a/128", "147.78.194.9/32"),
+        ("2a0a:e5c0:13:e2::b/128", "147.78.194.8/32"),
+        ("2a0a:e5c0:10:3::11/128", "147.78.194.10/32"),
+        ("2a0a:e5c0:10:3::12/128", "10.0.0.12/32"),
+        ("2a0a:e5c0:10:3::10/124", "147.78.194.16/28"),
+        ("2a0a:e5c0:10:2::/120", "147.78.195.0/24"),
+        ("2a0a:e5c0:10:2::20/128", "147.78.194.200/32"),
+        ("2a0a:e5c0:13:e2::c/128", "147.78.194.31/32"),
+        ("fd00::/112", "147.79.0.0/16"),
+    ] {
+        nat64.map(from.parse().unwrap(), to.parse().unwrap()).unwrap();
+    }
+    nat64
+}
+
+/// `count` addresses of proxies.
+fn proxies(count: u8) -> BTreeSet<Ipv4Addr> {
+    (80..80 + count).map(|last| Ipv4Addr::new(147, 78, 194, last)).collect()
+}
+
+#[test]
+fn a_translator_gives_ipv4_addresses() {
+    check("nat64", &ClusterZone { ipv4: Ipv4Paths { nat64: nat64(), ..Ipv4Paths::default() }, ..zone() });
+}
+
+#[test]
+fn a_proxy_takes_http_for_the_cluster() {
+    check("proxies", &ClusterZone { ipv4: Ipv4Paths { proxies: proxies(2), ..Ipv4Paths::default() }, ..zone() });
+}
+
+#[test]
+fn ipv4_comes_in_one_way() {
+    let ipv4 = Ipv4Paths { nat64: nat64(), proxies: proxies(2) };
+    check("ipv4-precedence", &ClusterZone { ipv4, hostnames: true, ..zone() });
+}
+
+#[test]
+fn what_ipv4_adds_is_limited() {
+    let ipv4 = Ipv4Paths { nat64: nat64(), proxies: proxies(3) };
+    check("ipv4-limit", &ClusterZone { ipv4, max_records: 2, ..zone() });
+}
+
+#[test]
+fn a_name_server_is_reached_through_the_translator() {
+    let nameservers = vec![
+        nameserver("kube-dns.kube-system.svc.c2.k8s.ooo.", &["2a0a:e5c0:13:e2::a"]),
+        nameserver("ns1.c2.k8s.ooo.", &["2a0a:e5c0:13:e2::b"]),
+        nameserver("ns2.c2.k8s.ooo.", &["2a0a:e5c0:13:e2::a", "147.78.194.7"]),
+        nameserver("dns.shop.svc.c2.k8s.ooo.", &[]),
+        nameserver("http.shop.svc.c2.k8s.ooo.", &[]),
+        nameserver("hidden.shop.svc.c2.k8s.ooo.", &[]),
+        nameserver("absent.shop.svc.c2.k8s.ooo.", &["2a0a:e5c0:10:3::13"]),
+    ];
+    let ipv4 = Ipv4Paths { nat64: nat64(), proxies: proxies(2) };
+    check("nameserver-nat64", &ClusterZone { nameservers, ipv4, ..zone() });
 }
 
 #[test]

@@ -17,7 +17,9 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error};
 use tracing::{debug, warn};
 
-use crate::cluster::{self, Annotations, Kind, Labels, Object, ObjectKey, Protocol, ServiceKey, ServiceType};
+use crate::cluster::{
+    self, Annotations, IpFamily, IpFamilyPolicy, Kind, Labels, Object, ObjectKey, Protocol, ServiceKey, ServiceType,
+};
 
 /// The label that joins an EndpointSlice to its Service.
 const SERVICE_NAME: &str = "kubernetes.io/service-name";
@@ -172,6 +174,8 @@ struct ServiceSpec {
     cluster_ips: Option<Vec<String>>,
     #[serde(rename = "externalIPs")]
     external_ips: Option<Vec<String>>,
+    ip_families: Option<Vec<String>>,
+    ip_family_policy: Option<String>,
     external_name: Option<Box<str>>,
     ports: Option<Vec<Port>>,
 }
@@ -203,6 +207,8 @@ impl ServiceSpec {
                 ServiceType::ClusterIp | ServiceType::LoadBalancer => addresses(key, &cluster_ips),
                 ServiceType::Headless | ServiceType::ExternalName => Vec::new(),
             },
+            families: self.ip_families.iter().flatten().filter_map(|text| family(text)).collect(),
+            family_policy: self.ip_family_policy.as_deref().and_then(family_policy),
             ingress_ips: addresses(key, &ingress_ips),
             external_ips: addresses(key, &self.external_ips.unwrap_or_default()),
             hostnames,
@@ -210,6 +216,23 @@ impl ServiceSpec {
             annotations: metadata.annotations(),
             labels: metadata.labels.unwrap_or_default(),
         }
+    }
+}
+
+fn family(text: &str) -> Option<IpFamily> {
+    match text {
+        "IPv4" => Some(IpFamily::V4),
+        "IPv6" => Some(IpFamily::V6),
+        _ => None,
+    }
+}
+
+fn family_policy(text: &str) -> Option<IpFamilyPolicy> {
+    match text {
+        "SingleStack" => Some(IpFamilyPolicy::SingleStack),
+        "PreferDualStack" => Some(IpFamilyPolicy::PreferDualStack),
+        "RequireDualStack" => Some(IpFamilyPolicy::RequireDualStack),
+        _ => None,
     }
 }
 
@@ -263,10 +286,12 @@ impl EndpointSlice {
 
 /// A port of a Service or an EndpointSlice.
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Port {
     name: Option<Box<str>>,
     protocol: Option<String>,
     port: Option<i64>,
+    app_protocol: Option<Box<str>>,
 }
 
 /// Those that can stand in an SRV record. A slice's port without a number means all ports.
@@ -284,7 +309,8 @@ fn ports(key: &ObjectKey, ports: Option<Vec<Port>>) -> Vec<cluster::Port> {
             warn!(kind = ?key.kind, namespace = %key.namespace, name = %key.name, number, protocol, "port skipped");
             return None;
         };
-        Some(cluster::Port { name: port.name.unwrap_or_default(), protocol, number })
+        let (name, app_protocol) = (port.name.unwrap_or_default(), port.app_protocol.unwrap_or_default());
+        Some(cluster::Port { name, protocol, number, app_protocol })
     };
     ports.unwrap_or_default().into_iter().filter_map(port).collect()
 }
@@ -336,18 +362,24 @@ mod tests {
             annotations.iter().map(|(key, value)| format!(" {key}={value}")).collect::<String>()
         };
         let ports = |ports: &[cluster::Port]| {
-            ports.iter().map(|port| format!("\n:{} {} {:?}", port.number, port.name, port.protocol)).collect::<String>()
+            let line = |port: &cluster::Port| {
+                let words = [&format!("{:?}", port.protocol), &*port.app_protocol].join(" ");
+                format!("\n:{} {} {}", port.number, port.name, words.trim_end())
+            };
+            ports.iter().map(line).collect::<String>()
         };
         fn some<T: std::fmt::Debug>(what: &str, list: &[T]) -> String {
             if list.is_empty() { String::new() } else { format!(" {what} {list:?}") }
         }
         match object {
             Object::Service(service) => format!(
-                "{}/{} {:?} {:?}{}{}{}{}{}",
+                "{}/{} {:?} {:?}{}{}{}{}{}{}{}",
                 service.key.namespace,
                 service.key.name,
                 service.service_type,
                 service.cluster_ips,
+                some("families", &service.families),
+                service.family_policy.map_or(String::new(), |policy| format!(" {policy:?}")),
                 some("ingress", &service.ingress_ips),
                 some("external", &service.external_ips),
                 some("names", &service.hostnames),
@@ -385,9 +417,10 @@ mod tests {
               clusterIP: 2a0a:e5c0:10:3::1
               clusterIPs: ['2a0a:e5c0:10:3::1', 192.0.2.1]
               ipFamilies: [IPv6, IPv4]
+              ipFamilyPolicy: PreferDualStack
               selector: { app: web }
             ",
-            "shop/web LoadBalancer [2a0a:e5c0:10:3::1, 192.0.2.1]",
+            "shop/web LoadBalancer [2a0a:e5c0:10:3::1, 192.0.2.1] families [V6, V4] PreferDualStack",
         );
     }
 
@@ -426,7 +459,8 @@ mod tests {
               ports:
                 - { name: dns, protocol: UDP, port: 53, targetPort: dns }
                 - { name: diameter, protocol: SCTP, port: 3868 }
-                - { port: 80 }
+                - { port: 80, appProtocol: http }
+                - { name: h2, port: 8080, appProtocol: kubernetes.io/h2c }
                 - { name: odd, protocol: DCCP, port: 5 }
                 - { name: large, port: 65536 }
             ",
@@ -434,7 +468,8 @@ mod tests {
             default/web ClusterIp [2a0a::1]
             :53 dns Udp
             :3868 diameter Sctp
-            :80  Tcp
+            :80  Tcp http
+            :8080 h2 Tcp kubernetes.io/h2c
             ",
         );
     }
@@ -480,7 +515,7 @@ mod tests {
             [2a0a::2] - not ready
             [2a0a::3] - ready
             [2a0a::4] - ready
-            :5432 psql Tcp
+            :5432 psql Tcp x
             :80  Tcp
             ",
         );

@@ -270,7 +270,7 @@ impl Causes {
         }
     }
 
-    /// A label's or an annotation's key, told as `shown`: "qualified name" of the API.
+    /// A label's or an annotation's key, or what has the same form, told as `shown`: "qualified name" of the API.
     fn key(&mut self, field: &Field, shown: &str, key: &str) {
         let what = format!("Invalid value: {shown:?}");
         let (prefix, name) = match key.split_once('/') {
@@ -484,6 +484,7 @@ impl Causes {
                 None => {}
             }
             let protocol = self.protocol(&field.at("protocol"));
+            self.app_protocol(&field);
             let port = field.at("port");
             let number = if port.node.is_some() { self.integer(&port) } else { Some(0) };
             let Some(number) = number else { continue };
@@ -502,6 +503,14 @@ impl Causes {
         let Some(protocol) = self.full_text(field) else { return "TCP" };
         self.supported(field, protocol, &PROTOCOLS);
         protocol
+    }
+
+    /// What is spoken at a port, if that is said.
+    fn app_protocol(&mut self, port: &Field) {
+        let app_protocol = port.at("appProtocol");
+        if let Some(text) = self.text(&app_protocol) {
+            self.key(&app_protocol, text, text);
+        }
     }
 }
 
@@ -590,6 +599,7 @@ impl Causes {
             if let Some(text) = self.text(&protocol) {
                 self.supported(&protocol, text, &PROTOCOLS);
             }
+            self.app_protocol(&field);
             self.integer(&field.at("port"));
         }
     }

@@ -19,7 +19,7 @@ use crate::cluster::{
 };
 use crate::metrics::Metrics;
 use crate::nameserver::Served;
-use crate::schema::{Mode, NameServer, Policy};
+use crate::schema::{AddressOrigin, Ipv4Paths, Mode, NameServer, Nat64, Policy, PublishedAddress};
 use crate::source::propose;
 use crate::zone::master;
 
@@ -54,6 +54,8 @@ fn service(text: &str, address: &str) -> Object {
         created: None,
         service_type: ServiceType::ClusterIp,
         cluster_ips: vec![address.parse().unwrap()],
+        families: Vec::new(),
+        family_policy: None,
         ports: Vec::new(),
         ingress_ips: Vec::new(),
         external_ips: Vec::new(),
@@ -388,8 +390,15 @@ fn any_hostnames() -> impl Strategy<Value = Vec<Box<str>>> {
 
 fn any_ports() -> impl Strategy<Value = Vec<Port>> {
     let protocol = select(vec![Protocol::Tcp, Protocol::Udp]);
-    let port = (select(vec!["", "http", "dns", "Not A Label"]), protocol, 1..4_u16);
-    vec(port.prop_map(|(name, protocol, number)| Port { name: name.into(), protocol, number }), 0..3)
+    let app_protocol = select(vec!["", "http"]);
+    let port = (select(vec!["", "http", "dns", "Not A Label"]), protocol, 1..4_u16, app_protocol);
+    let port = port.prop_map(|(name, protocol, number, app_protocol)| Port {
+        name: name.into(),
+        protocol,
+        number,
+        app_protocol: app_protocol.into(),
+    });
+    vec(port, 0..3)
 }
 
 fn any_annotations() -> impl Strategy<Value = Annotations> {
@@ -397,9 +406,10 @@ fn any_annotations() -> impl Strategy<Value = Annotations> {
     let hostnames =
         vec!["app.c2.k8s.ooo", "a.app.c2.k8s.ooo, app.c2.k8s.ooo", "web.shop.c2.k8s.ooo", "*.app.c2.k8s.ooo"];
     let hostname = option::of(select(hostnames)).prop_map(|value| ("external-dns.kubernetes.io/hostname", value));
-    (publish, hostname).prop_map(|(publish, hostname)| {
+    let proxy = option::of(select(vec!["true", "false", "bad"])).prop_map(|value| ("k8s.ooo/ipv4-proxy", value));
+    (publish, hostname, proxy).prop_map(|(publish, hostname, proxy)| {
         let set = |(key, value): (&str, Option<&str>)| Some((Box::from(key), value?.into()));
-        [publish, hostname].into_iter().filter_map(set).collect()
+        [publish, hostname, proxy].into_iter().filter_map(set).collect()
     })
 }
 
@@ -433,6 +443,8 @@ fn any_object(kind: Kind) -> BoxedStrategy<Object> {
             created,
             service_type,
             cluster_ips,
+            families: Vec::new(),
+            family_policy: None,
             ingress_ips,
             external_ips,
             hostnames,
@@ -463,19 +475,41 @@ fn any_object(kind: Kind) -> BoxedStrategy<Object> {
     }
 }
 
+/// Addresses of the translator's begin with 198.51.100, those of proxies with 203.0.113.
+fn any_ipv4() -> impl Strategy<Value = Ipv4Paths> {
+    let mappings = [
+        ("2a0a::/125", "198.51.100.0/29"),
+        ("2a0a::2/128", "198.51.100.9/32"),
+        ("2a0a::53/128", "198.51.100.53/32"),
+        ("fd00::/120", "198.51.100.0/24"),
+    ];
+    let proxies = ["203.0.113.1", "203.0.113.2", "203.0.113.3"];
+    (subsequence(mappings.to_vec(), 0..=4), subsequence(proxies.to_vec(), 0..=3)).prop_map(|(mappings, proxies)| {
+        let proxies = proxies.into_iter().map(|address| address.parse().unwrap()).collect();
+        let mut nat64 = Nat64::default();
+        for (from, to) in mappings {
+            nat64.map(from.parse().unwrap(), to.parse().unwrap()).unwrap();
+        }
+        Ipv4Paths { nat64, proxies }
+    })
+}
+
 /// A zone with a small limit and a name server that is a Service.
 fn any_zone() -> impl Strategy<Value = ClusterZone> {
+    let addresses = select(vec![vec!["2a0a::53"], vec!["2a0a::53", "192.0.2.53"]]);
+    let addresses = addresses.prop_map(|all| all.into_iter().map(|address| address.parse().unwrap()).collect());
     let extra = select(vec![
         "",
         "app TXT t\nweb.depot CNAME app",
         "web.shop.svc TXT t\ndepot.svc NS ns.example.\n_a.db.shop.svc A 192.0.2.1",
     ]);
-    (any_policy(), any::<[bool; 3]>(), extra).prop_map(|(publish, [short_names, hostnames, wildcards], extra)| {
-        let addresses = vec!["2a0a::53".parse().unwrap()];
+    let any = (any_policy(), any_ipv4(), addresses, any::<[bool; 3]>(), extra);
+    any.prop_map(|(publish, ipv4, addresses, [short_names, hostnames, wildcards], extra)| {
         let nameservers = vec![NameServer { name: name("db.shop.svc.c2.k8s.ooo."), addresses }];
         let zone = ClusterZone::at(name("c2.k8s.ooo."));
         let extra = master::parse(format!("$TTL 5\n{extra}\n").as_bytes(), &zone.origin, None).unwrap();
-        let zone = ClusterZone { nameservers, publish, max_records: 2, short_names, hostnames, wildcards, ..zone };
+        let zone =
+            ClusterZone { nameservers, publish, max_records: 2, ipv4, short_names, hostnames, wildcards, ..zone };
         zone.with_extra(extra).unwrap()
     })
 }
@@ -625,6 +659,57 @@ proptest! {
         let first = ends.next().unwrap();
         for end in ends {
             prop_assert_eq!(&end, &first);
+        }
+    }
+}
+
+/// Where an IPv4 address of these zones comes from; all that are not made look the same.
+fn ipv4_origin(address: IpAddr) -> Option<AddressOrigin> {
+    match address {
+        IpAddr::V4(address) if address.octets().starts_with(&[198, 51, 100]) => Some(AddressOrigin::Nat64),
+        IpAddr::V4(address) if address.octets().starts_with(&[203, 0, 113]) => Some(AddressOrigin::Proxy),
+        _ => None,
+    }
+}
+
+proptest! {
+    /// A name's A records have one origin, and what is said of that is true, also of the last addresses of a name server.
+    #[test]
+    fn ipv4_comes_in_one_way(
+        zone in any_zone(),
+        is_configured in any::<bool>(),
+        known in any_known(),
+        objects in vec(select(KINDS.to_vec()).prop_flat_map(any_object), 0..12),
+    ) {
+        let mut zone = zone;
+        if !is_configured {
+            zone.nameservers[0].addresses.clear();
+        }
+        let mut cluster = Cluster::default();
+        known.into_iter().chain(objects).for_each(|object| drop(cluster.apply(object)));
+        let subjects: Vec<_> = zone.subjects(&cluster).collect();
+        let services: Vec<_> = cluster.services().map(|service| service.key.clone()).collect();
+        let mut register = Register::default();
+        let before = register.update(&zone, &cluster, subjects.clone());
+        for ServiceKey { namespace, name } in services {
+            cluster.delete(&ObjectKey { kind: Kind::Service, namespace, name });
+        }
+        let after = register.update(&zone, &cluster, subjects);
+        for update in [before, after] {
+            for (_, _, addresses) in update.addresses {
+                for PublishedAddress { address, origin, .. } in addresses {
+                    let is_made = [AddressOrigin::Nat64, AddressOrigin::Proxy].contains(&origin);
+                    prop_assert_eq!(Some(origin).filter(|_| is_made), ipv4_origin(address));
+                    prop_assert_eq!(origin.owns_ptr(), !is_made);
+                }
+            }
+            let mut origins: BTreeMap<Name, BTreeSet<_>> = BTreeMap::new();
+            for record in update.parts.into_iter().flat_map(Part::into_records) {
+                if let (RecordType::A, Ok(address)) = (record.rtype, <[u8; 4]>::try_from(record.rdata.wire())) {
+                    origins.entry(record.owner).or_default().insert(ipv4_origin(address.into()));
+                }
+            }
+            prop_assert_eq!(origins.values().filter(|origins| origins.len() > 1).count(), 0, "{:?}", origins);
         }
     }
 }
