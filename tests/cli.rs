@@ -538,6 +538,29 @@ async fn the_simplest_case_needs_no_configuration() {
 }
 
 #[tokio::test]
+async fn reasons_are_counted_as_long_as_they_hold() {
+    let folder = Folder::new().expect("a temporary folder");
+    let odd = folder.join("c2/odd.yaml");
+    let kubezone = c2_from(folder, &[], &[]).await.ready().await;
+    let is_counted = async |count: f64| {
+        eventually(&format!("{count} Services with a bad annotation"), async || {
+            let counted =
+                kubezone.metric("kubezone_service_reasons", r#"cluster="default",reason="BadAnnotation""#).await;
+            if (counted - count).abs() < 0.5 { Ok(()) } else { Err(counted.to_string()) }
+        })
+        .await;
+    };
+    is_counted(0.0).await;
+    // It is published all the same, so that `kubezone_services` does not tell.
+    let annotated = "metadata: { name: odd, namespace: shop, annotations: { k8s.ooo/ttl: soon } }";
+    fs::write(&odd, SERVICE.replace("metadata: { name: web, namespace: shop }", annotated)).expect("a manifest");
+    is_counted(1.0).await;
+    kubezone.answers("odd.shop.svc AAAA", "2a0a:e5c0:10:3::17").await;
+    fs::remove_file(&odd).expect("removed");
+    is_counted(0.0).await;
+}
+
+#[tokio::test]
 async fn a_log_that_nobody_takes_stops_nothing() {
     let folder = Folder::new().expect("a temporary folder");
     let manifest = folder.join("c2/web.yaml");

@@ -286,7 +286,7 @@ async fn what_an_audit_tells_to_do_makes_a_service_ready() {
 }
 
 /// Waits until an audit of the cluster has this verdict on the Service, and finds this first.
-async fn audit(plane: &control_plane::ControlPlane, name: &str, verdict: &str, finding: &str) {
+async fn audit(plane: &ControlPlane, name: &str, verdict: &str, finding: &str) {
     eventually(&format!("{name} is {verdict}: {finding}"), async || {
         let audited = audited(plane, name).await;
         let is_so = audited["verdict"] == verdict && audited["reasons"][0]["name"] == finding;
@@ -296,7 +296,7 @@ async fn audit(plane: &control_plane::ControlPlane, name: &str, verdict: &str, f
 }
 
 /// What `kubezone audit` says of one Service in the namespace shop.
-async fn audited(plane: &control_plane::ControlPlane, name: &str) -> Value {
+async fn audited(plane: &ControlPlane, name: &str) -> Value {
     let mut command = tokio::process::Command::new(KUBEZONE.as_str());
     command.args(["audit", "-n", "shop", "-o", "json", "--zone", ZONE, "--kubeconfig"]).arg(plane.kubeconfig());
     let output = command.output().await.expect("kubezone started");

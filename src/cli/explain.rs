@@ -222,6 +222,8 @@ fn origin(origin: AddressOrigin) -> &'static str {
         AddressOrigin::LoadBalancer => "status.loadBalancer",
         AddressOrigin::Endpoint => "an endpoint",
         AddressOrigin::ExternalIp => "spec.externalIPs",
+        AddressOrigin::Nat64 => "ipv4.nat64",
+        AddressOrigin::Proxy => "ipv4.proxies",
     }
 }
 
@@ -257,7 +259,10 @@ fn address<W: Write>(report: &AddressReport, paper: &mut Paper<W>) -> io::Result
     let AddressReport { zone, address, published, withheld } = report;
     let state = match published.as_slice() {
         [] => paper.tinted(Tone::Bad, "nobody publishes it"),
-        [first, ..] => paper.tinted(Tone::Good, format_args!("it is {}", plain(&first.address.owner))),
+        [first, ..] if first.address.origin.owns_ptr() => {
+            paper.tinted(Tone::Good, format_args!("it is {}", plain(&first.address.owner)))
+        }
+        _ => paper.tinted(Tone::Good, "it is in front of the cluster, and has no PTR record here"),
     };
     paper.line(format_args!("{address} in {zone}: {state}"))?;
     let row = |holder: &Holder| {
@@ -266,7 +271,7 @@ fn address<W: Write>(report: &AddressReport, paper: &mut Paper<W>) -> io::Result
         [subject, &holder.address.owner, &holder.address.ttl.to_string(), from].map(Cell::from).into()
     };
     paper.table("  ", &published.iter().map(row).collect::<Vec<_>>())?;
-    if published.len() > 1 {
+    if published.iter().filter(|holder| holder.address.origin.owns_ptr()).count() > 1 {
         paper.line("The first has the PTR record, the others lose it")?;
     }
     if published.is_empty() && withheld.is_empty() {

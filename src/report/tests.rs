@@ -73,7 +73,7 @@ fn a_service_is_told_with_what_it_owns() {
         );
         let claim = Claim { name: "web.shop.c2.k8s.ooo.".into(), holder: "shop/web".into(), held: true };
         assert_eq!((report.published, report.claims), (true, vec![claim]));
-        assert_eq!((report.primary, report.families), (Some(Family::V6), vec![Family::V6]));
+        assert_eq!((report.primary, report.families), (Some(IpFamily::V6), vec![IpFamily::V6]));
     });
 }
 
