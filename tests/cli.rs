@@ -439,6 +439,50 @@ fn an_audit_fails_only_where_it_is_asked_to() {
     assert_eq!(kubezone(folder, &["audit", "--zone", "z", "--kubeconfig", "absent"]).0, Some(3));
 }
 
+/// A machine of its own: a network with nothing but loopback, and kubezone as what /etc/resolv.conf leads to.
+#[test]
+fn an_audit_looks_up_what_aliases_lead_to() {
+    const TEST: &str = "an_audit_looks_up_what_aliases_lead_to";
+    const SCRIPT: &str = r#"
+        ip link set lo up && mount --bind resolv.conf /etc/resolv.conf || exit 99
+        "$0" serve --config kubezone.yaml 2>log &
+        for try in $(seq 400); do
+            "$0" audit -f aliases.yaml --zone c2.k8s.ooo --resolve -o csv >audit.csv
+            if grep -q KZ0206 audit.csv; then break; fi
+            sleep 0.05
+        done
+        cat audit.csv
+    "#;
+    let unshare = ["--net", "--mount", "--pid", "--fork", "--kill-child"];
+    let permitted = Command::new("unshare").args(unshare).arg("true").output();
+    if !permitted.is_ok_and(|output| output.status.success()) {
+        return support::skip(TEST, &"namespaces are not permitted here: run it as root");
+    }
+    let folder = Folder::new().expect("a temporary folder");
+    let alias = |name: &str| {
+        let spec = format!("spec: {{ type: ExternalName, externalName: {name}.example.net }}");
+        format!("---\napiVersion: v1\nkind: Service\nmetadata: {{ name: {name}, namespace: shop }}\n{spec}\n")
+    };
+    let config =
+        "listen: { dns: [\"[::1]:53\"], metrics: \"[::1]:0\" }\nzones: [{ name: example.net, file: a.zone }]\n";
+    for (name, text) in [
+        ("a.zone", master(1, "both AAAA 2001:db8::1\n A 192.0.2.1\nold A 192.0.2.1")),
+        ("kubezone.yaml", config.to_owned()),
+        ("resolv.conf", "nameserver ::1\n".to_owned()),
+        ("aliases.yaml", ["both", "old", "none"].map(alias).concat()),
+    ] {
+        folder.write(name, &text).expect("a file");
+    }
+    let mut command = Command::new("unshare");
+    command.args(unshare).args(["sh", "-c", SCRIPT, KUBEZONE.as_str()]).current_dir(folder.join("."));
+    let output = command.output().expect("unshare started");
+    let csv = String::from_utf8(output.stdout).expect("UTF-8");
+    for (name, verdict) in [("both", "ready,,,"), ("old", "blocked,KZ0206,"), ("none", "blocked,KZ0207,")] {
+        let row = format!("c2.k8s.ooo.,shop,{name},ExternalName,,,0,0,true,,{verdict}");
+        assert!(csv.contains(&row), "{row}: {csv}{}", String::from_utf8_lossy(&output.stderr));
+    }
+}
+
 #[test]
 fn colours_are_for_those_who_want_them() {
     let is_colored = |args: &[&str]| of_migration(&[&["audit"], args].concat()).1.contains('\x1b');
