@@ -222,6 +222,7 @@ fn origin(origin: AddressOrigin) -> &'static str {
         AddressOrigin::LoadBalancer => "status.loadBalancer",
         AddressOrigin::Endpoint => "an endpoint",
         AddressOrigin::ExternalIp => "spec.externalIPs",
+        AddressOrigin::Pod => "a Pod",
         AddressOrigin::Nat64 => "ipv4.nat64",
         AddressOrigin::Proxy => "ipv4.proxies",
     }
@@ -304,9 +305,12 @@ fn name<W: Write>(report: &NameReport, paper: &mut Paper<W>) -> io::Result<()> {
             paper.table("  ", &report.records.iter().map(row).collect::<Vec<_>>())?;
         }
     }
-    if let Some(of) = &report.service {
-        paper.line("")?;
-        service(of, paper)?;
+    match &report.service {
+        Some(of) => {
+            paper.line("")?;
+            service(of, paper)?;
+        }
+        None => said(&report.reasons, paper)?,
     }
     if let Some(nearest) = &report.nearest {
         paper.line(format_args!("The nearest name that does is {}", plain(nearest)))?;

@@ -112,10 +112,11 @@ impl Known {
         let cluster = match access {
             Access::Manifests(folder) => read_manifests(folder)?,
             api => {
+                let pods = zones.iter().any(|zone| zone.pods);
                 let mut line = Line::new();
                 let mut tell = |kind: &'static str, count: usize| line.show(format_args!("{kind}: {count}"));
                 let runtime = runtime()?;
-                let read = runtime.block_on(source::read(api, &mut tell));
+                let read = runtime.block_on(source::read(api, pods, &mut tell));
                 runtime.shutdown_background();
                 read.map_err(Failure::unable)?
             }

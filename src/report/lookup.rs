@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use hickory_proto::rr::{Name, RecordType};
 
-use super::{Address, AddressReport, Holder, NameReport, NamespaceReport, RecordText, Report, View};
+use super::{Address, AddressReport, Holder, NameReport, NamespaceReport, RecordText, Report, Said, View};
 use crate::cluster::{ServiceKey, Subject};
 use crate::schema::{AddressOrigin, PublishedAddress};
 use crate::zone::{Record, Serial, name_to_text};
@@ -37,17 +37,29 @@ impl View<'_> {
     #[must_use]
     pub fn name(&self, name: &Name) -> NameReport {
         let name = &name.to_lowercase();
-        let mut records = Vec::new();
-        let mut exists = false;
-        let mut others = Vec::new();
-        self.each_record(&mut |record| {
+        let (mut records, mut others, mut exists) = (Vec::new(), Vec::new(), false);
+        let mut tell = |record: &Record| {
             if record.owner == *name {
                 records.push(RecordText::from(record));
             } else if !name.zone_of(&record.owner) {
                 others.push(record.owner.clone());
             }
             exists |= name.zone_of(&record.owner);
-        });
+        };
+        // An SOA record has a serial, which only a server has.
+        self.zone.apex(Serial(0)).iter().filter(|record| record.rtype != RecordType::SOA).for_each(&mut tell);
+        let mut reasons = Vec::new();
+        for subject in self.zone.subjects(self.cluster) {
+            let decision = self.register.decision(self.zone, self.cluster, &subject);
+            self.owned(&subject, &decision).for_each(&mut tell);
+            if let Subject::Pods { namespace, address } = &subject
+                && decision.subtree.is_some_and(|subtree| subtree.root.zone_of(name))
+            {
+                let pod = self.cluster.pods(namespace, *address).next().map(|pod| &*pod.name).unwrap_or_default();
+                let said = self.register.reasons(&subject);
+                reasons.extend(said.into_iter().map(|reason| Said::of_pod(reason, namespace, pod)));
+            }
+        }
         let holder = self.register.holder(name).and_then(|holder| match holder {
             Subject::Service(key) => Some(key.clone()),
             Subject::Pods { .. } => None,
@@ -59,7 +71,7 @@ impl View<'_> {
             name: name_to_text(name),
             records,
             exists,
-            reasons: service.as_ref().map(|service| service.reasons.clone()).unwrap_or_default(),
+            reasons: service.as_ref().map_or(reasons, |service| service.reasons.clone()),
             nearest: if exists || service.is_some() { None } else { nearest(name, &others) },
             service,
         }
@@ -115,15 +127,6 @@ impl View<'_> {
         };
         let keys = self.cluster.services().map(|service| &service.key);
         keys.min_by_key(|other| distance(other)).map(|key| Subject::from(key.clone()).to_string())
-    }
-
-    /// All records of the zone but its SOA, which only a server has.
-    fn each_record(&self, tell: &mut impl FnMut(&Record)) {
-        self.zone.apex(Serial(0)).iter().filter(|record| record.rtype != RecordType::SOA).for_each(&mut *tell);
-        for subject in self.zone.subjects(self.cluster) {
-            let decision = self.register.decision(self.zone, self.cluster, &subject);
-            self.owned(&subject, &decision).for_each(&mut *tell);
-        }
     }
 }
 

@@ -157,7 +157,7 @@ pub struct NameReport {
     pub exists: bool,
     /// The Service that it is the name of, is below the name of, or that has it by a claim.
     pub service: Option<Report>,
-    /// The reasons of that Service.
+    /// The reasons of that Service, or of the Pods that it would be the name of.
     pub reasons: Vec<Said>,
     /// The nearest name that does exist, for one that does not and that is no Service's.
     pub nearest: Option<String>,
@@ -238,7 +238,7 @@ impl View<'_> {
     /// The families of a Service, and the primary one. Manifests mostly do not tell; what is there does.
     fn families(&self, key: &ServiceKey) -> (Vec<IpFamily>, Option<IpFamily>) {
         let Some(service) = self.cluster.service(key) else { return (Vec::new(), None) };
-        let mut families = service.families.clone();
+        let mut families: Vec<_> = service.families.iter().copied().flatten().collect();
         if families.is_empty() {
             families.extend(service.cluster_ips.iter().map(IpFamily::of));
         }
@@ -275,6 +275,12 @@ impl Report {
 impl Said {
     fn of(reason: Reason, key: &ServiceKey) -> Self {
         Self::from_meaning(reason.meaning(), &key.namespace, &key.name)
+    }
+
+    /// The fixes are written for Services, and Pods have the same annotations.
+    fn of_pod(reason: Reason, namespace: &str, name: &str) -> Self {
+        let said = Self::from_meaning(reason.meaning(), namespace, name);
+        Self { fix: said.fix.replace(" service ", " pod "), ..said }
     }
 
     fn from_meaning(meaning: Meaning, namespace: &str, name: &str) -> Self {

@@ -71,7 +71,8 @@ pub async fn follow(
         }
         api => {
             let access = api::Access::from(api);
-            for kind in [Kind::Namespace, Kind::Service, Kind::EndpointSlice] {
+            let pods = cluster.watches_pods().then_some(Kind::Pod);
+            for kind in [Kind::Namespace, Kind::Service, Kind::EndpointSlice].into_iter().chain(pods) {
                 let follower = api::Follower::new(
                     Arc::clone(&name),
                     kind,
@@ -120,7 +121,8 @@ pub async fn check(access: &Access) -> Result<(), AccessError> {
     }
 }
 
-/// All that the API at `access` has now, read once; `tell` hears how many objects of a kind there are so far.
+/// All that the API at `access` has now, read once, and its Pods if they are wanted; `tell` hears how many objects of a kind
+/// there are so far.
 ///
 /// # Errors
 ///
@@ -131,9 +133,10 @@ pub async fn check(access: &Access) -> Result<(), AccessError> {
 /// For manifests: [`manifests::read`] reads those.
 pub async fn read(
     access: &Access,
+    pods: bool,
     tell: &mut impl FnMut(&'static str, usize),
 ) -> Result<cluster::Cluster, AccessError> {
-    api::read(access.into(), tell).await.map_err(|error| AccessError::Api(Box::new(error)))
+    api::read(access.into(), pods, tell).await.map_err(|error| AccessError::Api(Box::new(error)))
 }
 
 /// Why there is nothing that could be followed.

@@ -22,16 +22,19 @@ pub(in crate::source) struct ListError {
     source: FollowError,
 }
 
-/// All objects of the cluster at `access`, kind by kind and page by page; `tell` hears how many of a kind there are so far.
+/// All objects of the cluster at `access`, kind by kind and page by page, and Pods if they are wanted; `tell` hears how many
+/// of a kind there are so far.
 ///
 /// One that cannot be decoded is left out, with a warning.
 pub(in crate::source) async fn read(
     access: Access,
+    pods: bool,
     tell: &mut impl FnMut(&'static str, usize),
 ) -> Result<Cluster, ListError> {
     let mut connection = Connection::new(access);
     let mut cluster = Cluster::from_api();
-    for kind in [Kind::Namespace, Kind::Service, Kind::EndpointSlice] {
+    let pods = pods.then_some(Kind::Pod);
+    for kind in [Kind::Namespace, Kind::Service, Kind::EndpointSlice].into_iter().chain(pods) {
         list(&mut connection, kind, &mut cluster, tell).await.map_err(|source| ListError { kind, source })?;
     }
     Ok(cluster)
@@ -79,6 +82,7 @@ fn resource(kind: Kind) -> &'static str {
         Kind::Service => "services",
         Kind::EndpointSlice => "endpointslices",
         Kind::Namespace => "namespaces",
+        Kind::Pod => "pods",
     }
 }
 
