@@ -206,7 +206,7 @@ impl File {
     fn replace(&mut self, zone: Arc<Zone>, warnings: &[Placed]) -> Option<Arc<Zone>> {
         let (apex, file, serial) = (&self.zone.apex, self.zone.path.display(), zone.serial());
         if let Some(served) = &self.served {
-            if served.records() == zone.records() {
+            if served.says_the_same(&zone) {
                 return None;
             }
             if served.serial() == serial {

@@ -277,7 +277,7 @@ impl Reversed {
         let (mut zone, _) = Zone::build(&self.config.origin, records)?;
         self.made = Made::Now;
         match &self.zone {
-            Some(before) if before.records() == zone.records() => return Ok(()),
+            Some(before) if before.says_the_same(&zone) => return Ok(()),
             Some(before) => zone = zone.with_serial(before.serial().next(hint)),
             None => {}
         }

@@ -475,7 +475,7 @@ impl WrittenZone {
         let told = self.config.is_reversed.then(|| Told::all(&self.config, update.addresses));
         self.is_own = true;
         match &self.zone {
-            Some(before) if before.records() == zone.records() => return Ok(told),
+            Some(before) if before.says_the_same(&zone) => return Ok(told),
             Some(before) => zone = zone.with_serial(before.serial().next(hint)),
             None => {}
         }

@@ -362,6 +362,12 @@ impl Zone {
         records
     }
 
+    /// Whether both hold the same records, RRset by RRset in the same order: two versions of one zone, with the same serial.
+    #[must_use]
+    pub fn says_the_same(&self, other: &Self) -> bool {
+        self.apex == other.apex && self.census == other.census && self.nodes.say_the_same(&other.nodes)
+    }
+
     /// Where `name`, at or below the apex, is in the zone.
     fn place(&self, name: &HashedName) -> Place<'_> {
         // `nothing-below`: what is found here is not hidden by a cut above it.

@@ -104,9 +104,24 @@ impl Shards {
         self.shelves[shelf][table].iter().filter(is_within).cloned().collect()
     }
 
+    /// Whether both have the same names, and these say the same; the groups of both are of the same depth.
+    pub(super) fn say_the_same(&self, others: &Self) -> bool {
+        self.tables().zip(others.tables()).all(|(table, other)| {
+            let is_there = |node: &Arc<Node>| {
+                let found = other.find(node.hash, |found| found.owner() == node.owner());
+                found.is_some_and(|found| found.says_the_same(node))
+            };
+            Arc::ptr_eq(table, other) || (table.len() == other.len() && table.iter().all(is_there))
+        })
+    }
+
+    fn tables(&self) -> impl Iterator<Item = &Arc<Table>> {
+        self.shelves.iter().flat_map(|shelf| shelf.iter())
+    }
+
     /// Every node, in no order.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Arc<Node>> {
-        self.shelves.iter().flat_map(|shelf| shelf.iter()).flat_map(|table| table.iter())
+        self.tables().flat_map(|table| table.iter())
     }
 
     /// Lets tables have no more room than their nodes take.
