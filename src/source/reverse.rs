@@ -303,6 +303,7 @@ mod tests {
     use crate::cluster::ServiceKey;
     use crate::nameserver::Served;
     use crate::schema::{AddressOrigin, NameServer};
+    use crate::zone::Record;
 
     fn name(text: &str) -> Name {
         Name::from_ascii(text).unwrap()
