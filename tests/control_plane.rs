@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use futures::{StreamExt as _, stream};
-use k8s_openapi::api::core::v1::Service;
+use k8s_openapi::api::core::v1::{Pod, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::api::rbac::v1::ClusterRoleBinding;
 use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams, WatchParams};
@@ -22,7 +22,7 @@ use serde_json::{Value, json};
 use support::control_plane::{self, ControlPlane, Scene, address, addresses, https, ports};
 use support::kubezone::{KUBEZONE, Kubezone};
 use support::process::Folder;
-use support::tell;
+use support::{eventually, tell};
 
 /// The zone of almost every test.
 const ZONE: &str = "c2.k8s.ooo";
@@ -156,22 +156,24 @@ async fn a_namespace_shows_and_hides_all_of_its_services_in_one_version() {
     // What other tests do is in no version of this zone.
     let kubezone = publishing(plane, json!({ "namespaces": ["flip"], "namespaceSelector": "!closed" })).await;
 
-    let (mut versions, mut serial) = (None, 0);
-    for (what, metadata, are_shown) in [
+    let mut serial = 0;
+    for (version, (what, metadata, are_shown)) in [
         ("as they were created", json!({}), true),
         ("its annotation", json!({ "annotations": { "k8s.ooo/publish": "false" } }), false),
         ("no annotation", json!({ "annotations": { "k8s.ooo/publish": null } }), true),
         ("its label", json!({ "labels": { "closed": "" } }), false),
         ("no label", json!({ "labels": { "closed": null } }), true),
-    ] {
+    ]
+    .into_iter()
+    .enumerate()
+    {
         scene.change_namespace(metadata).await;
         for service in &services {
             let name = service.metadata.name.as_deref().expect("a name");
             let expected = if are_shown { address(service) } else { ABSENT.to_owned() };
             kubezone.answers(&format!("{name}.flip.svc AAAA"), &expected).await;
         }
-        let now = kubezone.metric("kubezone_publish_duration_seconds_count", "").await;
-        assert_eq!(versions.replace(now).map_or(1.0, |before| now - before), 1.0, "versions of the zone: {what}");
+        published(&kubezone, 1 + version).await;
         let before = std::mem::replace(&mut serial, kubezone.serial().await);
         assert!(before < serial, "{what}: {before}, then {serial}");
     }
@@ -258,8 +260,8 @@ async fn only_what_changes_a_record_moves_the_serial() {
     // What other tests do is in no version of this zone.
     let kubezone = publishing(plane, json!({ "namespaces": ["serial"] })).await;
     kubezone.answers("web.serial.svc AAAA", &address(&web)).await;
-    let versions = async || kubezone.metric("kubezone_publish_duration_seconds_count", "").await;
-    let (first, before) = (kubezone.serial().await, versions().await);
+    published(&kubezone, 1).await;
+    let first = kubezone.serial().await;
 
     change(json!({ "metadata": { "labels": { "team": "shop" }, "annotations": { "example.org/note": "none" } } }))
         .await;
@@ -274,7 +276,7 @@ async fn only_what_changes_a_record_moves_the_serial() {
     // late, and make no version then.
     let last = scene.create_service("last", https()).await;
     kubezone.answers("last.serial.svc AAAA", &address(&last)).await;
-    assert_eq!(versions().await, before + 1.0);
+    published(&kubezone, 2).await;
 
     let mut serials = vec![first, kubezone.serial().await];
     let numbered = |port: u16| json!({ "spec": { "ports": [{ "name": "web", "port": port }] } });
@@ -290,7 +292,7 @@ async fn only_what_changes_a_record_moves_the_serial() {
         serials.push(kubezone.serial().await);
     }
     assert!(serials.is_sorted_by(|one, next| one < next), "{serials:?}");
-    assert_eq!(versions().await, before + serials.len() as f64 - 1.0);
+    published(&kubezone, serials.len()).await;
 
     // Hidden, nothing of it counts.
     change(json!({ "metadata": { "annotations": { "k8s.ooo/ttl": "60" } } })).await;
@@ -298,7 +300,7 @@ async fn only_what_changes_a_record_moves_the_serial() {
     scene.delete_service("web").await;
     scene.delete_service("last").await;
     kubezone.answers("last.serial.svc AAAA", ABSENT).await;
-    assert_eq!(versions().await, before + serials.len() as f64);
+    published(&kubezone, serials.len() + 1).await;
 }
 
 /// Services without selectors: no controller makes slices for them, and none repairs what it finds.
@@ -368,6 +370,16 @@ async fn endpoint_slices_made_by_hand_count_as_they_are() {
     kubezone.answers("db.by-hand.svc A", "147.78.194.10").await;
     slices.delete("db-c", &DeleteParams::default()).await.expect("deleted");
     kubezone.answers("db.by-hand.svc A", ABSENT).await;
+}
+
+/// Waits until kubezone has counted so many versions, which it does once it answers from them; fails if there are more.
+async fn published(kubezone: &Kubezone, versions: usize) {
+    eventually(&format!("{versions} versions of the zone"), async || {
+        let counted = kubezone.metric("kubezone_publish_duration_seconds_count", "").await;
+        assert!(counted <= versions as f64, "{counted} versions of the zone, where {versions} would do");
+        if counted == versions as f64 { Ok(()) } else { Err(format!("{counted}")) }
+    })
+    .await;
 }
 
 /// A kubezone that publishes as this says.
@@ -624,6 +636,92 @@ async fn a_headless_service_is_its_ready_endpoints() {
     scene.delete_pod("db-1").await;
     kubezone.answers("db.headless.svc AAAA", ABSENT).await;
     scene.delete_pod("db-0").await;
+}
+
+/// Pods are watched only where a zone has names for them, and who may not watch them has no such zone; every other has what
+/// it had.
+#[tokio::test]
+async fn pods_have_names_while_they_have_addresses_and_where_that_is_wanted() {
+    // The right to watch Pods is given here: nobody else should have it.
+    let Some(plane) = control_plane::own("pods_have_names").await else { return };
+    let scene = plane.namespace("shop").await;
+    let configuration = |pods: bool| {
+        let zone = |name: &str, pods: bool| {
+            let nameservers = json!([{ "name": "ns", "addresses": ["2a0a:e5c0:13:e2::a"] }]);
+            json!({ "name": name, "cluster": "c2", "nameservers": nameservers, "publish": { "pods": pods } })
+        };
+        let configuration = json!({
+            "listen": { "dns": ["[::1]:0"], "metrics": "[::1]:0" },
+            "clusters": [{ "name": "c2", "kubeconfig": plane.kubeconfig() }],
+            "zones": [zone("c2.k8s.ooo", false), zone("pods.k8s.ooo", pods)],
+        });
+        configuration.to_string()
+    };
+    let folder = Folder::new().expect("a temporary folder");
+    let path = folder.join("kubezone.yaml");
+    let reconfigure = |pods: bool| {
+        std::fs::write(path.with_extension("new"), configuration(pods)).expect("written");
+        std::fs::rename(path.with_extension("new"), &path).expect("renamed");
+    };
+    let kubezone = Kubezone::configured("k8s.ooo", folder, &configuration(false)).await.ready().await;
+    let service = async |name: &str, zones: &[&str]| {
+        let created = address(&scene.create_service(name, https()).await);
+        for zone in zones {
+            kubezone.answers(&format!("{name}.shop.svc.{zone} AAAA"), &created).await;
+        }
+        created
+    };
+    scene.create_pod("web-0", "web", json!({}), json!([])).await;
+    scene.set_pod("web-0", &["2a0a:e5c0:10:2::10"], false).await;
+    let before = service("before", &["c2", "pods"]).await;
+    assert_eq!(kubezone.metric("kubezone_cluster_errors_total", r#"reason="forbidden""#).await, 0.0);
+    kubezone.answers("2a0a-e5c0-10-2--10.shop.pod.pods AAAA", "NXDOMAIN pods.k8s.ooo.").await;
+
+    reconfigure(true);
+    kubezone.counts_error(r#"reason="forbidden""#).await;
+    service("meanwhile", &["c2"]).await;
+    let told: Vec<_> = kubezone.log().into_iter().map(|line| line["fields"].clone()).collect();
+    let has =
+        |field: &str, text: &str| told.iter().any(|fact| fact[field].as_str().is_some_and(|said| said.contains(text)));
+    assert!(has("error", "pods is forbidden") && has("message", "waits for a list of the cluster's Pods"), "{told:?}");
+    kubezone.answers("before.shop.svc.pods AAAA", &before).await;
+    kubezone.answers("meanwhile.shop.svc.pods AAAA", "NXDOMAIN pods.k8s.ooo.").await;
+    assert_eq!(kubezone.metric("kubezone_cluster_synced", "").await, 0.0);
+
+    plane.let_watch_pods().await;
+    kubezone.answers("2a0a-e5c0-10-2--10.shop.pod.pods AAAA", "2a0a:e5c0:10:2::10").await;
+    kubezone.answers("2a0a-e5c0-10-2--10.shop.pod.c2 AAAA", ABSENT).await;
+    service("after", &["c2", "pods"]).await;
+    assert_eq!(kubezone.metric("kubezone_cluster_synced", "").await, 1.0);
+
+    scene.set_pod("web-0", &["2a0a:e5c0:10:2::"], true).await;
+    kubezone.answers("2a0a-e5c0-10-2--0.shop.pod.pods AAAA", "2a0a:e5c0:10:2::").await;
+    kubezone.answers("2a0a-e5c0-10-2--10.shop.pod.pods AAAA", "NXDOMAIN pods.k8s.ooo.").await;
+    let pods: Api<Pod> = scene.api();
+    let ended = Patch::Merge(json!({ "status": { "phase": "Succeeded" } }));
+    pods.patch_status("web-0", &PatchParams::default(), &ended).await.expect("patched");
+    kubezone.answers("2a0a-e5c0-10-2--0.shop.pod.pods AAAA", "NXDOMAIN pods.k8s.ooo.").await;
+
+    for (name, ip) in [("web-1", "2a0a:e5c0:10:2::1"), ("web-2", "2a0a:e5c0:10:2::2")] {
+        scene.create_pod(name, "web", json!({}), json!([])).await;
+        scene.set_pod(name, &[ip], true).await;
+    }
+    kubezone.answers("2a0a-e5c0-10-2--1.shop.pod.pods AAAA", "2a0a:e5c0:10:2::1").await;
+    kubezone.answers("2a0a-e5c0-10-2--2.shop.pod.pods AAAA", "2a0a:e5c0:10:2::2").await;
+    let hidden = Patch::Merge(json!({ "metadata": { "annotations": { "k8s.ooo/publish": "false" } } }));
+    pods.patch("web-1", &PatchParams::default(), &hidden).await.expect("patched");
+    kubezone.answers("2a0a-e5c0-10-2--1.shop.pod.pods AAAA", "NXDOMAIN pods.k8s.ooo.").await;
+    scene.delete_pod("web-2").await;
+    kubezone.answers("2a0a-e5c0-10-2--2.shop.pod.pods AAAA", "NXDOMAIN pods.k8s.ooo.").await;
+    kubezone.answers("shop.pod.pods AAAA", "NXDOMAIN pods.k8s.ooo.").await;
+
+    pods.patch("web-1", &PatchParams::default(), &Patch::Merge(json!({ "metadata": { "annotations": null } })))
+        .await
+        .expect("patched");
+    kubezone.answers("2a0a-e5c0-10-2--1.shop.pod.pods AAAA", "2a0a:e5c0:10:2::1").await;
+    reconfigure(false);
+    kubezone.answers("2a0a-e5c0-10-2--1.shop.pod.pods AAAA", "NXDOMAIN pods.k8s.ooo.").await;
+    kubezone.answers("before.shop.svc.pods AAAA", &before).await;
 }
 
 /// The API allows 63 octets for each of a Service's name, its namespace's and its port's. A zone's name can be so long that

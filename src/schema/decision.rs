@@ -93,7 +93,10 @@ pub enum AddressOrigin {
     /// `spec.externalIPs`: anybody may write them.
     #[serde(rename = "ExternalIP")]
     ExternalIp,
+    /// `status.podIPs` of a Pod.
+    Pod,
     /// What an IPv6 address is translated to, by `ipv4.nat64`.
+    #[serde(rename = "NAT64")]
     Nat64,
     /// `ipv4.proxies`
     Proxy,
