@@ -309,6 +309,8 @@ fn list_tells_what_is_known_without_a_server() {
 - { name: a, file: a.zone }
 - { name: c2.k8s.ooo, cluster: c2, nameservers: [{ name: ns.example. }] }
 - { name: c3.k8s.ooo, cluster: c3, nameservers: [{ name: ns.example. }] }
+- { name: 2.ip6.arpa, reverseOf: [c2.k8s.ooo], nameservers: [{ name: ns.example. }] }
+- { name: 3.ip6.arpa, reverseOf: [c2.k8s.ooo, c3.k8s.ooo], nameservers: [{ name: ns.example. }] }
 clusters:
 - { name: c2, manifests: web.yaml }
 - { name: c3, context: three }
@@ -319,6 +321,8 @@ clusters:
 a.           file          7        3  a.zone
 c2.k8s.ooo.  cluster       -        4  c2: web.yaml
 c3.k8s.ooo.  cluster       -        -  c3: kubectl's configuration, context three
+2.ip6.arpa.  reverse       -        3  c2.k8s.ooo.
+3.ip6.arpa.  reverse       -        -  c2.k8s.ooo., c3.k8s.ooo.
 ";
     assert_eq!(list(), (Some(0), table.to_owned(), String::new()));
 

@@ -268,6 +268,9 @@ async fn served_by_knot(masters: &[Master], scratch: &Folder) -> BTreeMap<String
 const NOT_DUMPED: [&str; 5] =
     ["case-in-rdata", "type-hinfo-by-number", "missing-glue-at-apex", "ns-is-an-alias", "wildcard-ns"];
 
+/// The names of the addresses that the example's Services have.
+const REVERSE: &str = "0.c.5.e.a.0.a.2.ip6.arpa";
+
 /// What `kubezone zone dump` writes is read by others as the records that we have.
 #[tokio::test]
 async fn dumps_are_read_by_others_as_they_are() {
@@ -279,11 +282,12 @@ async fn dumps_are_read_by_others_as_they_are() {
     let mut config = format!(
         "clusters: [{{ name: c2, manifests: {here}/examples/c2 }}]\nzones:\n\
          - {{ name: c2.k8s.ooo, cluster: c2, nameservers: [{{ name: kube-dns.kube-system.svc }}] }}\n\
+         - {{ name: {REVERSE}, reverseOf: [c2.k8s.ooo], nameservers: [{{ name: ns.example. }}] }}\n\
          - {{ name: ., file: {here}/examples/root.zone }}\n\
          - {{ name: example, file: {here}/tests/data/masters/every-type.zone }}\n",
         here = here.display()
     );
-    let mut names = ["c2.k8s.ooo", "", "example"].map(str::to_owned).to_vec();
+    let mut names = ["c2.k8s.ooo", REVERSE, "", "example"].map(str::to_owned).to_vec();
     let corpus = ["valid", "odd"].into_iter().flat_map(Master::of_kind);
     for master in corpus.filter(|master| !NOT_DUMPED.contains(&&*master.name)) {
         let file = here.join(&master.folder).join(master.file());

@@ -13,8 +13,8 @@ use hickory_proto::rr::Name;
 use super::translate;
 use crate::cluster::{Cluster, Kind, ObjectKey, ServiceKey, Subject};
 use crate::schema::{
-    AddressOrigin, AddressSource, Age, ClusterZone, Decision, Ipv4Paths, Mode, NameServer, Nat64, Policy,
-    PublishedAddress, Reason, Register,
+    AddressClaims, AddressOrigin, AddressSource, Age, ClusterZone, Decision, Ipv4Paths, Mode, NameServer, Nat64,
+    Policy, PublishedAddress, Reason, Register, ReverseZone,
 };
 use crate::zone::{Part, Record, Serial, Zone, master};
 
@@ -55,7 +55,11 @@ fn with(mut cluster: Cluster, manifests: &str) -> Cluster {
 
 /// The zone of `records`, checked and in its order, as lines of text.
 fn lines(records: Vec<Record>) -> Vec<String> {
-    let (zone, warnings) = Zone::build(&name("c2.k8s.ooo."), records).unwrap();
+    lines_at("c2.k8s.ooo.", records)
+}
+
+fn lines_at(origin: &str, records: Vec<Record>) -> Vec<String> {
+    let (zone, warnings) = Zone::build(&name(origin), records).unwrap();
     assert_eq!(warnings, []);
     zone.records().iter().map(Record::to_string).collect()
 }
@@ -414,5 +418,21 @@ fn every_reason_is_in_a_table() {
     let here = include_str!("tables.rs");
     for reason in elsewhere {
         assert!(here.contains(&format!("[Reason::{reason}])")), "{reason} is tested here");
+    }
+}
+
+#[test]
+fn an_address_has_the_name_of_who_has_the_best_claim() {
+    let zone = ClusterZone { nameservers: vec![nameserver("ns1.c2.k8s.ooo.", &["2a0a:e5c0:13:e2::a"])], ..zone() };
+    check("reverse", &zone);
+    for (table, origin) in [("ip6", "0.c.5.e.a.0.a.2.ip6.arpa."), ("in-addr", "194.78.147.in-addr.arpa.")] {
+        let nameservers = vec![nameserver("ns1.c2.k8s.ooo.", &[])];
+        let reverse = ReverseZone { nameservers, ..ReverseZone::at(name(origin)).unwrap() };
+        let cluster = cluster(&fs::read_to_string("tests/data/schema/reverse.yaml").unwrap());
+        let update = Register::default().update(&zone, &cluster, zone.subjects(&cluster));
+        let records = reverse.records(Serial(1), &[&AddressClaims::all(&zone, update.addresses)]);
+        let expected = fs::read_to_string(format!("tests/data/schema/reverse.{table}.zone")).unwrap();
+        let expected = master::parse(expected.as_bytes(), &reverse.origin, None).unwrap();
+        assert_eq!(lines_at(origin, records), lines_at(origin, expected));
     }
 }

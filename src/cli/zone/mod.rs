@@ -299,6 +299,8 @@ mod tests {
              - {{ name: absent, file: absent.zone }}\n\
              - {{ name: c2.k8s.ooo, cluster: c2, nameservers: [{{ name: ns.example. }}] }}\n\
              - {{ name: c3.k8s.ooo, cluster: c3, nameservers: [{{ name: ns.example. }}] }}\n\
+             - {{ name: 2.ip6.arpa, reverseOf: [c2.k8s.ooo], nameservers: [{{ name: ns.example. }}] }}\n\
+             - {{ name: 3.ip6.arpa, reverseOf: [c2.k8s.ooo, c3.k8s.ooo], nameservers: [{{ name: ns.example. }}] }}\n\
              clusters:\n- {{ name: c2, manifests: {here}/tests/data/schema/headless.yaml }}\n\
              - {{ name: c3, context: c3 }}\n",
             here = here.display(),
@@ -318,10 +320,17 @@ mod tests {
         let absent = format!("{place}/absent.zone: could not be read: No such file or directory (os error 2)");
         assert_eq!(dump("absent"), Err((false, absent)));
         let unknown = format!(
-            "{place}/kubezone.yaml has no zone c4.k8s.ooo.: it has k8s.ooo., bad., absent., c2.k8s.ooo., c3.k8s.ooo."
+            "{place}/kubezone.yaml has no zone c4.k8s.ooo.: it has k8s.ooo., bad., absent., c2.k8s.ooo., c3.k8s.ooo., \
+             2.ip6.arpa., 3.ip6.arpa."
         );
         assert_eq!(dump("c4.k8s.ooo"), Err((true, unknown)));
-        let (usage, error) = dump("c3.k8s.ooo").unwrap_err();
-        assert!(!usage && error.starts_with("c3.k8s.ooo. is made from a cluster's API"), "{error}");
+        for name in ["c3.k8s.ooo", "3.ip6.arpa"] {
+            let (usage, error) = dump(name).unwrap_err();
+            assert!(!usage && error.starts_with("c3.k8s.ooo. is made from a cluster's API"), "{error}");
+        }
+        let reverse = dump("2.ip6.arpa").unwrap();
+        let owner = "1.1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.2.0.0.0.0.1.0.0.0.c.5.e.a.0.a.2.ip6.arpa.";
+        let line = reverse.lines().find(|line| line.starts_with(owner)).unwrap_or_else(|| panic!("{reverse}"));
+        assert!(line.ends_with(".svc.c2.k8s.ooo."), "{line}");
     }
 }
