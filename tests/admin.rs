@@ -183,7 +183,7 @@ async fn services_are_told_page_by_page() {
     let absent = json(&kubezone, &format!("{zone}&namespace=shop&name=%3Cb%3E%22%0A")).await;
     assert_eq!((absent["items"][0]["name"].as_str(), &absent["items"][0]["type"]), (Some("<b>\"\n"), &Value::Null));
 
-    let name = json(&kubezone, "/api/v1/names/web.shop.svc.c2.k8s.ooo").await;
+    let name = json(&kubezone, "/api/v1/names/web.shop.svc.c2.k8s.ooo?zone=c2.k8s.ooo").await;
     assert_eq!((&name["zone"], &name["records"][0]["rdata"]), (&json!("c2.k8s.ooo."), &json!("2a0a:e5c0:10:3::17")));
     let address = json(&kubezone, "/api/v1/addresses/fd00::1?zone=c2.k8s.ooo").await;
     assert_eq!((&address["published"], &address["withheld"][0]["name"]), (&json!([]), &json!("hidden")));
@@ -205,7 +205,7 @@ async fn services_are_told_page_by_page() {
         ("services?zone=c2.k8s.ooo&name=web", 400, "a Service's name means something in a namespace"),
         ("services?zone=c2.k8s.ooo&after=web", 400, "`after` is a page's `next`"),
         ("services?zone=c2.k8s.ooo&namespace=nope", 404, "there is no Namespace nope"),
-        ("names/example.com", 404, "there is no zone example.com. that is made from a cluster"),
+        ("names/example.com?zone=c2.k8s.ooo", 400, "example.com. is not in zone c2.k8s.ooo."),
         ("addresses/web?zone=c2.k8s.ooo", 400, "that is no address"),
         ("addresses/fd00::1", 400, "`zone` is missing"),
     ] {
@@ -234,7 +234,7 @@ async fn every_field_is_documented() {
         "zones",
         "clusters",
         "services?zone=c2.k8s.ooo",
-        "names/web.shop.svc.c2.k8s.ooo",
+        "names/web.shop.svc.c2.k8s.ooo?zone=c2.k8s.ooo",
         "addresses/2a0a:e5c0:10:3::17?zone=c2.k8s.ooo",
     ] {
         let endpoint = path.split(['/', '?']).next().expect("a first part");
@@ -285,6 +285,54 @@ async fn commands_say_of_a_server_what_they_say_of_its_files() {
     let rows: Vec<Vec<&str>> = stdout.lines().map(|line| line.split_whitespace().collect()).collect();
     assert_eq!(rows[0], ["ZONE", "KIND", "SERIAL", "RECORDS", "SOURCE"]);
     assert_eq!(rows[3], ["c3.k8s.ooo.", "cluster", "-", "-", "c3"]);
+}
+
+#[tokio::test]
+async fn explain_and_audit_say_of_a_server_what_they_say_of_its_manifests() {
+    let more = "---\napiVersion: v1\nkind: Service\nmetadata: { name: mail, namespace: shop }\n\
+                spec: { type: ExternalName, externalName: mail.example.com }\n\
+                ---\napiVersion: v1\nkind: Namespace\nmetadata: { name: empty }\n";
+    let manifests = ["web", "api", "db"].map(|name| service(name, "2a0a:e5c0:10:3::17")).concat();
+    let (kubezone, folder) = serving(&format!("{manifests}{}{more}", service("hidden", "fd00::1"))).await;
+    let server = format!("http://{}", kubezone.admin());
+    for question in [
+        "explain svc/web -n shop",
+        "explain svc/hidden -n shop",
+        "explain svc/wbe -n shop",
+        "explain ns/shop",
+        "explain ns/empty",
+        "explain ns/nope",
+        "explain web.shop.svc.c2.k8s.ooo",
+        "explain db.shop.svc",
+        "explain wbe.shop.svc.c2.k8s.ooo.",
+        "explain ns.c2.k8s.ooo",
+        "explain example.com",
+        "explain 2a0a:e5c0:10:3::17",
+        "explain 2001:db8::53",
+        "explain fd00::1",
+        "explain 2001:db8::1",
+        "audit",
+        "audit -n shop --fail-on blocked",
+        "audit -o csv",
+    ] {
+        for output in if question.contains("-o") { &[""][..] } else { &["", "-o json"] } {
+            let say = |of: &[&str]| {
+                let words = question.split(' ').chain(output.split_terminator(' '));
+                let args: Vec<_> = words.chain(["--zone", "c2.k8s.ooo"]).chain(of.iter().copied()).collect();
+                call(&folder, &args)
+            };
+            let of_server = say(&["--server", &server]);
+            assert!(of_server.0.is_some_and(|status| status < 3), "{question}: {of_server:?}");
+            assert_eq!(of_server, say(&["-f", "c2", "--config", "kubezone.yaml"]), "{question} {output}");
+        }
+    }
+    // Of all zones, one has not been read yet.
+    let (status, _, stderr) = call(&folder, &["explain", "svc/web", "-n", "shop", "--server", &server]);
+    assert!(status == Some(3) && stderr.contains("cluster c3: it has not been read in full yet"), "{stderr}");
+    let (status, _, stderr) = call(&folder, &["audit", "--zone", "k8s.ooo", "--server", &server]);
+    let line =
+        "the server has no zone that is made from a cluster and is called k8s.ooo.: it has c2.k8s.ooo., c3.k8s.ooo.\n";
+    assert_eq!((status, stderr.as_str()), (Some(2), line));
 }
 
 #[tokio::test]
@@ -359,6 +407,10 @@ async fn ten_thousand_services_are_told_while_questions_are_answered_and_objects
         }
     }
     assert_eq!(pages, 20);
+    let server = format!("http://{}", kubezone.admin());
+    let (status, audited, _) = call(&folder, &["audit", "--zone", "c2.k8s.ooo", "-o", "csv", "--server", &server]);
+    assert_eq!(status, Some(0));
+    assert_eq!(audited.lines().filter(|line| line.starts_with("c2.k8s.ooo.,shop,s")).count(), 10_000);
     assert_eq!(names.iter().filter(|name| name.starts_with('s')).count(), 10_000);
     for number in 1..=pages {
         kubezone.answers(&format!("a{number}.shop.svc.c2 AAAA"), &address(20_000 + number)).await;

@@ -311,16 +311,18 @@ fn page(view: &View<'_>, namespace: Option<&str>, after: Option<ServiceKey>, lim
     Some(Page { items: items.into_iter().map(|(_, report)| report).collect(), next })
 }
 
-/// A name, in the zone with the longest apex that it is below.
+/// A name, in one zone.
 async fn name(
     Shared(api): Shared<Arc<Api>>,
     name: Result<Path<String>, PathRejection>,
+    uri: Uri,
 ) -> Result<Json<NameReport>, Refusal> {
     let name = absolute(name.as_deref().map_or("", String::as_str))?;
-    let zones = api.running.load_full();
-    let zones = zones.config.clusters.iter().flat_map(|cluster| &cluster.zones).map(|zone| &zone.origin);
-    let zone = zones.filter(|zone| zone.zone_of(&name)).max_by_key(|zone| zone.num_labels()).cloned();
-    api.ask(zone.unwrap_or_else(|| name.clone()), move |view| view.name(&name)).await.map(Json)
+    let apex = absolute(&Parameters::of(&uri, &["zone"])?.required("zone")?)?;
+    if !apex.zone_of(&name) {
+        return Err(bad(format!("{} is not in zone {}", name_to_text(&name), name_to_text(&apex))));
+    }
+    api.ask(apex, move |view| view.name(&name)).await.map(Json)
 }
 
 /// An address, in one zone.

@@ -89,7 +89,7 @@ enum AuditOutput {
 impl Audit {
     pub(super) fn run(&self) -> Result<(), Failure> {
         let AuditTarget::Ipv6Only = self.target;
-        let mut reports = self.look.reports()?.services();
+        let mut reports = self.look.reports()?.services()?;
         if let Some(namespace) = &self.namespace {
             reports.retain(|report| report.namespace == *namespace);
         }

@@ -21,7 +21,7 @@ use crate::zone::name_to_text;
 ///
 /// A Service is told with its records, where each address comes from and how long it may be kept, or with all reasons why
 /// it has none. A name that does not exist is told with the nearest one that does. Exit status: 0 it resolves (a
-/// Namespace: it exists), 1 it does not, 2 usage or configuration, 3 the cluster or the manifests cannot be read.
+/// Namespace: it exists), 1 it does not, 2 usage or configuration, 3 the cluster, the manifests or the server cannot be read.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -29,6 +29,7 @@ Examples:
   kubezone explain web.shop.svc.c2.k8s.ooo -f examples/c2 --zone c2.k8s.ooo
   kubezone explain 2a0a:e5c0:10:3::17 --config kubezone.yaml
   kubezone explain ns/shop --config kubezone.yaml -o json
+  kubezone explain svc/web -n shop --server http://[::1]:9154
 
 docs/reasons.md has all reasons.")]
 pub(super) struct Explain {
@@ -103,12 +104,12 @@ impl Explain {
         match &self.what {
             What::Service(name) => {
                 let key = ServiceKey { namespace: self.namespace.as_str().into(), name: name.as_str().into() };
-                let told = reports.service(&key);
+                let told = reports.service(&key)?;
                 self.tell(&told, out, service)?;
                 Ok(told.iter().any(|report| report.published))
             }
             What::Namespace(name) => {
-                let told = reports.namespace(name);
+                let told = reports.namespace(name)?;
                 self.tell(&told, out, namespace)?;
                 if told.is_empty() {
                     writeln!(io::stderr(), "there is no Namespace {}, and no Service in it", plain(name))?;
@@ -116,12 +117,12 @@ impl Explain {
                 Ok(!told.is_empty())
             }
             What::Address(address) => {
-                let told = reports.address(*address);
+                let told = reports.address(*address)?;
                 self.tell(&told, out, self::address)?;
                 Ok(told.iter().any(|report| !report.published.is_empty()))
             }
             What::Name(name) => {
-                let Some(told) = find(reports, name) else {
+                let Some(told) = find(reports, name)? else {
                     let zones = reports.zones().iter().map(name_to_text).collect();
                     let problem = ExplainProblem::OtherZone { name: name_to_text(name), zones };
                     return Err(Failure::Usage(problem.into()));
@@ -154,18 +155,22 @@ impl Explain {
 }
 
 /// What there is to say about `name`: as it is, and without a final dot, relative to a zone.
-fn find(reports: &Reports, name: &Name) -> Option<NameReport> {
+fn find(reports: &Reports, name: &Name) -> Result<Option<NameReport>, Failure> {
     let mut absolute = name.clone();
     absolute.set_fqdn(true);
-    reports.name(&absolute).or_else(|| {
-        let zones = reports.zones();
-        let relative = || zones.iter().filter_map(|zone| name.clone().append_domain(zone).ok());
-        let told = || relative().filter_map(|name| reports.name(&name));
-        if name.is_fqdn() || !is_relative(name) {
-            return None;
+    let told = reports.name(&absolute)?;
+    if told.is_some() || name.is_fqdn() || !is_relative(name) {
+        return Ok(told);
+    }
+    let mut first = None;
+    for zone in reports.zones() {
+        let Ok(relative) = name.clone().append_domain(&zone) else { continue };
+        match reports.name(&relative)? {
+            Some(told) if told.exists => return Ok(Some(told)),
+            told => first = first.or(told),
         }
-        told().find(|report| report.exists).or_else(|| told().next())
-    })
+    }
+    Ok(first)
 }
 
 /// Whether `name` ends as names in a zone made from a cluster do; whatever else is no name of a zone at all.

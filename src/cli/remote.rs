@@ -52,7 +52,7 @@ impl FromStr for ServerUrl {
 
 /// Why a server did not tell.
 #[derive(Debug, thiserror::Error)]
-enum RemoteError {
+pub(super) enum RemoteError {
     #[error(
         "could not ask {url}: is that the server's listen.admin? For one in a Pod: kubectl port-forward POD 9154, and http://localhost:9154"
     )]
@@ -62,7 +62,7 @@ enum RemoteError {
     #[error("the answer of {url} broke off")]
     Broken { url: Uri, source: axum::Error },
     #[error("{url}: {sentence}")]
-    Refused { url: Uri, sentence: String },
+    Refused { url: Uri, status: StatusCode, sentence: String },
     #[error("{url} answers {status}: there is another program, or another version of kubezone")]
     Foreign { url: Uri, status: StatusCode },
 }
@@ -89,13 +89,17 @@ impl Remote {
     }
 
     /// What there is to say about the Services of `zone`, or about those that `query` asks for.
-    pub(super) fn services(&self, zone: &str, query: &[(&str, &str)]) -> Result<Vec<Report>, Failure> {
+    pub(super) fn services(&self, zone: &str, query: &[(&str, &str)]) -> Result<Vec<Report>, RemoteError> {
         let query = [&[("zone", zone), ("limit", PAGE)], query].concat();
         self.list(&["services"], &query)
     }
 
     /// All of the items at `path`, below `/api/v1/`, page by page.
-    pub(super) fn list<T: DeserializeOwned>(&self, path: &[&str], query: &[(&str, &str)]) -> Result<Vec<T>, Failure> {
+    pub(super) fn list<T: DeserializeOwned>(
+        &self,
+        path: &[&str],
+        query: &[(&str, &str)],
+    ) -> Result<Vec<T>, RemoteError> {
         let mut items = Vec::new();
         let mut after: Option<String> = None;
         loop {
@@ -111,15 +115,15 @@ impl Remote {
     }
 
     /// What there is at `path`, below `/api/v1/`.
-    pub(super) fn get<T: DeserializeOwned>(&self, path: &[&str], query: &[(&str, &str)]) -> Result<T, Failure> {
+    pub(super) fn get<T: DeserializeOwned>(&self, path: &[&str], query: &[(&str, &str)]) -> Result<T, RemoteError> {
         let url = self.url(path, query);
         self.runtime.block_on(async {
             let (status, body) = self.ask(&url).await?;
             let octets = whole(&url, body).await?;
             if status != StatusCode::OK {
-                return Err(refused(url, status, &octets).into());
+                return Err(refused(url, status, &octets));
             }
-            serde_json::from_slice(&octets).map_err(|_| RemoteError::Foreign { url, status }.into())
+            serde_json::from_slice(&octets).map_err(|_| RemoteError::Foreign { url, status })
         })
     }
 
@@ -183,7 +187,7 @@ async fn whole(url: &Uri, mut body: BodyDataStream) -> Result<Vec<u8>, RemoteErr
 /// What a server that does not tell says about it.
 fn refused(url: Uri, status: StatusCode, octets: &[u8]) -> RemoteError {
     match serde_json::from_slice(octets) {
-        Ok(Problem { error }) => RemoteError::Refused { url, sentence: error },
+        Ok(Problem { error }) => RemoteError::Refused { url, status, sentence: error },
         Err(_) => RemoteError::Foreign { url, status },
     }
 }

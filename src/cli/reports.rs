@@ -1,15 +1,19 @@
-//! Where `explain` and `audit` look: manifests or a cluster's API, read once, and the zones made from that.
+//! Where `explain` and `audit` look: manifests or a cluster's API, read once, and the zones made from that; or a running
+//! server.
 
 use std::env;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
+use axum::http::StatusCode;
 use clap::Args;
 use hickory_proto::rr::Name;
 
 use super::progress::Line;
+use super::remote::{Remote, RemoteError, ServerUrl};
 use super::zone::{default_zone, read_manifests, zone_name};
 use super::{Failure, runtime};
+use crate::admin::api::ZoneStatus;
 use crate::cluster::{Cluster, ServiceKey};
 use crate::config::{self, Access};
 use crate::report::{AddressReport, NameReport, NamespaceReport, Report, View};
@@ -29,10 +33,13 @@ pub(super) struct Look {
     /// The context in the kubeconfig
     #[arg(long, value_name = "NAME")]
     context: Option<String>,
+    /// A running server that has read its clusters already: the URL of its listen.admin
+    #[arg(long, value_name = "URL", conflicts_with_all = ["filename", "kubeconfig", "context", "config"])]
+    server: Option<ServerUrl>,
     /// The configuration file that says how zones are made, and from which clusters unless another is named here
-    #[arg(long, value_name = "FILE", required_unless_present = "zone")]
+    #[arg(long, value_name = "FILE", required_unless_present_any = ["zone", "server"])]
     config: Option<PathBuf>,
-    /// The zone: made with the defaults, or one of those in the configuration [default: all of these]
+    /// The zone: made with the defaults, or one of those of the configuration or the server [default: all of these]
     #[arg(long, value_name = "NAME")]
     zone: Option<String>,
 }
@@ -54,6 +61,8 @@ pub(super) fn access(manifests: Option<PathBuf>, kubeconfig: Option<PathBuf>, co
 enum LookProblem {
     #[error("{} has no zone that is made from a cluster{}", path.display(), named(name.as_deref(), known))]
     NoZone { path: PathBuf, name: Option<String>, known: Vec<String> },
+    #[error("the server has no zone that is made from a cluster{}", named(name.as_deref(), known))]
+    NotServed { name: Option<String>, known: Vec<String> },
 }
 
 fn named(name: Option<&str>, known: &[String]) -> String {
@@ -67,6 +76,9 @@ fn named(name: Option<&str>, known: &[String]) -> String {
 impl Look {
     /// Reads what there is.
     pub(super) fn reports(&self) -> Result<Reports, Failure> {
+        if let Some(url) = &self.server {
+            return self.served(Remote::new(url)?);
+        }
         let told = [self.filename.is_some(), self.kubeconfig.is_some(), self.context.is_some()].contains(&true);
         let access = || access(self.filename.clone(), self.kubeconfig.clone(), self.context.clone());
         let clusters = match (&self.config, &self.zone) {
@@ -98,6 +110,24 @@ impl Look {
             .map(|(access, zones)| Known::read(&access, zones))
             .collect::<Result<_, _>>()
             .map(Reports::Read)
+    }
+
+    /// Of the zones that a server has, those asked for.
+    fn served(&self, server: Remote) -> Result<Reports, Failure> {
+        let name = self.zone.as_deref().map(zone_name).transpose()?;
+        let mut zones = Vec::new();
+        for ZoneStatus { zone, kind, .. } in server.list(&["zones"], &[])? {
+            if kind == "cluster" {
+                zones.push(zone_name(&zone)?);
+            }
+        }
+        let known = zones.iter().map(name_to_text).collect();
+        zones.retain(|zone| name.as_ref().is_none_or(|name| zone == name));
+        if zones.is_empty() {
+            let name = name.as_ref().map(name_to_text);
+            return Err(Failure::Usage(LookProblem::NotServed { name, known }.into()));
+        }
+        Ok(Reports::Served(server, zones))
     }
 }
 
@@ -138,42 +168,85 @@ impl Known {
 pub(super) enum Reports {
     /// They are made here, from clusters that were read.
     Read(Vec<Known>),
+    /// A server makes them, of these zones.
+    Served(Remote, Vec<Name>),
 }
 
 impl Reports {
-    fn views(&self) -> impl Iterator<Item = View<'_>> {
-        let Self::Read(clusters) = self;
-        clusters.iter().flat_map(Known::views)
-    }
-
     /// Of every Service in every zone.
-    pub(super) fn services(&self) -> Vec<Report> {
-        self.views().flat_map(|view| view.services().collect::<Vec<_>>()).collect()
+    pub(super) fn services(&self) -> Result<Vec<Report>, Failure> {
+        Ok(self.of_each(|view| view.services().collect(), |server, zone| server.services(zone, &[]))?.concat())
     }
 
     /// Of one Service, in each of the zones.
-    pub(super) fn service(&self, key: &ServiceKey) -> Vec<Report> {
-        self.views().map(|view| view.service(key)).collect()
+    pub(super) fn service(&self, key: &ServiceKey) -> Result<Vec<Report>, Failure> {
+        let query = [("namespace", &*key.namespace), ("name", &*key.name)];
+        Ok(self.of_each(|view| vec![view.service(key)], |server, zone| server.services(zone, &query))?.concat())
     }
 
     /// Of a Namespace, in each of the zones whose cluster has it.
-    pub(super) fn namespace(&self, namespace: &str) -> Vec<NamespaceReport> {
-        self.views().filter_map(|view| view.namespace(namespace)).collect()
+    pub(super) fn namespace(&self, namespace: &str) -> Result<Vec<NamespaceReport>, Failure> {
+        let ask = |server: &Remote, zone: &str| {
+            let services = found(server.services(zone, &[("namespace", namespace)]))?;
+            Ok(services.map(|services| NamespaceReport::of(zone, namespace, services)))
+        };
+        Ok(self.of_each(|view| view.namespace(namespace), ask)?.into_iter().flatten().collect())
     }
 
     /// Of an address, in each of the zones.
-    pub(super) fn address(&self, address: IpAddr) -> Vec<AddressReport> {
-        self.views().map(|view| view.address(address)).collect()
+    pub(super) fn address(&self, address: IpAddr) -> Result<Vec<AddressReport>, Failure> {
+        let text = address.to_string();
+        let ask = |server: &Remote, zone: &str| server.get(&["addresses", &text], &[("zone", zone)]);
+        self.of_each(|view| view.address(address), ask)
     }
 
     /// Of a name, in the zone that it is in: the longest apex.
-    pub(super) fn name(&self, name: &Name) -> Option<NameReport> {
-        let views = self.views().filter(|view| view.zone.origin.zone_of(name));
-        views.max_by_key(|view| view.zone.origin.num_labels()).map(|view| view.name(name))
+    pub(super) fn name(&self, name: &Name) -> Result<Option<NameReport>, Failure> {
+        let zones = self.zones();
+        let zone = zones.iter().filter(|zone| zone.zone_of(name)).max_by_key(|zone| zone.num_labels());
+        let Some(zone) = zone else { return Ok(None) };
+        match self {
+            Self::Read(clusters) => {
+                let view = clusters.iter().flat_map(Known::views).find(|view| view.zone.origin == *zone);
+                Ok(view.map(|view| view.name(name)))
+            }
+            Self::Served(server, _) => {
+                Ok(Some(server.get(&["names", &name_to_text(name)], &[("zone", &name_to_text(zone))])?))
+            }
+        }
     }
 
     /// The names of the zones.
     pub(super) fn zones(&self) -> Vec<Name> {
-        self.views().map(|view| view.zone.origin.clone()).collect()
+        match self {
+            Self::Read(clusters) => {
+                clusters.iter().flat_map(Known::views).map(|view| view.zone.origin.clone()).collect()
+            }
+            Self::Served(_, zones) => zones.clone(),
+        }
+    }
+
+    /// What `read` makes of each zone here, or `ask` has a server make of it.
+    fn of_each<T>(
+        &self,
+        read: impl Fn(View<'_>) -> T,
+        ask: impl Fn(&Remote, &str) -> Result<T, RemoteError>,
+    ) -> Result<Vec<T>, Failure> {
+        match self {
+            Self::Read(clusters) => Ok(clusters.iter().flat_map(Known::views).map(read).collect()),
+            Self::Served(server, zones) => {
+                let asked = zones.iter().map(|zone| ask(server, &name_to_text(zone)));
+                Ok(asked.collect::<Result<_, _>>()?)
+            }
+        }
+    }
+}
+
+/// What was told; none where there is nothing to be told of.
+fn found<T>(told: Result<T, RemoteError>) -> Result<Option<T>, RemoteError> {
+    match told {
+        Ok(told) => Ok(Some(told)),
+        Err(RemoteError::Refused { status: StatusCode::NOT_FOUND, .. }) => Ok(None),
+        Err(error) => Err(error),
     }
 }

@@ -19,18 +19,7 @@ impl View<'_> {
         if services.is_empty() && self.cluster.namespace(namespace).is_none() {
             return None;
         }
-        let mut withheld = BTreeMap::new();
-        for service in services.iter().filter(|service| !service.published) {
-            let reason = service.reasons.first().map(|reason| reason.name.clone()).unwrap_or_default();
-            *withheld.entry(reason).or_default() += 1;
-        }
-        Some(NamespaceReport {
-            zone: name_to_text(&self.zone.origin),
-            namespace: namespace.to_owned(),
-            published: services.iter().filter(|service| service.published).count(),
-            withheld,
-            services,
-        })
+        Some(NamespaceReport::of(&name_to_text(&self.zone.origin), namespace, services))
     }
 
     /// What there is to say about `name`, which is at or below the zone's apex.
@@ -127,6 +116,25 @@ impl View<'_> {
         };
         let keys = self.cluster.services().map(|service| &service.key);
         keys.min_by_key(|other| distance(other)).map(|key| Subject::from(key.clone()).to_string())
+    }
+}
+
+impl NamespaceReport {
+    /// What its `services`, all of them, make of a Namespace.
+    #[must_use]
+    pub fn of(zone: &str, namespace: &str, services: Vec<Report>) -> Self {
+        let mut withheld = BTreeMap::new();
+        for service in services.iter().filter(|service| !service.published) {
+            let reason = service.reasons.first().map(|reason| reason.name.clone()).unwrap_or_default();
+            *withheld.entry(reason).or_default() += 1;
+        }
+        Self {
+            zone: zone.to_owned(),
+            namespace: namespace.to_owned(),
+            published: services.iter().filter(|service| service.published).count(),
+            withheld,
+            services,
+        }
     }
 }
 
