@@ -40,7 +40,8 @@ const QUESTIONS: &[(&str, &str)] = &[
     // A Service, by address.
     ("web.shop.svc AAAA", "2a0a:e5c0:10:3::17"),
     ("WeB.sHoP.sVc AAAA", "2a0a:e5c0:10:3::17"),
-    ("web.shop.svc A", "NODATA c2.k8s.ooo."),
+    // Over IPv4 through a proxy, as it speaks HTTP.
+    ("web.shop.svc A", "147.78.194.80"),
     ("web.shop.svc TXT", "NODATA c2.k8s.ooo."),
     // A Service, by port. The names above the SRV names own nothing, and exist.
     ("_https._tcp.web.shop.svc SRV", "0 100 443 web.shop.svc.c2.k8s.ooo."),
@@ -54,6 +55,8 @@ const QUESTIONS: &[(&str, &str)] = &[
     ("db.shop.svc AAAA", "2a0a:e5c0:10:2::10, 2a0a:e5c0:10:2::11"),
     ("db-0.db.shop.svc AAAA", "2a0a:e5c0:10:2::10"),
     ("2a0a-e5c0-10-2--11.db.shop.svc AAAA", "2a0a:e5c0:10:2::11"),
+    ("db.shop.svc A", "NODATA c2.k8s.ooo."),
+    ("db-0.db.shop.svc A", "NODATA c2.k8s.ooo."),
     ("db-2.db.shop.svc AAAA", "NXDOMAIN c2.k8s.ooo."),
     (
         "_postgres._tcp.db.shop.svc SRV",
@@ -65,7 +68,7 @@ const QUESTIONS: &[(&str, &str)] = &[
     ("below.web.shop.svc AAAA", "NXDOMAIN c2.k8s.ooo."),
     ("a.b.c.nothing.svc AAAA", "NXDOMAIN c2.k8s.ooo."),
     ("web.shop AAAA", "NXDOMAIN c2.k8s.ooo."),
-    // The apex, its name server with the glue's addresses, and the schema's version.
+    // The apex, its name server with the glue's addresses, that of IPv4 through NAT64, and the schema's version.
     ("@ NS", "kube-dns.kube-system.svc.c2.k8s.ooo."),
     ("@ SOA", "kube-dns.kube-system.svc.c2.k8s.ooo. hostmaster.c2.k8s.ooo. SERIAL 14400 3600 1209600 2"),
     ("@ AAAA", "NODATA c2.k8s.ooo."),

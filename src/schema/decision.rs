@@ -94,6 +94,7 @@ pub enum AddressOrigin {
     #[serde(rename = "ExternalIP")]
     ExternalIp,
     /// What an IPv6 address is translated to, by `ipv4.nat64`.
+    #[serde(rename = "NAT64")]
     Nat64,
     /// `ipv4.proxies`
     Proxy,
