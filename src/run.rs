@@ -391,10 +391,13 @@ impl Server {
     }
 }
 
-/// The cluster in `config` that has the name of `cluster` and is reached in the same way.
+/// The cluster in `config` that has the name of `cluster`, is reached in the same way, and asked for the same.
 fn followed_as<'c>(cluster: &Cluster, config: &'c Config) -> Option<&'c Cluster> {
     let is_it = |other: &&Cluster| {
-        other.name == cluster.name && other.access == cluster.access && other.max_staleness == cluster.max_staleness
+        other.name == cluster.name
+            && other.access == cluster.access
+            && other.max_staleness == cluster.max_staleness
+            && other.watches_pods() == cluster.watches_pods()
     };
     config.clusters.iter().find(is_it)
 }

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use futures::{StreamExt as _, stream};
-use k8s_openapi::api::core::v1::Service;
+use k8s_openapi::api::core::v1::{Pod, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::api::rbac::v1::ClusterRoleBinding;
 use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams, WatchParams};
@@ -636,6 +636,92 @@ async fn a_headless_service_is_its_ready_endpoints() {
     scene.delete_pod("db-1").await;
     kubezone.answers("db.headless.svc AAAA", ABSENT).await;
     scene.delete_pod("db-0").await;
+}
+
+/// Pods are watched only where a zone has names for them, and who may not watch them has no such zone; every other has what
+/// it had.
+#[tokio::test]
+async fn pods_have_names_while_they_have_addresses_and_where_that_is_wanted() {
+    // The right to watch Pods is given here: nobody else should have it.
+    let Some(plane) = control_plane::own("pods_have_names").await else { return };
+    let scene = plane.namespace("shop").await;
+    let configuration = |pods: bool| {
+        let zone = |name: &str, pods: bool| {
+            let nameservers = json!([{ "name": "ns", "addresses": ["2a0a:e5c0:13:e2::a"] }]);
+            json!({ "name": name, "cluster": "c2", "nameservers": nameservers, "publish": { "pods": pods } })
+        };
+        let configuration = json!({
+            "listen": { "dns": ["[::1]:0"], "metrics": "[::1]:0" },
+            "clusters": [{ "name": "c2", "kubeconfig": plane.kubeconfig() }],
+            "zones": [zone("c2.k8s.ooo", false), zone("pods.k8s.ooo", pods)],
+        });
+        configuration.to_string()
+    };
+    let folder = Folder::new().expect("a temporary folder");
+    let path = folder.join("kubezone.yaml");
+    let reconfigure = |pods: bool| {
+        std::fs::write(path.with_extension("new"), configuration(pods)).expect("written");
+        std::fs::rename(path.with_extension("new"), &path).expect("renamed");
+    };
+    let kubezone = Kubezone::configured("k8s.ooo", folder, &configuration(false)).await.ready().await;
+    let service = async |name: &str, zones: &[&str]| {
+        let created = address(&scene.create_service(name, https()).await);
+        for zone in zones {
+            kubezone.answers(&format!("{name}.shop.svc.{zone} AAAA"), &created).await;
+        }
+        created
+    };
+    scene.create_pod("web-0", "web", json!({}), json!([])).await;
+    scene.set_pod("web-0", &["2a0a:e5c0:10:2::10"], false).await;
+    let before = service("before", &["c2", "pods"]).await;
+    assert_eq!(kubezone.metric("kubezone_cluster_errors_total", r#"reason="forbidden""#).await, 0.0);
+    kubezone.answers("2a0a-e5c0-10-2--10.shop.pod.pods AAAA", "NXDOMAIN pods.k8s.ooo.").await;
+
+    reconfigure(true);
+    kubezone.counts_error(r#"reason="forbidden""#).await;
+    service("meanwhile", &["c2"]).await;
+    let told: Vec<_> = kubezone.log().into_iter().map(|line| line["fields"].clone()).collect();
+    let has =
+        |field: &str, text: &str| told.iter().any(|fact| fact[field].as_str().is_some_and(|said| said.contains(text)));
+    assert!(has("error", "pods is forbidden") && has("message", "waits for a list of the cluster's Pods"), "{told:?}");
+    kubezone.answers("before.shop.svc.pods AAAA", &before).await;
+    kubezone.answers("meanwhile.shop.svc.pods AAAA", "NXDOMAIN pods.k8s.ooo.").await;
+    assert_eq!(kubezone.metric("kubezone_cluster_synced", "").await, 0.0);
+
+    plane.let_watch_pods().await;
+    kubezone.answers("2a0a-e5c0-10-2--10.shop.pod.pods AAAA", "2a0a:e5c0:10:2::10").await;
+    kubezone.answers("2a0a-e5c0-10-2--10.shop.pod.c2 AAAA", ABSENT).await;
+    service("after", &["c2", "pods"]).await;
+    assert_eq!(kubezone.metric("kubezone_cluster_synced", "").await, 1.0);
+
+    scene.set_pod("web-0", &["2a0a:e5c0:10:2::"], true).await;
+    kubezone.answers("2a0a-e5c0-10-2--0.shop.pod.pods AAAA", "2a0a:e5c0:10:2::").await;
+    kubezone.answers("2a0a-e5c0-10-2--10.shop.pod.pods AAAA", "NXDOMAIN pods.k8s.ooo.").await;
+    let pods: Api<Pod> = scene.api();
+    let ended = Patch::Merge(json!({ "status": { "phase": "Succeeded" } }));
+    pods.patch_status("web-0", &PatchParams::default(), &ended).await.expect("patched");
+    kubezone.answers("2a0a-e5c0-10-2--0.shop.pod.pods AAAA", "NXDOMAIN pods.k8s.ooo.").await;
+
+    for (name, ip) in [("web-1", "2a0a:e5c0:10:2::1"), ("web-2", "2a0a:e5c0:10:2::2")] {
+        scene.create_pod(name, "web", json!({}), json!([])).await;
+        scene.set_pod(name, &[ip], true).await;
+    }
+    kubezone.answers("2a0a-e5c0-10-2--1.shop.pod.pods AAAA", "2a0a:e5c0:10:2::1").await;
+    kubezone.answers("2a0a-e5c0-10-2--2.shop.pod.pods AAAA", "2a0a:e5c0:10:2::2").await;
+    let hidden = Patch::Merge(json!({ "metadata": { "annotations": { "k8s.ooo/publish": "false" } } }));
+    pods.patch("web-1", &PatchParams::default(), &hidden).await.expect("patched");
+    kubezone.answers("2a0a-e5c0-10-2--1.shop.pod.pods AAAA", "NXDOMAIN pods.k8s.ooo.").await;
+    scene.delete_pod("web-2").await;
+    kubezone.answers("2a0a-e5c0-10-2--2.shop.pod.pods AAAA", "NXDOMAIN pods.k8s.ooo.").await;
+    kubezone.answers("shop.pod.pods AAAA", "NXDOMAIN pods.k8s.ooo.").await;
+
+    pods.patch("web-1", &PatchParams::default(), &Patch::Merge(json!({ "metadata": { "annotations": null } })))
+        .await
+        .expect("patched");
+    kubezone.answers("2a0a-e5c0-10-2--1.shop.pod.pods AAAA", "2a0a:e5c0:10:2::1").await;
+    reconfigure(false);
+    kubezone.answers("2a0a-e5c0-10-2--1.shop.pod.pods AAAA", "NXDOMAIN pods.k8s.ooo.").await;
+    kubezone.answers("before.shop.svc.pods AAAA", &before).await;
 }
 
 /// The API allows 63 octets for each of a Service's name, its namespace's and its port's. A zone's name can be so long that

@@ -522,6 +522,28 @@ async fn zones_of_a_cluster_come_and_go_with_their_numbers() {
 }
 
 #[tokio::test]
+async fn pods_in_manifests_get_their_names_and_lose_them() {
+    let server = Reloading::start(&format!("{LISTEN}{}", zones())).await;
+    let c3 = |pods: bool| made_from("c3.k8s.ooo", "c2", &format!(", publish: {{ pods: {pods} }}"));
+    let pod = "apiVersion: v1\nkind: Pod\nmetadata: { name: web-0, namespace: shop }\nstatus: { podIP: 'POD' }\n";
+    let (name, absent) = ("2a0a-e5c0-10-2--10.shop.pod.c3 AAAA", "NXDOMAIN c3.k8s.ooo.");
+    server.write("c2/pod.yaml", &pod.replace("POD", "2a0a:e5c0:10:2::10"));
+    server.reload(&format!("{LISTEN}{}{}", zones(), c3(false))).await;
+    server.kubezone.answers(name, absent).await;
+
+    assert_eq!(server.reload(&format!("{LISTEN}{}{}", zones(), c3(true))).await, "zones changed: c3.k8s.ooo.");
+    server.kubezone.answers(name, "2a0a:e5c0:10:2::10").await;
+    server.write("c2/pod.yaml", &pod.replace("POD", "2a0a:e5c0:10:2::11"));
+    server.kubezone.answers("2a0a-e5c0-10-2--11.shop.pod.c3 AAAA", "2a0a:e5c0:10:2::11").await;
+    assert_eq!(server.kubezone.ask(name).await, absent);
+    server.write("c2/pod.yaml", &pod.replace("POD", "2a0a:e5c0:10:2::10"));
+    server.kubezone.answers(name, "2a0a:e5c0:10:2::10").await;
+    server.reload(&format!("{LISTEN}{}{}", zones(), c3(false))).await;
+    server.kubezone.answers(name, absent).await;
+    server.kubezone.answers("web.shop.svc.c3 AAAA", WEB).await;
+}
+
+#[tokio::test]
 async fn a_cluster_that_is_reached_in_another_way_is_served_as_it_was_until_it_is_synced() {
     let server = Reloading::start(&format!("{LISTEN}{}", zones())).await;
     let serial = server.kubezone.metric("kubezone_zone_serial", "c2.k8s.ooo.").await;

@@ -1,4 +1,4 @@
-//! What one cluster says: the Services, EndpointSlices and Namespaces known
+//! What one cluster says: the Services, EndpointSlices, Namespaces and Pods known
 //! now, trimmed to the fields a record can come from.
 //!
 //! [`Cluster`] is told of objects as they are learned, and answers which
@@ -15,12 +15,13 @@ mod object;
 mod store;
 mod syntax;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 pub use object::{
-    Annotations, Endpoint, EndpointSlice, IpFamily, IpFamilyPolicy, Kind, Labels, Namespace, Object, ObjectKey, Port,
-    Protocol, Service, ServiceKey, ServiceType, Subject,
+    Annotations, Endpoint, EndpointSlice, IpFamily, IpFamilyPolicy, Kind, Labels, Namespace, Object, ObjectKey, Pod,
+    Port, Protocol, Service, ServiceKey, ServiceType, Subject,
 };
 use store::{Applied, Store, is_most};
 pub use syntax::{has_label_syntax, has_name_syntax, is_label, is_subdomain};
@@ -32,11 +33,15 @@ pub struct Cluster {
     /// By namespace and name of the EndpointSlice.
     slices: Store<(Arc<str>, Arc<str>), EndpointSlice>,
     namespaces: Store<Arc<str>, Namespace>,
+    /// By namespace and name.
+    pods: Store<(Arc<str>, Arc<str>), Pod>,
     /// The names of each Service's EndpointSlices, in order; mostly one.
     slices_of: HashMap<ServiceKey, Vec<Arc<str>>>,
+    /// The names of the Pods of a namespace that have an address, in order; mostly one.
+    pods_at: BTreeMap<(Arc<str>, IpAddr), Vec<Arc<str>>>,
     /// One allocation for each namespace's name, shared by all keys.
     namespace_names: HashSet<Arc<str>>,
-    /// Whether there is a Namespace for every Service.
+    /// Whether there is a Namespace for every Service and Pod.
     has_all_namespaces: bool,
 }
 
@@ -50,7 +55,7 @@ pub struct Swept {
 }
 
 impl Cluster {
-    /// A cluster whose objects come from an API: it has a Namespace for every Service, and may tell of it later.
+    /// A cluster whose objects come from an API: it has a Namespace for every Service and Pod, and may tell of it later.
     /// Manifests need not have any; they make a [`Cluster::default`].
     #[must_use]
     pub fn from_api() -> Self {
@@ -63,6 +68,7 @@ impl Cluster {
             Object::Service(service) => self.apply_service(service),
             Object::EndpointSlice(slice) => self.apply_slice(slice),
             Object::Namespace(namespace) => self.apply_namespace(namespace),
+            Object::Pod(pod) => self.apply_pod(pod),
         }
     }
 
@@ -70,8 +76,9 @@ impl Cluster {
     pub fn mark(&mut self, key: &ObjectKey) {
         match key.kind {
             Kind::Service => self.services.mark(&service_key(key)),
-            Kind::EndpointSlice => self.slices.mark(&slice_key(key)),
+            Kind::EndpointSlice => self.slices.mark(&namespaced(key)),
             Kind::Namespace => self.namespaces.mark(&*key.name),
+            Kind::Pod => self.pods.mark(&namespaced(key)),
         }
     }
 
@@ -83,13 +90,17 @@ impl Cluster {
                 self.services.delete(&key).map(|_| key.into()).into_iter().collect()
             }
             Kind::EndpointSlice => {
-                let slice = self.slices.delete(&slice_key(key));
+                let slice = self.slices.delete(&namespaced(key));
                 slice.into_iter().map(|slice| self.part(slice).into()).collect()
             }
             Kind::Namespace => match self.namespaces.delete(&*key.name) {
                 Some(namespace) => self.subjects_in(&namespace.name),
                 None => Vec::new(),
             },
+            Kind::Pod => {
+                let pod = self.pods.delete(&namespaced(key));
+                pod.into_iter().flat_map(|pod| self.leave(&pod)).collect()
+            }
         };
         let namespace = if key.kind == Kind::Namespace { &key.name } else { &key.namespace };
         if !self.has_objects_of(namespace) {
@@ -107,6 +118,7 @@ impl Cluster {
             Kind::Service => self.services.listing(confirms),
             Kind::EndpointSlice => self.slices.listing(confirms),
             Kind::Namespace => self.namespaces.listing(confirms),
+            Kind::Pod => self.pods.listing(confirms),
         }
     }
 
@@ -114,8 +126,8 @@ impl Cluster {
     ///
     /// If it lacked more than half of the objects, and more than 20, they are
     /// held: they stay until a list that confirms lacks them, too. Namespaces
-    /// are also counted by the Services in them, which go with them: a cluster
-    /// has few, and mostly one with most of its Services.
+    /// are also counted by the Services and Pods in them, which go with them: a
+    /// cluster has few, and mostly one with most of its Services.
     pub fn listed(&mut self, kind: Kind) -> Swept {
         self.namespace_names.retain(|name| Arc::strong_count(name) > 1);
         match kind {
@@ -129,21 +141,33 @@ impl Cluster {
                 Swept { touched, held: self.slices.held() }
             }
             Kind::Namespace => {
-                let services = &self.services;
+                let (services, pods_at) = (&self.services, &self.pods_at);
                 let gone = self.namespaces.listed(|lacking| {
-                    let in_them = lacking.iter().map(|name| services_in(services, name).count()).sum();
-                    is_most(in_them, services.len())
+                    let services_in_them = lacking.iter().map(|name| services_in(services, name).count()).sum();
+                    let pods_in_them = lacking.iter().map(|name| pods_in(pods_at, name).count()).sum();
+                    is_most(services_in_them, services.len()) || is_most(pods_in_them, pods_at.len())
                 });
                 let touched = gone.iter().flat_map(|(name, _)| self.subjects_in(name)).collect();
                 Swept { touched, held: self.namespaces.held() }
             }
+            Kind::Pod => {
+                let gone = self.pods.listed(|_| false);
+                let touched: BTreeSet<Subject> = gone.into_iter().flat_map(|(_, pod)| self.leave(&pod)).collect();
+                Swept { touched: touched.into_iter().collect(), held: self.pods.held() }
+            }
         }
     }
 
-    /// Whether every kind has been listed in full at least once.
+    /// Whether every kind but Pods, which not everybody wants to know of, has been listed in full at least once.
     #[must_use]
     pub fn synced(&self) -> bool {
         self.services.is_listed() && self.slices.is_listed() && self.namespaces.is_listed()
+    }
+
+    /// Whether Pods have been listed in full at least once.
+    #[must_use]
+    pub fn knows_pods(&self) -> bool {
+        self.pods.is_listed()
     }
 
     /// The Service at `key`.
@@ -167,6 +191,26 @@ impl Cluster {
     pub fn slices(&self, key: &ServiceKey) -> impl Iterator<Item = &EndpointSlice> {
         let names = self.slices_of.get(key).into_iter().flatten();
         names.filter_map(|name| self.slices.get(&(key.namespace.clone(), name.clone())))
+    }
+
+    /// The Pods of `namespace` that have `address`, in the order of their names.
+    pub fn pods(&self, namespace: &Arc<str>, address: IpAddr) -> impl Iterator<Item = &Pod> {
+        let names = self.pods_at.get(&(namespace.clone(), address)).into_iter().flatten();
+        names.filter_map(|name| self.pods.get(&(namespace.clone(), name.clone())))
+    }
+
+    /// What there are Pods for, in order.
+    pub fn pod_subjects(&self) -> impl Iterator<Item = Subject> {
+        self.pods_at.keys().map(pods_subject)
+    }
+
+    /// Whether there is a Service, or a Pod, that is meant.
+    #[must_use]
+    pub fn has(&self, subject: &Subject) -> bool {
+        match subject {
+            Subject::Service(key) => self.service(key).is_some(),
+            Subject::Pods { namespace, address } => self.pods_at.contains_key(&(namespace.clone(), *address)),
+        }
     }
 
     /// The Namespace called `name`.
@@ -217,12 +261,39 @@ impl Cluster {
         }
     }
 
-    fn join(&mut self, service: &ServiceKey, slice: Arc<str>) {
-        let names = self.slices_of.entry(service.clone()).or_default();
-        if let Err(place) = names.binary_search(&slice) {
-            names.reserve_exact(1);
-            names.insert(place, slice);
+    fn apply_pod(&mut self, mut pod: Pod) -> Vec<Subject> {
+        pod.namespace = self.shared(&pod.namespace);
+        let (namespace, name, addresses) = (pod.namespace.clone(), pod.name.clone(), pod.addresses.clone());
+        let mut touched = match self.pods.apply((namespace.clone(), name.clone()), pod) {
+            Applied::Same => return Vec::new(),
+            Applied::New => Vec::new(),
+            Applied::Changed(before) => self.leave(&before),
+        };
+        for address in addresses {
+            insert(self.pods_at.entry((namespace.clone(), address)).or_default(), name.clone());
+            touched.push(Subject::Pods { namespace: namespace.clone(), address });
         }
+        touched.sort_unstable();
+        touched.dedup();
+        touched
+    }
+
+    /// Forgets that there is `pod` at its addresses; returns what it was part of.
+    fn leave(&mut self, pod: &Pod) -> Vec<Subject> {
+        for address in &pod.addresses {
+            let key = (pod.namespace.clone(), *address);
+            let Some(names) = self.pods_at.get_mut(&key) else { continue };
+            names.retain(|name| *name != pod.name);
+            if names.is_empty() {
+                self.pods_at.remove(&key);
+            }
+        }
+        let subject = |address: &IpAddr| Subject::Pods { namespace: pod.namespace.clone(), address: *address };
+        pod.addresses.iter().map(subject).collect()
+    }
+
+    fn join(&mut self, service: &ServiceKey, slice: Arc<str>) {
+        insert(self.slices_of.entry(service.clone()).or_default(), slice);
     }
 
     /// Forgets that `slice` was its Service's; returns that Service.
@@ -237,16 +308,18 @@ impl Cluster {
     }
 
     fn subjects_in(&self, namespace: &Arc<str>) -> Vec<Subject> {
-        services_in(&self.services, namespace).cloned().map(Subject::Service).collect()
+        let services = services_in(&self.services, namespace).cloned().map(Subject::Service);
+        services.chain(pods_in(&self.pods_at, namespace).map(pods_subject)).collect()
     }
 
     /// Whether any object is in the namespace, or is it.
     fn has_objects_of(&self, namespace: &Arc<str>) -> bool {
         let service = ServiceKey { namespace: namespace.clone(), name: "".into() };
-        let slice = (namespace.clone(), "".into());
+        let first = (namespace.clone(), "".into());
         self.namespace(namespace).is_some()
             || self.services.from(&service).next().is_some_and(|(key, _)| key.namespace == *namespace)
-            || self.slices.from(&slice).next().is_some_and(|(key, _)| key.0 == *namespace)
+            || self.slices.from(&first).next().is_some_and(|(key, _)| key.0 == *namespace)
+            || self.pods.from(&first).next().is_some_and(|(key, _)| key.0 == *namespace)
     }
 
     fn shared(&mut self, namespace: &Arc<str>) -> Arc<str> {
@@ -267,11 +340,32 @@ fn services_in<'a>(
     keys.take_while(move |key| *key.namespace == *namespace)
 }
 
+fn pods_in<'a>(
+    pods_at: &'a BTreeMap<(Arc<str>, IpAddr), Vec<Arc<str>>>,
+    namespace: &'a Arc<str>,
+) -> impl Iterator<Item = &'a (Arc<str>, IpAddr)> {
+    // IPv4 goes before IPv6.
+    let first = (namespace.clone(), IpAddr::from([0; 4]));
+    pods_at.range(first..).map(|(key, _)| key).take_while(move |(of, _)| of == namespace)
+}
+
+fn pods_subject((namespace, address): &(Arc<str>, IpAddr)) -> Subject {
+    Subject::Pods { namespace: namespace.clone(), address: *address }
+}
+
+/// Puts a name where it belongs among `names`, in the smallest room.
+fn insert(names: &mut Vec<Arc<str>>, name: Arc<str>) {
+    if let Err(place) = names.binary_search(&name) {
+        names.reserve_exact(1);
+        names.insert(place, name);
+    }
+}
+
 fn service_key(key: &ObjectKey) -> ServiceKey {
     ServiceKey { namespace: key.namespace.clone(), name: key.name.clone() }
 }
 
-fn slice_key(key: &ObjectKey) -> (Arc<str>, Arc<str>) {
+fn namespaced(key: &ObjectKey) -> (Arc<str>, Arc<str>) {
     (key.namespace.clone(), key.name.clone())
 }
 
@@ -292,7 +386,7 @@ mod tests {
             created: None,
             service_type: ServiceType::Headless,
             cluster_ips: Vec::new(),
-            families: Vec::new(),
+            families: [None; 2],
             family_policy: None,
             ports: Vec::new(),
             ingress_ips: Vec::new(),
@@ -316,6 +410,12 @@ mod tests {
     fn namespace(name: &str, label: &str) -> Object {
         let labels = BTreeMap::from([("label".into(), label.into())]);
         Object::Namespace(Namespace { name: name.into(), labels, annotations: Annotations::new() })
+    }
+
+    fn pod(text: &str, addresses: &[&str]) -> Object {
+        let ServiceKey { namespace, name } = key(text);
+        let addresses = addresses.iter().map(|address| address.parse().unwrap()).collect();
+        Object::Pod(Pod { namespace, name, created: None, addresses, annotations: Annotations::new() })
     }
 
     fn object_key(kind: Kind, text: &str) -> ObjectKey {
@@ -371,20 +471,58 @@ mod tests {
     }
 
     #[test]
-    fn a_namespace_touches_all_of_its_own_services() {
+    fn a_namespace_touches_all_that_is_in_it() {
         let mut cluster = Cluster::default();
         for text in ["shop/web", "shop/db", "shopping/web", "sho/web"] {
             cluster.apply(service(text));
+            cluster.apply(pod(text, &["2a0a::1", "0.0.0.0"]));
         }
 
-        check(&cluster.apply(namespace("shop", "a")), &["shop/db", "shop/web"]);
+        let all = ["shop/db", "shop/web", "shop/0.0.0.0", "shop/2a0a::1"];
+        check(&cluster.apply(namespace("shop", "a")), &all);
         check(&cluster.apply(namespace("shop", "a")), &[]);
-        check(&cluster.apply(namespace("shop", "b")), &["shop/db", "shop/web"]);
-        check(&cluster.delete(&object_key(Kind::Namespace, "/shop")), &["shop/db", "shop/web"]);
+        check(&cluster.apply(namespace("shop", "b")), &all);
+        check(&cluster.delete(&object_key(Kind::Namespace, "/shop")), &all);
+    }
+
+    /// The names of the Pods in `shop` that have `address`.
+    fn pods_at<'c>(cluster: &'c Cluster, address: &str) -> Vec<&'c str> {
+        cluster.pods(&"shop".into(), address.parse().unwrap()).map(|pod| &*pod.name).collect()
     }
 
     #[test]
-    fn a_cluster_is_synced_when_every_kind_was_listed_once() {
+    fn a_pod_touches_its_addresses() {
+        let mut cluster = Cluster::default();
+
+        check(&cluster.apply(pod("shop/a", &["2a0a::1", "10.0.0.1"])), &["shop/10.0.0.1", "shop/2a0a::1"]);
+        check(&cluster.apply(pod("shop/a", &["2a0a::1", "10.0.0.1"])), &[]);
+        check(&cluster.apply(pod("shop/a", &["2a0a::2"])), &["shop/10.0.0.1", "shop/2a0a::1", "shop/2a0a::2"]);
+        assert_eq!(pods_at(&cluster, "2a0a::1"), [""; 0]);
+        assert_eq!(pods_at(&cluster, "2a0a::2"), ["a"]);
+        let subjects: Vec<_> = cluster.pod_subjects().collect();
+        check(&subjects, &["shop/2a0a::2"]);
+        assert!(cluster.has(&subjects[0]));
+        check(&cluster.delete(&object_key(Kind::Pod, "shop/a")), &["shop/2a0a::2"]);
+        check(&cluster.delete(&object_key(Kind::Pod, "shop/a")), &[]);
+        assert!(!cluster.has(&subjects[0]) && cluster.pod_subjects().next().is_none());
+    }
+
+    #[test]
+    fn pods_of_a_namespace_share_an_address_until_the_last_is_gone() {
+        let mut cluster = Cluster::default();
+        for text in ["shop/b", "shop/a", "depot/a"] {
+            cluster.apply(pod(text, &["2a0a::1"]));
+        }
+
+        assert_eq!(pods_at(&cluster, "2a0a::1"), ["a", "b"]);
+        check(&cluster.delete(&object_key(Kind::Pod, "shop/a")), &["shop/2a0a::1"]);
+        assert_eq!(pods_at(&cluster, "2a0a::1"), ["b"]);
+        cluster.delete(&object_key(Kind::Pod, "shop/b"));
+        check(&cluster.pod_subjects().collect::<Vec<_>>(), &["depot/2a0a::1"]);
+    }
+
+    #[test]
+    fn a_cluster_is_synced_when_every_kind_but_pods_was_listed_once() {
         let mut cluster = Cluster::default();
 
         for kind in [Kind::Service, Kind::EndpointSlice, Kind::Namespace] {
@@ -394,7 +532,10 @@ mod tests {
         }
         assert!(cluster.synced());
         cluster.listing(Kind::Service, false);
-        assert!(cluster.synced());
+        cluster.listing(Kind::Pod, false);
+        assert!(cluster.synced() && !cluster.knows_pods());
+        cluster.listed(Kind::Pod);
+        assert!(cluster.knows_pods());
     }
 
     #[test]
@@ -409,6 +550,12 @@ mod tests {
             check(&cluster.listed(kind).touched, &["shop/web"]);
         }
         assert_eq!(cluster.service_count(), 0);
+
+        cluster.apply(pod("shop/a", &["2a0a::1", "2a0a::2"]));
+        cluster.apply(pod("shop/b", &["2a0a::1"]));
+        cluster.listing(Kind::Pod, false);
+        check(&cluster.listed(Kind::Pod).touched, &["shop/2a0a::1", "shop/2a0a::2"]);
+        assert_eq!(cluster.pod_subjects().count(), 0);
     }
 
     #[test]
@@ -443,6 +590,20 @@ mod tests {
         cluster.listing(Kind::Namespace, true);
         let swept = cluster.listed(Kind::Namespace);
         assert_eq!((swept.touched.len(), swept.held), (30, 0));
+    }
+
+    #[test]
+    fn a_namespace_is_held_by_the_number_of_its_pods() {
+        let mut cluster = Cluster::default();
+        for number in 0..30 {
+            cluster.apply(pod(&format!("shop/web-{number}"), &[&format!("2a0a::{number}")]));
+        }
+        cluster.apply(namespace("shop", "a"));
+
+        cluster.listing(Kind::Namespace, false);
+        assert_eq!(cluster.listed(Kind::Namespace), Swept { touched: Vec::new(), held: 1 });
+        cluster.listing(Kind::Pod, false);
+        assert_eq!(cluster.listed(Kind::Pod), Swept { touched: Vec::new(), held: 30 });
     }
 
     #[test]
@@ -490,9 +651,15 @@ mod tests {
         let kept = cluster.apply(service("ci-1/web"));
         cluster.apply(slice("ci-1/web", "s", "2a0a::1"));
         cluster.apply(namespace("ci-1", "a"));
+        cluster.apply(pod("ci-1/web-0", &["2a0a::1"]));
         cluster.apply(service("ci-10/web"));
 
-        for (kind, text) in [(Kind::Service, "ci-1/web"), (Kind::EndpointSlice, "ci-1/s"), (Kind::Namespace, "/ci-1")] {
+        for (kind, text) in [
+            (Kind::Service, "ci-1/web"),
+            (Kind::EndpointSlice, "ci-1/s"),
+            (Kind::Namespace, "/ci-1"),
+            (Kind::Pod, "ci-1/web-0"),
+        ] {
             assert_eq!(cluster.namespace_names.len(), 2);
             cluster.delete(&object_key(kind, text));
         }

@@ -129,8 +129,8 @@ pub struct Service {
     pub service_type: ServiceType,
     /// `spec.clusterIPs`, the primary first; empty while none is assigned.
     pub cluster_ips: Vec<IpAddr>,
-    /// `spec.ipFamilies`, the primary first; an API fills it in, manifests mostly do not.
-    pub families: Vec<IpFamily>,
+    /// `spec.ipFamilies`, two at most, the primary first; an API fills it in, manifests mostly do not.
+    pub families: [Option<IpFamily>; 2],
     /// `spec.ipFamilyPolicy`; the same is true of it.
     pub family_policy: Option<IpFamilyPolicy>,
     /// `ip` of each `status.loadBalancer.ingress`, in their order.
@@ -172,6 +172,21 @@ pub struct EndpointSlice {
     pub ports: Vec<Port>,
 }
 
+/// A Pod that has addresses, trimmed. One without, or one that has ended, is none: nothing can come from it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pod {
+    /// `metadata.namespace`
+    pub namespace: Arc<str>,
+    /// `metadata.name`
+    pub name: Arc<str>,
+    /// `metadata.creationTimestamp` in Unix seconds.
+    pub created: Option<i64>,
+    /// `status.podIPs`; its node's, if it is on the host's network.
+    pub addresses: Vec<IpAddr>,
+    /// `metadata.annotations`, trimmed.
+    pub annotations: Annotations,
+}
+
 /// A Namespace, trimmed to its metadata.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Namespace {
@@ -192,6 +207,8 @@ pub enum Kind {
     EndpointSlice,
     /// v1 Namespace, metadata only
     Namespace,
+    /// v1 Pod, where somebody wants to know of them
+    Pod,
 }
 
 /// An object, trimmed.
@@ -203,6 +220,8 @@ pub enum Object {
     EndpointSlice(EndpointSlice),
     /// v1 Namespace
     Namespace(Namespace),
+    /// v1 Pod
+    Pod(Pod),
 }
 
 /// An object's kind, namespace (empty for a Namespace) and name.

@@ -276,7 +276,6 @@ fn extra(zone: ClusterZone, path: &Path) -> Result<ClusterZone, ExtraProblem> {
 
 /// What may be published in `zone`. All that this version cannot enforce is refused: a fence that is not there would leak.
 fn publish(entry: file::Publish, zone: &mut ClusterZone) -> Checked<()> {
-    not_yet(entry.pods, "publish.pods", "false", |pods| !pods)?;
     let allow = entry.addresses.allow.iter().map(|cidr| value(cidr, "CIDR such as `fd00::/8`"));
     zone.addresses = AddressFilter::allowing(allow.collect::<Checked<_>>()?);
     if let Some(from) = &entry.addresses.from {
@@ -288,6 +287,7 @@ fn publish(entry: file::Publish, zone: &mut ClusterZone) -> Checked<()> {
         namespace_selector: entry.namespace_selector.as_ref().map(selector).transpose()?.unwrap_or_default(),
         service_selector: entry.service_selector.as_ref().map(selector).transpose()?.unwrap_or_default(),
     };
+    zone.pods = entry.pods;
     zone.short_names = entry.short_names;
     zone.hostnames = entry.hostnames;
     match entry.wildcards {

@@ -109,7 +109,8 @@ pub(super) struct Publish {
     pub(super) service_selector: Option<Text>,
     #[serde(default)]
     pub(super) addresses: Addresses,
-    pub(super) pods: Option<Spanned<bool>>,
+    #[serde(default)]
+    pub(super) pods: bool,
     #[serde(default)]
     pub(super) short_names: bool,
     #[serde(default)]

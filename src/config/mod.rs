@@ -75,6 +75,14 @@ pub struct Cluster {
     pub zones: Vec<ClusterZone>,
 }
 
+impl Cluster {
+    /// Whether its API is asked for Pods, of which there may be many: a zone of it wants their names. A folder is read whole.
+    #[must_use]
+    pub fn watches_pods(&self) -> bool {
+        !matches!(self.access, Access::Manifests(_)) && self.zones.iter().any(|zone| zone.pods)
+    }
+}
+
 /// Where a cluster's objects are read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Access {

@@ -116,11 +116,12 @@ fn a_zone_of_a_cluster_is_as_written() {
              namespaceSelector: team in (a, b)\n    \
              serviceSelector: tier=web,!internal\n    \
              addresses: { allow: [\"fd00::/8\", \"10.0.0.0/8\"], from: [ExternalIP, LoadBalancer] }\n    \
+             pods: true\n    \
              shortNames: true\n    \
              hostnames: yes\n    \
              wildcards: true\n",
     );
-    assert!(zone.short_names && zone.hostnames && zone.wildcards && !zone.pods);
+    assert!(zone.short_names && zone.hostnames && zone.wildcards && zone.pods);
     assert_eq!(zone.address_sources, [AddressSource::ExternalIp, AddressSource::LoadBalancer]);
     let publish = Policy {
         mode: Mode::OptIn,
@@ -460,17 +461,25 @@ fn static_records_come_from_a_file() {
     assert!(error.to_string().ends_with("static.zone: could not be read: No such file or directory (os error 2)"));
 }
 
-/// `lines` of a zone ask for `key`, which this version does not act on.
-fn check_not_yet(lines: &str, at: &str, key: &str) {
-    let error = parse(&c2(lines), Path::new("kubezone.yaml")).expect_err(lines).to_string();
-    let expected = format!("kubezone.yaml:{at}: `{key}` is not supported by this version; leave it out (it would be ");
-    assert!(error.starts_with(&expected), "{error}");
+#[test]
+fn an_api_is_asked_for_pods_where_a_zone_has_names_for_them() {
+    let watches_pods = |access: &str, publish: [&str; 2]| {
+        let zone = |name: &str, publish: &str| {
+            format!("- {{ name: {name}, cluster: c2, nameservers: [{{ name: ns.example. }}], publish: {publish} }}\n")
+        };
+        let text =
+            format!("clusters: [{{ name: c2, {access} }}]\nzones:\n{}{}", zone("a", publish[0]), zone("b", publish[1]));
+        parse(&text, Path::new("kubezone.yaml")).expect("a configuration").clusters[0].watches_pods()
+    };
+
+    assert!(watches_pods("context: c2", ["{}", "{ pods: true }"]));
+    assert!(watches_pods("inCluster: true", ["{ pods: true }", "{ pods: true }"]));
+    assert!(!watches_pods("context: c2", ["{}", "{ pods: false }"]));
+    assert!(!watches_pods("manifests: c2", ["{ pods: true }", "{}"]), "a folder is read whole");
 }
 
 #[test]
 fn what_is_not_acted_on_is_refused() {
-    check_not_yet("  publish: { pods: true }", "6:20", "publish.pods");
-
     let not_yet = "is not supported by this version; leave it out";
     check("tls: { certificate: a, key: b }", &format!("1:6: `tls` {not_yet} (it would be none)"));
     check("listen: { tls: [\"[::]:853\"] }", &format!("1:16: `listen.tls` {not_yet} (it would be none)"));

@@ -9,7 +9,7 @@ fn service(name: &str, address: &str) -> Service {
         service_type: ServiceType::ClusterIp,
         cluster_ips: vec![address.parse().unwrap()],
         ports: Vec::new(),
-        families: Vec::new(),
+        families: [None; 2],
         family_policy: None,
         ingress_ips: Vec::new(),
         external_ips: Vec::new(),

@@ -93,6 +93,8 @@ pub enum AddressOrigin {
     /// `spec.externalIPs`: anybody may write them.
     #[serde(rename = "ExternalIP")]
     ExternalIp,
+    /// `status.podIPs` of a Pod.
+    Pod,
     /// What an IPv6 address is translated to, by `ipv4.nat64`.
     #[serde(rename = "NAT64")]
     Nat64,

@@ -206,9 +206,9 @@ fn named(ports: &[Port], reasons: &mut Vec<Reason>) -> BTreeSet<(SrvPrefix, u16)
     named
 }
 
-/// The label of an endpoint without a hostname: its address in RFC 5952 text
+/// The label of an endpoint without a hostname, or of a Pod: its address in RFC 5952 text
 /// with `-` for `:` and `.`, and a `0` where it would begin or end with `-`.
-fn dashed(address: IpAddr) -> String {
+pub(super) fn dashed(address: IpAddr) -> String {
     let mut label = address.to_string().replace([':', '.'], "-");
     if label.starts_with('-') {
         label.insert(0, '0');

@@ -5,8 +5,8 @@
 //! that the world can resolve: `web.shop.svc.c2.k8s.ooo`. A [`ClusterZone`] is
 //! what an operator has configured for one zone; all of its functions are pure.
 //!
-//! The unit is a [`Subject`], mostly a Service: everything at or below
-//! `name.namespace.svc` in the zone, and every claim to names and addresses that
+//! The unit is a [`Subject`], mostly a Service, or the Pods at an address: everything
+//! at or below `name.namespace.svc` or `address.namespace.pod` in the zone, and every claim to names and addresses that
 //! others may claim, too, comes from one [`Decision`]. Queries, reverse zones, dumps
 //! and what operators are told follow from it. The order that events came in is
 //! not known here. What became of the claims, a [`Register`] remembers.
@@ -18,6 +18,7 @@ mod extra;
 mod host;
 mod ipv4;
 mod names;
+mod pod;
 mod publish;
 mod reason;
 mod register;
@@ -159,13 +160,15 @@ impl ClusterZone {
     }
 
     /// All that may own something in this zone: the Services of the cluster,
-    /// and those that a name server is called after or static records are for, whether they exist or not.
+    /// those that a name server is called after or static records are for, whether they exist or not, and Pods where they
+    /// have names.
     pub fn subjects<'a>(&'a self, cluster: &'a Cluster) -> impl Iterator<Item = Subject> + 'a {
         let configured = self.nameservers.iter().map(|nameserver| &nameserver.name);
         let configured = configured.chain(self.extra.records().map(|record| &record.owner));
         let configured: BTreeSet<ServiceKey> = configured.filter_map(|name| self.service_of(name)).collect();
         let absent = configured.into_iter().filter(|key| cluster.service(key).is_none());
-        cluster.services().map(|service| service.key.clone()).chain(absent).map(Subject::Service)
+        let services = cluster.services().map(|service| service.key.clone()).chain(absent).map(Subject::Service);
+        services.chain(self.pods.then(|| cluster.pod_subjects()).into_iter().flatten())
     }
 
     /// What one subject owns, and what there is to say about it.
@@ -179,6 +182,7 @@ impl ClusterZone {
     pub fn decide(&self, cluster: &Cluster, subject: &Subject, last: &[IpAddr]) -> Decision {
         match subject {
             Subject::Service(key) => self.service(cluster, key, last),
+            Subject::Pods { namespace, address } if self.pods => pod::decide(self, cluster, namespace, *address),
             Subject::Pods { .. } => Decision::default(),
         }
     }
@@ -190,7 +194,7 @@ impl ClusterZone {
         let is_nameserver = |name: &Name| self.nameservers.iter().any(|nameserver| nameserver.name == *name);
         let mut reasons = Vec::new();
         let service = cluster.service(key);
-        let is_selected = service.is_some_and(|service| self.publish.publishes(cluster, service, &mut reasons));
+        let is_selected = service.is_some_and(|service| self.publish.publishes_service(cluster, service, &mut reasons));
         let mut alias = None;
         let mut hosts = match service.map(|service| (service, service.service_type)) {
             Some((service, ServiceType::ClusterIp | ServiceType::LoadBalancer)) => {

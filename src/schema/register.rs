@@ -23,7 +23,7 @@ pub struct Register {
     claimed: HashMap<Subject, Vec<Name>>,
     /// The last addresses of name servers that take those of the Service they are called after.
     last: HashMap<Subject, Vec<IpAddr>>,
-    /// Of Services that there are, if there is anything to say.
+    /// Of those that there are, if there is anything to say.
     said: HashMap<Subject, Said>,
     /// How many Services are not published, by the first of their reasons.
     withheld: BTreeMap<Reason, usize>,
@@ -39,7 +39,7 @@ struct Claimant {
     subject: Subject,
 }
 
-/// What was said of a Service.
+/// What was said of a subject.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Said {
     is_published: bool,
@@ -100,9 +100,8 @@ impl Register {
                 }
                 update.parts.push(subtree.into());
             }
-            let exists = matches!(&subject, Subject::Service(key) if cluster.service(key).is_some());
             let said = Said { is_published: decision.is_published, reasons: decision.reasons.into(), loses: false };
-            self.say(&subject, exists.then_some(said));
+            self.say(&subject, cluster.has(&subject).then_some(said));
             update.addresses.push((subject, decision.age, decision.addresses));
         }
         for owner in contested {
@@ -121,7 +120,7 @@ impl Register {
         zone.decide(cluster, subject, self.last.get(subject).map_or(&[][..], Vec::as_slice))
     }
 
-    /// All reasons that hold for a Service, in their order.
+    /// All reasons that hold for a subject, in their order.
     #[must_use]
     pub fn reasons(&self, subject: &Subject) -> Vec<Reason> {
         self.said.get(subject).map(Said::reasons).unwrap_or_default()
@@ -179,18 +178,22 @@ impl Register {
         self.say(subject, Some(said));
     }
 
-    /// Puts what is said of a Service, none for one that is not there, in the place of what was.
+    /// Puts what is said of a subject, none for one that is not there, in the place of what was.
     fn say(&mut self, subject: &Subject, said: Option<Said>) {
         if let Some(before) = self.said.remove(subject) {
-            self.count(&before, |count| *count -= 1);
+            self.count(subject, &before, |count| *count -= 1);
         }
         if let Some(said) = said.filter(|said| !said.is_published || said.loses || !said.reasons.is_empty()) {
-            self.count(&said, |count| *count += 1);
+            self.count(subject, &said, |count| *count += 1);
             self.said.insert(subject.clone(), said);
         }
     }
 
-    fn count(&mut self, said: &Said, change: impl Fn(&mut usize)) {
+    /// Services are counted: of Pods there are many, and of their addresses mostly one is not public.
+    fn count(&mut self, subject: &Subject, said: &Said, change: impl Fn(&mut usize)) {
+        if !matches!(subject, Subject::Service(_)) {
+            return;
+        }
         let reasons = said.reasons();
         reasons.iter().for_each(|reason| change(self.noted.entry(*reason).or_default()));
         if let Some(first) = reasons.first().filter(|_| !said.is_published) {

@@ -26,7 +26,7 @@ pub enum Event {
     /// and it counts as seen in a list.
     Skipped(ObjectKey),
     /// The object is gone, or has become one that no record can come from (a slice
-    /// without a Service, or of host names). It need not have been there before.
+    /// without a Service, or of host names; a Pod that has ended). It need not have been there before.
     Delete {
         /// Which one.
         key: ObjectKey,
@@ -70,6 +70,9 @@ impl Event {
             }
             Self::Apply { object: Object::Namespace(namespace), version } => {
                 format!("apply namespace {}{}", namespace.name, at(version))
+            }
+            Self::Apply { object: Object::Pod(pod), version } => {
+                format!("apply pod {}/{} {:?}{}", pod.namespace, pod.name, pod.addresses, at(version))
             }
         }
     }

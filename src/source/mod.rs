@@ -71,7 +71,8 @@ pub async fn follow(
         }
         api => {
             let access = api::Access::from(api);
-            for kind in [Kind::Namespace, Kind::Service, Kind::EndpointSlice] {
+            let pods = cluster.watches_pods().then_some(Kind::Pod);
+            for kind in [Kind::Namespace, Kind::Service, Kind::EndpointSlice].into_iter().chain(pods) {
                 let follower = api::Follower::new(
                     Arc::clone(&name),
                     kind,

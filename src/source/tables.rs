@@ -13,7 +13,8 @@ use hickory_proto::rr::Name;
 use super::translate;
 use crate::cluster::{Cluster, Kind, ObjectKey, ServiceKey, Subject};
 use crate::schema::{
-    AddressSource, ClusterZone, Decision, Ipv4Paths, Mode, NameServer, Nat64, Policy, Reason, Register,
+    AddressOrigin, AddressSource, Age, ClusterZone, Decision, Ipv4Paths, Mode, NameServer, Nat64, Policy,
+    PublishedAddress, Reason, Register,
 };
 use crate::zone::{Part, Record, Serial, Zone, master};
 
@@ -40,10 +41,14 @@ fn with(mut cluster: Cluster, manifests: &str) -> Cluster {
             "Service" => Kind::Service,
             "EndpointSlice" => Kind::EndpointSlice,
             "Namespace" => Kind::Namespace,
+            "Pod" => Kind::Pod,
             other => panic!("no table has a {other}"),
         };
         let item = translate::item(kind, "default", &document).unwrap();
-        cluster.apply(item.object.expect("an object that records can come from"));
+        match item.object {
+            Some(object) => drop(cluster.apply(object)),
+            None => assert_eq!(kind, Kind::Pod, "an object that no record can come from"),
+        }
     }
     cluster
 }
@@ -72,10 +77,12 @@ fn check(table: &str, zone: &ClusterZone) {
     let mut cluster = cluster(&read("yaml"));
     let mut register = Register::default();
     let records_of_all = lines(records(zone, &cluster, &mut register));
-    let reasons: Vec<String> = zone.subjects(&cluster).flat_map(|subject| said(&register, &subject)).collect();
+    let mut reasons: Vec<String> = zone.subjects(&cluster).flat_map(|subject| said(&register, &subject)).collect();
     let expected = read("zone");
     let mut said: Vec<&str> = expected.lines().filter_map(|line| line.strip_prefix(";: ")).collect();
-    said.sort_by_key(|line| line.split(' ').next().map(str::to_owned)); // stable: the order of reasons counts
+    // Stable: the order of reasons counts.
+    reasons.sort_by_key(|line| line.split(' ').next().map(str::to_owned));
+    said.sort_by_key(|line| line.split(' ').next().map(str::to_owned));
     assert_eq!(reasons, said, "{table}");
     let expected = master::parse(expected.as_bytes(), &zone.origin, None).unwrap();
     assert_eq!(records_of_all, lines(expected), "{table}");
@@ -162,6 +169,22 @@ fn a_service_waits_for_its_namespace() {
 }
 
 #[test]
+fn a_pod_waits_for_its_namespace() {
+    let zone = ClusterZone { pods: true, ..zone() };
+    let manifests = "kind: Pod\nmetadata: { name: a, namespace: shop }\nstatus: { podIP: '2a0a::1' }\n";
+    let check = |cluster: &Cluster, count: usize, expected: &[Reason]| {
+        let decision = zone.decide(cluster, &cluster.pod_subjects().next().unwrap(), &[]);
+        assert_eq!((decision.subtree.unwrap().records.len(), &*decision.reasons), (count, expected));
+        assert_eq!(decision.is_published, count > 0);
+    };
+
+    check(&with(Cluster::default(), manifests), 1, &[]);
+    check(&with(Cluster::from_api(), manifests), 0, &[Reason::NamespaceUnknown]);
+    let namespace = "---\nkind: Namespace\nmetadata: { name: shop }";
+    check(&with(Cluster::from_api(), &format!("{manifests}{namespace}")), 1, &[]);
+}
+
+#[test]
 fn the_fence_is_crossed_by_no_annotation() {
     let publish = Policy {
         namespaces: ["shop", "mail", "lab"].map(Into::into).into(),
@@ -170,6 +193,61 @@ fn the_fence_is_crossed_by_no_annotation() {
         ..Policy::default()
     };
     check("fence", &ClusterZone { publish, ..zone() });
+}
+
+#[test]
+fn pods_have_names_where_the_operator_wants_them() {
+    let nameserver = nameserver("2a0a-e5c0-10-2--53.infra.pod.c2.k8s.ooo.", &["2a0a:e5c0:13:e2::a"]);
+    let nameservers = [zone().nameservers, vec![nameserver]].concat();
+    check("pods", &ClusterZone { nameservers, pods: true, ..zone() });
+}
+
+#[test]
+fn ipv4_clients_reach_pods_through_a_translator() {
+    let ipv4 = Ipv4Paths { nat64: nat64(), proxies: proxies(1) };
+    check("pods-nat64", &ClusterZone { ipv4, pods: true, ..zone() });
+}
+
+#[test]
+fn the_fence_is_around_pods_too() {
+    let publish = Policy {
+        mode: Mode::OptIn,
+        namespaces: ["shop", "mail"].map(Into::into).into(),
+        namespace_selector: "!internal".parse().unwrap(),
+        service_selector: "tier in (web)".parse().unwrap(),
+    };
+    check("pods-fence", &ClusterZone { publish, pods: true, ..zone() });
+}
+
+#[test]
+fn pods_own_nothing_where_they_have_no_names() {
+    let cluster = cluster(&fs::read_to_string("tests/data/schema/pods.yaml").unwrap());
+    assert!(cluster.pod_subjects().count() > 0);
+
+    for subject in cluster.pod_subjects() {
+        assert_eq!(zone().decide(&cluster, &subject, &[]), Decision::default());
+    }
+    assert!(zone().subjects(&cluster).all(|subject| matches!(subject, Subject::Service(_))));
+}
+
+#[test]
+fn an_address_of_a_pod_may_have_a_ptr_record_of_the_oldest_there() {
+    let zone = ClusterZone { pods: true, ..zone() };
+    let pod = |name: &str, created: &str| {
+        format!(
+            "---\nkind: Pod\nmetadata: {{ name: {name}, namespace: shop, creationTimestamp: {created} }}\n\
+             status: {{ podIP: '2a0a::1' }}\n"
+        )
+    };
+    let manifests = [pod("a", "null"), pod("b", "2026-01-05T10:11:12Z"), pod("c", "2026-01-05T10:11:11Z")].concat();
+    let cluster = cluster(&manifests);
+    let subject = cluster.pod_subjects().next().unwrap();
+
+    let decision = zone.decide(&cluster, &subject, &[]);
+    assert_eq!(decision.age, Age(Some(1_767_607_871)));
+    let [PublishedAddress { address, origin, owner, ttl }] = &decision.addresses[..] else { panic!("{decision:?}") };
+    assert_eq!((*address, *origin, *ttl), ("2a0a::1".parse().unwrap(), AddressOrigin::Pod, 30));
+    assert_eq!(*owner, name("2a0a--1.shop.pod.c2.k8s.ooo."));
 }
 
 #[test]

@@ -36,7 +36,8 @@ const ANNOTATIONS: [&str; 5] = [
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Item {
     pub(super) identity: Identity,
-    /// `None` when no record can come from it: a slice without a Service, or one of host names.
+    /// `None` when no record can come from it: a slice without a Service, or one of host names; a Pod without addresses,
+    /// or one that has ended.
     pub(super) object: Option<Object>,
 }
 
@@ -72,6 +73,12 @@ pub(super) fn item<'de, D: Deserializer<'de>>(kind: Kind, namespace: &str, from:
             let (name, annotations) = (Arc::clone(&identity.key.name), metadata.annotations());
             let object = cluster::Namespace { name, labels: metadata.labels.unwrap_or_default(), annotations };
             (identity, Some(Object::Namespace(object)))
+        }
+        Kind::Pod => {
+            let Pod { metadata, status } = Pod::deserialize(from)?;
+            let identity = metadata.identity(kind, namespace)?;
+            let object = status.unwrap_or_default().translate(&identity.key, &metadata);
+            (identity, object.map(Object::Pod))
         }
     };
     Ok(Item { identity, object })
@@ -119,11 +126,16 @@ impl Metadata {
         all.filter(|(key, _)| is_ours(key)).map(|(key, value)| (key.clone(), value.clone())).collect()
     }
 
+    /// In Unix seconds.
+    fn created(&self) -> Option<i64> {
+        self.creation_timestamp.as_ref().map(|Time(created)| created.as_second())
+    }
+
     fn identity<E: Error>(&self, kind: Kind, namespace: &str) -> Result<Identity, E> {
         let name = self.name.as_deref().filter(|name| !name.is_empty());
         let namespace = match kind {
             Kind::Namespace => "",
-            Kind::Service | Kind::EndpointSlice => {
+            Kind::Service | Kind::EndpointSlice | Kind::Pod => {
                 self.namespace.as_deref().filter(|namespace| !namespace.is_empty()).unwrap_or(namespace)
             }
         };
@@ -199,15 +211,16 @@ impl ServiceSpec {
         if service_type == ServiceType::ExternalName {
             hostnames = self.external_name.into_iter().collect();
         }
+        let mut families = self.ip_families.iter().flatten().filter_map(|text| family(text));
         cluster::Service {
             key: ServiceKey { namespace: Arc::clone(&key.namespace), name: Arc::clone(&key.name) },
-            created: metadata.creation_timestamp.as_ref().map(|Time(created)| created.as_second()),
+            created: metadata.created(),
             service_type,
             cluster_ips: match service_type {
                 ServiceType::ClusterIp | ServiceType::LoadBalancer => addresses(key, &cluster_ips),
                 ServiceType::Headless | ServiceType::ExternalName => Vec::new(),
             },
-            families: self.ip_families.iter().flatten().filter_map(|text| family(text)).collect(),
+            families: [families.next(), families.next()],
             family_policy: self.ip_family_policy.as_deref().and_then(family_policy),
             ingress_ips: addresses(key, &ingress_ips),
             external_ips: addresses(key, &self.external_ips.unwrap_or_default()),
@@ -281,6 +294,47 @@ impl EndpointSlice {
             endpoints: self.endpoints.unwrap_or_default().into_iter().map(endpoint).collect(),
             ports: ports(key, self.ports),
         })
+    }
+}
+
+/// v1 Pod
+#[derive(Deserialize)]
+struct Pod {
+    metadata: Metadata,
+    status: Option<PodStatus>,
+}
+
+#[derive(Default, Deserialize)]
+struct PodStatus {
+    phase: Option<String>,
+    // "podIp" is what camelCase would make of these two.
+    #[serde(rename = "podIP")]
+    pod_ip: Option<String>,
+    #[serde(rename = "podIPs")]
+    pod_ips: Option<Vec<PodIp>>,
+}
+
+#[derive(Deserialize)]
+struct PodIp {
+    ip: Option<String>,
+}
+
+impl PodStatus {
+    fn translate(self, key: &ObjectKey, metadata: &Metadata) -> Option<cluster::Pod> {
+        // Its address may be another one's already.
+        if matches!(self.phase.as_deref(), Some("Succeeded" | "Failed")) {
+            return None;
+        }
+        let several: Vec<String> = self.pod_ips.into_iter().flatten().filter_map(|pod_ip| pod_ip.ip).collect();
+        let all = if several.is_empty() { self.pod_ip.into_iter().collect() } else { several };
+        Some(cluster::Pod {
+            namespace: Arc::clone(&key.namespace),
+            name: Arc::clone(&key.name),
+            created: metadata.created(),
+            addresses: addresses(key, &all),
+            annotations: metadata.annotations(),
+        })
+        .filter(|pod| !pod.addresses.is_empty())
     }
 }
 
@@ -378,7 +432,7 @@ mod tests {
                 service.key.name,
                 service.service_type,
                 service.cluster_ips,
-                some("families", &service.families),
+                some("families", &service.families.iter().flatten().collect::<Vec<_>>()),
                 service.family_policy.map_or(String::new(), |policy| format!(" {policy:?}")),
                 some("ingress", &service.ingress_ips),
                 some("external", &service.external_ips),
@@ -402,6 +456,9 @@ mod tests {
             }
             Object::Namespace(namespace) => {
                 format!("{} {:?}{}", namespace.name, namespace.labels, annotations(&namespace.annotations))
+            }
+            Object::Pod(pod) => {
+                format!("{}/{} {:?}{}", pod.namespace, pod.name, pod.addresses, annotations(&pod.annotations))
             }
         }
     }
@@ -536,6 +593,32 @@ mod tests {
     fn a_namespace_is_its_metadata() {
         let namespace = "{ metadata: { name: shop, labels: { team: a } }, spec: { finalizers: [kubernetes] } }";
         check(Kind::Namespace, namespace, r#"shop {"team": "a"}"#);
+    }
+
+    #[test]
+    fn a_pod_has_addresses_until_it_ends() {
+        let status = |status: &str| {
+            format!(
+                "{{ metadata: {{ name: web-0, namespace: shop, annotations: {{ k8s.ooo/publish: 'true', a: b }} }},
+                    spec: {{ containers: [] }}, status: {status} }}"
+            )
+        };
+        let both = "podIP: '2a0a::1', podIPs: [{ ip: '2a0a::1' }, { ip: 192.0.2.1 }], hostIP: '2a0a::f'";
+        let published = "shop/web-0 [2a0a::1, 192.0.2.1] k8s.ooo/publish=true";
+        for phase in ["Pending", "Running", "Unknown"] {
+            check(Kind::Pod, &status(&format!("{{ phase: {phase}, {both} }}")), published);
+        }
+        check(Kind::Pod, &status(&format!("{{ {both} }}")), published);
+        for phase in ["Succeeded", "Failed"] {
+            check(Kind::Pod, &status(&format!("{{ phase: {phase}, {both} }}")), "shop/web-0: nothing");
+        }
+        let single = "shop/web-0 [2a0a::1] k8s.ooo/publish=true";
+        check(Kind::Pod, &status("{ podIP: '2a0a::1' }"), single);
+        check(Kind::Pod, &status("{ podIP: '2a0a::1', podIPs: [] }"), single);
+        check(Kind::Pod, &status("{ podIPs: [{ ip: '2a0a::1' }, { ip: here }, { ip: '' }, {}] }"), single);
+        for none in ["null", "{}", "{ phase: Pending }", "{ podIP: '', podIPs: null }"] {
+            check(Kind::Pod, &status(none), "shop/web-0: nothing");
+        }
     }
 
     #[test]

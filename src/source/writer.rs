@@ -49,6 +49,7 @@ pub(super) struct Relist {
     services: Arc<Notify>,
     slices: Arc<Notify>,
     namespaces: Arc<Notify>,
+    pods: Arc<Notify>,
 }
 
 impl Relist {
@@ -58,12 +59,13 @@ impl Relist {
             Kind::Service => &self.services,
             Kind::EndpointSlice => &self.slices,
             Kind::Namespace => &self.namespaces,
+            Kind::Pod => &self.pods,
         }
     }
 
     /// Asks for every kind.
     pub(super) fn all(&self) {
-        [&self.services, &self.slices, &self.namespaces].iter().for_each(|kind| kind.notify_one());
+        [&self.services, &self.slices, &self.namespaces, &self.pods].iter().for_each(|kind| kind.notify_one());
     }
 }
 
@@ -254,7 +256,12 @@ impl Writer {
 
     /// Whether there is anything to publish.
     fn has_news(&self) -> bool {
-        self.cluster.synced() && (self.is_first || !self.touched.is_empty())
+        self.cluster.synced() && (self.is_first || !self.touched.is_empty() || self.is_zone_due())
+    }
+
+    /// Whether a zone waits for no more than to be made.
+    fn is_zone_due(&self) -> bool {
+        self.zones.iter().any(|written| !written.is_own && written.is_known(&self.cluster))
     }
 
     /// Prepares for other zones, and takes them on if that is agreed; nothing is published until then.
@@ -290,7 +297,7 @@ impl Writer {
             if let Some(before) = self.zones.iter().find(|before| before.config.origin == config.origin) {
                 written.register = before.register.successor();
             }
-            if !self.is_first {
+            if !self.is_first && written.is_known(&self.cluster) {
                 written
                     .rebuild(&self.cluster, self.newest.map(serial_of))
                     .map_err(|error| PrepareError::Zone { zone: config.origin.clone(), error: Box::new(error) })?;
@@ -315,7 +322,7 @@ impl Writer {
 
     /// Publishes, away from the runtime's threads if it is much.
     async fn publish_aside(mut self, arrived: Instant) -> Self {
-        if !self.is_first && self.touched.len() < LARGE {
+        if self.touched.len() < LARGE && !self.is_zone_due() {
             self.publish(arrived);
             return self;
         }
@@ -338,8 +345,14 @@ impl Writer {
                 versions.push((zone.apex().clone(), State::Loaded(zone)));
             }
         }
+        let waiting = || self.zones.iter().filter(|written| !written.is_known(&self.cluster));
+        if self.is_first {
+            for written in waiting() {
+                info!(zone = %written.config.origin, "waits for a list of the cluster's Pods: `publish.pods` is on");
+            }
+        }
+        self.metrics.set_synced(waiting().next().is_none());
         self.is_first = false;
-        self.metrics.set_synced(true);
         self.count_services();
         if !versions.is_empty() {
             self.published.replace(versions);
@@ -351,7 +364,7 @@ impl Writer {
 
     /// A cluster mostly has one zone; of several, the first tells how its Services fare.
     fn count_services(&self) {
-        if let Some(first) = self.zones.first() {
+        if let Some(first) = self.zones.first().filter(|first| first.is_own) {
             let withheld = first.register.withheld();
             let published = self.cluster.service_count() - withheld.values().sum::<usize>();
             let withheld = withheld.iter().map(|(reason, count)| (reason.name(), *count));
@@ -373,6 +386,11 @@ impl WrittenZone {
         Self { config, zone, is_own: false, register: Register::default() }
     }
 
+    /// Whether all kinds that it is made from have been listed in full once, in a cluster that is synced.
+    fn is_known(&self, cluster: &Cluster) -> bool {
+        !self.config.pods || cluster.knows_pods()
+    }
+
     /// What there is to publish, if anything: too old to be answered with, or not.
     fn version(&self, is_expired: bool) -> Option<(Name, State)> {
         let zone = self.zone.as_ref()?;
@@ -382,6 +400,9 @@ impl WrittenZone {
 
     /// The version that follows, if it would be another than the one before.
     fn next(&mut self, cluster: &Cluster, touched: &BTreeSet<Subject>, hint: Option<Serial>) -> Option<Arc<Zone>> {
+        if !self.is_known(cluster) {
+            return None;
+        }
         let next = match self.zone.clone().filter(|_| self.is_own) {
             None => {
                 let before = self.zone.clone();

@@ -141,18 +141,28 @@ impl ControlPlane {
     /// What every test takes for granted: a node, and the rights of a kubezone.
     async fn furnish(&self) {
         let client = self.client().await;
-        create::<Node>(&Api::all(client.clone()), json!({ "metadata": { "name": NODE } })).await;
-        let role = json!({
-            "metadata": { "name": READER },
-            "rules": [
-                { "apiGroups": [""], "resources": ["services", "namespaces"], "verbs": ["list", "watch"] },
-                { "apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"], "verbs": ["list", "watch"] },
-            ],
-        });
-        create::<ClusterRole>(&Api::all(client.clone()), role).await;
+        create::<Node>(&Api::all(client), json!({ "metadata": { "name": NODE } })).await;
+        let rules = json!([
+            { "apiGroups": [""], "resources": ["services", "namespaces"], "verbs": ["list", "watch"] },
+            { "apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"], "verbs": ["list", "watch"] },
+        ]);
+        self.grant(READER, rules).await;
+    }
+
+    /// Lets the user of [`ControlPlane::kubeconfig`] list and watch Pods, too.
+    pub(crate) async fn let_watch_pods(&self) {
+        let rules = json!([{ "apiGroups": [""], "resources": ["pods"], "verbs": ["list", "watch"] }]);
+        self.grant("pods", rules).await;
+    }
+
+    /// Gives the reader the rights in a role called `role`.
+    async fn grant(&self, role: &str, rules: Value) {
+        let client = self.client().await;
+        let object = json!({ "metadata": { "name": role }, "rules": rules });
+        create::<ClusterRole>(&Api::all(client.clone()), object).await;
         let binding = json!({
-            "metadata": { "name": READER },
-            "roleRef": { "apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": READER },
+            "metadata": { "name": role },
+            "roleRef": { "apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role },
             "subjects": [{ "apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": READER }],
         });
         create::<ClusterRoleBinding>(&Api::all(client), binding).await;

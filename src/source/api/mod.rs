@@ -207,9 +207,10 @@ impl Follower {
 
     /// The text of a page of a list.
     async fn page(&self, client: &Client, params: &ListParams) -> Result<String, FollowError> {
+        let params = ListParams { field_selector: field_selector(self.kind), ..params.clone() };
         let request = match self.kind {
-            Kind::Namespace => request(self.kind).list_metadata(params),
-            Kind::Service | Kind::EndpointSlice => request(self.kind).list(params),
+            Kind::Namespace => request(self.kind).list_metadata(&params),
+            Kind::Service | Kind::EndpointSlice | Kind::Pod => request(self.kind).list(&params),
         };
         let request = request.expect("the parameters are valid");
         Ok(within(self.pace.watch + self.pace.slack, client.request_text(request)).await??)
@@ -228,10 +229,14 @@ impl Follower {
         let begun = Instant::now();
         let length = self.pace.watch();
         let patience = length + self.pace.slack;
-        let params = WatchParams { timeout: u32::try_from(length.as_secs()).ok(), ..WatchParams::default() };
+        let params = WatchParams {
+            timeout: u32::try_from(length.as_secs()).ok(),
+            field_selector: field_selector(self.kind),
+            ..WatchParams::default()
+        };
         let request = match self.kind {
             Kind::Namespace => request(self.kind).watch_metadata(&params, position),
-            Kind::Service | Kind::EndpointSlice => request(self.kind).watch(&params, position),
+            Kind::Service | Kind::EndpointSlice | Kind::Pod => request(self.kind).watch(&params, position),
         };
         let request = request.expect("the parameters are valid");
         let mut lines = pin!(within(patience, client.request_stream(request)).await??.lines());
@@ -374,7 +379,13 @@ fn request(kind: Kind) -> Request {
         Kind::Service => "/api/v1/services",
         Kind::EndpointSlice => "/apis/discovery.k8s.io/v1/endpointslices",
         Kind::Namespace => "/api/v1/namespaces",
+        Kind::Pod => "/api/v1/pods",
     })
+}
+
+/// Which objects of a kind are asked for. Pods that have ended may be most of them; one that ends is told as deleted.
+fn field_selector(kind: Kind) -> Option<String> {
+    (kind == Kind::Pod).then(|| "status.phase!=Succeeded,status.phase!=Failed".to_owned())
 }
 
 /// What `future` gives, if it does so within `patience`.

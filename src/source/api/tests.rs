@@ -294,19 +294,41 @@ async fn a_list_and_a_watch_tell_what_happens() {
 
 #[tokio::test]
 async fn each_kind_is_asked_for_where_it_is() {
-    for (kind, path, accept) in [
-        (Kind::EndpointSlice, "/apis/discovery.k8s.io/v1/endpointslices?", ""),
-        (Kind::Namespace, "/api/v1/namespaces?", "as=PartialObjectMetadata"),
+    let running = Some("status.phase%21%3DSucceeded%2Cstatus.phase%21%3DFailed");
+    for (kind, path, accept, fields) in [
+        (Kind::EndpointSlice, "/apis/discovery.k8s.io/v1/endpointslices?", "", None),
+        (Kind::Namespace, "/api/v1/namespaces?", "as=PartialObjectMetadata", None),
+        (Kind::Pod, "/api/v1/pods?", "", running),
     ] {
         let mut api = Api::start().await;
         let mut following = Following::start(kind, api.address, PACE);
         let asked = api.list().await;
         assert!(asked.uri.starts_with(path) && asked.accept.contains(accept), "{} {}", asked.uri, asked.accept);
+        assert_eq!(asked.parameter("fieldSelector"), fields);
         asked.page("20", &[]);
         following.tells(&format!("listing {kind:?} \n listed {kind:?} @20")).await;
         let asked = api.watch("20").await;
         assert!(asked.uri.starts_with(path) && asked.accept.contains(accept), "{} {}", asked.uri, asked.accept);
+        assert_eq!(asked.parameter("fieldSelector"), fields);
     }
+}
+
+#[tokio::test]
+async fn a_pod_is_told_of_while_it_has_an_address() {
+    let pod = |phase: &str, address: &str, resource_version: &str| {
+        format!(r#"{{"metadata":{{"name":"web-0","namespace":"shop","resourceVersion":"{resource_version}"}},"#)
+            + &format!(r#""status":{{"phase":"{phase}","podIP":"{address}"}}}}"#)
+    };
+    let mut api = Api::start().await;
+    let mut following = Following::start(Kind::Pod, api.address, PACE);
+    api.list().await.page("20", &[pod("Pending", "", "11")]);
+    following.tells("listing Pod \n delete shop/web-0 @11 \n listed Pod @20").await;
+    let watch = api.watch("20").await.stream();
+    watch.says("MODIFIED", &pod("Running", "2a0a::1", "21"));
+    following.tells("apply pod shop/web-0 [2a0a::1] @21").await;
+    watch.says("MODIFIED", &pod("Failed", "2a0a::1", "22"));
+    following.tells("delete shop/web-0 @22").await;
+    following.is_done("");
 }
 
 #[tokio::test]

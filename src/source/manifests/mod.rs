@@ -2,8 +2,8 @@
 //!
 //! Every `.yaml`, `.yml` and `.json` file in the folder and below it is read,
 //! with as many documents and Lists as it has, and read again when it changes.
-//! Services, EndpointSlices and Namespaces count; other kinds are ignored, so
-//! that an application's whole folder can be pointed at. Hidden files and
+//! Services, EndpointSlices and Namespaces count, and Pods that have a status;
+//! other kinds are ignored, so that an application's whole folder can be pointed at. Hidden files and
 //! folders are left out (a ConfigMap keeps its old and new files in some).
 //!
 //! A file that cannot be read or parsed keeps the objects it had. An object
@@ -208,7 +208,7 @@ impl Folder {
             return changes.collect();
         }
         // The first time, it is a complete list of every kind.
-        let kinds = [Kind::Namespace, Kind::Service, Kind::EndpointSlice];
+        let kinds = [Kind::Namespace, Kind::Pod, Kind::Service, Kind::EndpointSlice];
         let begun = kinds.map(Event::Listing).into_iter();
         begun.chain(changes).chain(kinds.map(|kind| Event::Listed { kind, version })).collect()
     }

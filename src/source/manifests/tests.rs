@@ -61,11 +61,13 @@ fn the_first_reading_is_a_list_of_every_kind() {
         scan(&mut folder),
         [
             "listing Namespace",
+            "listing Pod",
             "listing Service",
             "listing EndpointSlice",
             "apply default/db []",
             "apply default/web [2a0a::1]",
             "listed Namespace",
+            "listed Pod",
             "listed Service",
             "listed EndpointSlice",
         ]
@@ -216,7 +218,7 @@ fn one_file_may_stand_for_a_folder() {
     write(&temporary, "web.yaml", &service("web", "2a0a::1"));
     write(&temporary, "beside.yaml", &service("beside", "2a0a::2"));
     let first = scan(&mut file);
-    assert_eq!((first.len(), &*first[3]), (7, "apply default/web [2a0a::1]"));
+    assert_eq!((first.len(), &*first[4]), (9, "apply default/web [2a0a::1]"));
     write(&temporary, "web.yaml", &service("web", "2a0a::3"));
     assert_eq!(scan(&mut file), ["apply default/web [2a0a::3]"]);
     fs::remove_file(temporary.path().join("web.yaml")).unwrap();

@@ -336,6 +336,8 @@ fn said(object: &Node, of_list: Option<(&str, &str)>, items: Items) -> Vec<Said>
         ("v1", "Service") => Kind::Service,
         ("v1", "Namespace") => Kind::Namespace,
         ("discovery.k8s.io/v1", "EndpointSlice") => Kind::EndpointSlice,
+        // As people write them, Pods have none: a cluster gives them addresses.
+        ("v1", "Pod") if object.get("status").is_some() => Kind::Pod,
         (_, list) if list.ends_with("List") => {
             let of_list = Some((version, list.trim_end_matches("List"))).filter(|of| !of.1.is_empty());
             let said = |item: Result<Vec<Said>, Node>| item.unwrap_or_else(|item| said_of_item(item, of_list));

@@ -50,6 +50,7 @@ pub(super) fn validate(kind: Kind, object: &Node) -> Vec<Cause> {
         Kind::Service => causes.service(&object.at("spec")),
         Kind::EndpointSlice => causes.endpoint_slice(&object),
         Kind::Namespace => {}
+        Kind::Pod => causes.pod_status(&object.at("status")),
     }
     causes.0
 }
@@ -228,7 +229,7 @@ impl Causes {
         let name = metadata.at("name");
         match (self.full_text(&name), kind) {
             (Some(text), Kind::Service | Kind::Namespace) => self.label(&name, text),
-            (Some(text), Kind::EndpointSlice) => self.subdomain(&name, text),
+            (Some(text), Kind::EndpointSlice | Kind::Pod) => self.subdomain(&name, text),
             (None, _) if name.node.is_none_or(|node| node.text().is_some()) => {
                 let is_generated = metadata.at("generateName").node.is_some();
                 self.required(
@@ -550,6 +551,27 @@ impl Causes {
         }
         if is_link_local_multicast {
             self.invalid(field, node, "may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)");
+        }
+    }
+}
+
+/// v1 Pod
+impl Causes {
+    fn pod_status(&mut self, status: &Field) {
+        self.map(status);
+        self.text(&status.at("phase"));
+        let single = status.at("podIP");
+        if let Some(node) = self.full_text(&single).and(single.node) {
+            self.address(&single, node);
+        }
+        let several = status.at("podIPs");
+        for (index, node) in self.list(&several).iter().enumerate() {
+            let element = several.element(index, node);
+            self.map(&element);
+            let ip = element.at("ip");
+            if let Some(node) = ip.node {
+                self.address(&ip, node);
+            }
         }
     }
 }

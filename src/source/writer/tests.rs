@@ -14,8 +14,8 @@ use tokio::time::{sleep, timeout};
 
 use super::*;
 use crate::cluster::{
-    Annotations, Endpoint, EndpointSlice, Labels, Namespace, Object, ObjectKey, Port, Protocol, Service, ServiceKey,
-    ServiceType,
+    Annotations, Endpoint, EndpointSlice, Labels, Namespace, Object, ObjectKey, Pod, Port, Protocol, Service,
+    ServiceKey, ServiceType,
 };
 use crate::metrics::Metrics;
 use crate::nameserver::Served;
@@ -26,7 +26,7 @@ use crate::zone::master;
 /// How long the cluster may be silent.
 const STALENESS: Duration = Duration::from_secs(24 * 60 * 60);
 
-const KINDS: [Kind; 3] = [Kind::Service, Kind::EndpointSlice, Kind::Namespace];
+const KINDS: [Kind; 4] = [Kind::Service, Kind::EndpointSlice, Kind::Namespace, Kind::Pod];
 
 fn name(text: &str) -> Name {
     Name::from_ascii(text).unwrap()
@@ -54,7 +54,7 @@ fn service(text: &str, address: &str) -> Object {
         created: None,
         service_type: ServiceType::ClusterIp,
         cluster_ips: vec![address.parse().unwrap()],
-        families: Vec::new(),
+        families: [None; 2],
         family_policy: None,
         ports: Vec::new(),
         ingress_ips: Vec::new(),
@@ -63,6 +63,12 @@ fn service(text: &str, address: &str) -> Object {
         labels: Labels::new(),
         annotations: Annotations::new(),
     })
+}
+
+fn pod(text: &str, address: &str) -> Object {
+    let ServiceKey { namespace, name } = key(text);
+    let (addresses, annotations) = (vec![address.parse().unwrap()], Annotations::new());
+    Object::Pod(Pod { namespace, name, created: None, addresses, annotations })
 }
 
 fn object_key(kind: Kind, text: &str) -> ObjectKey {
@@ -166,6 +172,33 @@ async fn nothing_is_published_before_every_kind_was_listed() {
     writing.send(Event::Listed { kind: Kind::EndpointSlice, version: Some(7) }).await;
     sleep(Duration::from_millis(1)).await;
     assert_eq!((writing.serial(), writing.addresses()), (Some(7), 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_zone_with_names_of_pods_waits_for_a_list_of_them_and_no_other_does() {
+    let with_pods = ClusterZone { pods: true, ..zone("lab.example.", "ns.example.") };
+    let writing = Writing::start(vec![zone("c2.k8s.ooo.", "ns.example."), with_pods.clone()]);
+    let lab = || writing.zone("lab.example.").map(|zone| zone.records().len());
+    writing.list(Kind::Service, [service("shop/web", "2a0a::1")]).await;
+    writing.list(Kind::Namespace, []).await;
+    writing.list(Kind::EndpointSlice, []).await;
+    writing.apply(pod("shop/a", "2a0a::2"), None).await;
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!((writing.serial(), writing.addresses(), lab()), (Some(1), 1, None));
+    // One that comes with a reload waits, too.
+    let other = ClusterZone { pods: true, ..zone("c3.k8s.ooo.", "ns.example.") };
+    take_over(&writing, vec![zone("c2.k8s.ooo.", "ns.example."), with_pods, other]).await;
+    assert!(writing.zone("c3.k8s.ooo.").is_none());
+
+    writing.list(Kind::Pod, [pod("shop/a", "2a0a::2")]).await;
+    sleep(Duration::from_secs(1)).await;
+    // SOA, NS, dns-version, the Service and the Pod.
+    assert_eq!((writing.serial(), lab()), (Some(1), Some(5)));
+    assert_eq!(writing.zone("c3.k8s.ooo.").unwrap().records().len(), 5);
+
+    writing.send(Event::Delete { key: object_key(Kind::Pod, "shop/a"), version: None }).await;
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!((writing.serial(), lab()), (Some(1), Some(4)));
 }
 
 #[tokio::test(start_paused = true)]
@@ -443,7 +476,7 @@ fn any_object(kind: Kind) -> BoxedStrategy<Object> {
             created,
             service_type,
             cluster_ips,
-            families: Vec::new(),
+            families: [None; 2],
             family_policy: None,
             ingress_ips,
             external_ips,
@@ -468,10 +501,16 @@ fn any_object(kind: Kind) -> BoxedStrategy<Object> {
     let namespace = namespace.prop_map(|(name, labels, annotations)| {
         Object::Namespace(Namespace { name: name.into(), labels, annotations })
     });
+    let place = (select(vec!["shop", "depot"]), select(vec!["a", "b", "c"]));
+    let pod = (place, option::of(0..3_i64), any_addresses(), any_annotations());
+    let pod = pod.prop_map(|((namespace, name), created, addresses, annotations)| {
+        Object::Pod(Pod { namespace: namespace.into(), name: name.into(), created, addresses, annotations })
+    });
     match kind {
         Kind::Service => service.boxed(),
         Kind::EndpointSlice => slice.boxed(),
         Kind::Namespace => namespace.boxed(),
+        Kind::Pod => pod.boxed(),
     }
 }
 
@@ -503,13 +542,13 @@ fn any_zone() -> impl Strategy<Value = ClusterZone> {
         "app TXT t\nweb.depot CNAME app",
         "web.shop.svc TXT t\ndepot.svc NS ns.example.\n_a.db.shop.svc A 192.0.2.1",
     ]);
-    let any = (any_policy(), any_ipv4(), addresses, any::<[bool; 3]>(), extra);
-    any.prop_map(|(publish, ipv4, addresses, [short_names, hostnames, wildcards], extra)| {
+    let any = (any_policy(), any_ipv4(), addresses, any::<[bool; 4]>(), extra);
+    any.prop_map(|(publish, ipv4, addresses, [pods, short_names, hostnames, wildcards], extra)| {
         let nameservers = vec![NameServer { name: name("db.shop.svc.c2.k8s.ooo."), addresses }];
         let zone = ClusterZone::at(name("c2.k8s.ooo."));
         let extra = master::parse(format!("$TTL 5\n{extra}\n").as_bytes(), &zone.origin, None).unwrap();
         let zone =
-            ClusterZone { nameservers, publish, max_records: 2, ipv4, short_names, hostnames, wildcards, ..zone };
+            ClusterZone { nameservers, publish, max_records: 2, ipv4, pods, short_names, hostnames, wildcards, ..zone };
         zone.with_extra(extra).unwrap()
     })
 }
@@ -526,8 +565,9 @@ fn any_known() -> impl Strategy<Value = Vec<Object>> {
     let endpoints =
         vec![Endpoint { addresses: vec!["2a0a::1".parse().unwrap()], hostname: Some("a".into()), ready: true }];
     let slice = EndpointSlice { name: "s".into(), service: key("shop/web"), endpoints, ports: Vec::new() };
-    let all = [namespace("shop"), namespace("depot"), headless("shop/web"), headless("shop/db")];
-    subsequence([&all[..], &[Object::EndpointSlice(slice)]].concat(), 0..=5)
+    let all =
+        [namespace("shop"), namespace("depot"), headless("shop/web"), headless("shop/db"), pod("shop/a", "2a0a::1")];
+    subsequence([&all[..], &[Object::EndpointSlice(slice)]].concat(), 0..=6)
 }
 
 fn key_of(object: &Object) -> ObjectKey {
@@ -535,6 +575,7 @@ fn key_of(object: &Object) -> ObjectKey {
         Object::Service(service) => (Kind::Service, &service.key.namespace, &service.key.name),
         Object::EndpointSlice(slice) => (Kind::EndpointSlice, &slice.service.namespace, &slice.name),
         Object::Namespace(namespace) => (Kind::Namespace, &Arc::from(""), &namespace.name),
+        Object::Pod(pod) => (Kind::Pod, &pod.namespace, &pod.name),
     };
     ObjectKey { kind, namespace: namespace.clone(), name: name.clone() }
 }
@@ -550,11 +591,14 @@ fn any_step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// A writer without a channel.
+/// A writer without a channel, of a cluster that knows its Pods.
 fn writer(cluster: Cluster, zone: &ClusterZone) -> Writer {
     let published = Arc::new(Published::new(Served::default()));
     let metrics = Metrics::new(published.clone()).cluster("c2");
-    Writer::new(cluster, &config(vec![zone.clone()]), published, metrics)
+    let mut writer = Writer::new(cluster, &config(vec![zone.clone()]), published, metrics);
+    writer.apply_one(Event::Listing(Kind::Pod));
+    writer.apply_one(Event::Listed { kind: Kind::Pod, version: None });
+    writer
 }
 
 /// How many Services own no records for each reason, and all that is said of any.

@@ -124,6 +124,28 @@ metadata:
 }
 
 #[test]
+fn a_pod_is_one_that_a_cluster_runs() {
+    let pod = |name: &str, rest: &str| format!("---\napiVersion: v1\nkind: Pod\nmetadata: {{ {name} }}\n{rest}\n");
+    // As people write them: of no interest, whatever is wrong with them.
+    check(&pod("generateName: web-", "spec: { containers: [] }"), &[]);
+    check(&pod("name: web-0", "status: { phase: Running, podIP: '2a0a::1' }"), &["Pod default/web-0"]);
+    check(&pod("name: web-0", "status: { phase: Succeeded, podIP: '2a0a::1' }"), &[]);
+    check(
+        &pod("name: Web", "status: { podIP: here, podIPs: [{ ip: '2a0a::1' }, { ip: there }, 5] }"),
+        &[
+            r#"4:19: Pod "Web": metadata.name: Invalid value: "Web": a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character"#,
+            r#"5:18: Pod "Web": status.podIP: Invalid value: "here": must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"#,
+            r#"5:58: Pod "Web": status.podIPs[1].ip: Invalid value: "there": must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"#,
+            r#"5:67: Pod "Web": status.podIPs[2]: Invalid value: 5: must be a map"#,
+        ],
+    );
+    check(
+        &pod("generateName: web-", "status: {}"),
+        &[r#"4:11: Pod: metadata.name: Required value: a generated name is known to the API server only"#],
+    );
+}
+
+#[test]
 fn json_and_yaml_are_told_apart_by_the_text() {
     let json = r#"{"apiVersion":"v1","kind":"Service","metadata":{"name":"NAME"},"spec":{"clusterIP":"None"}}"#;
     check(&json.replace("NAME", "web"), &["Service default/web"]);

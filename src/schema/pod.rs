@@ -1,0 +1,63 @@
+//! The names of Pods: `2a0a-e5c0-10-2--11.shop.pod`, an address and the
+//! namespace of the Pods that have it.
+//!
+//! A name is there as long as such a Pod is: the address in it alone makes
+//! none, or every address of the cluster would have a name in every namespace.
+//! Several Pods share one on the host's network; the name is there for the sake
+//! of any of them that is published.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use hickory_proto::rr::Name;
+
+use super::host::{self, Host};
+use super::{AddressOrigin, Age, ClusterZone, Decision, Owned, Reason, below};
+use crate::cluster::{Cluster, is_label};
+use crate::zone::Subtree;
+
+/// What the Pods of `namespace` with `address` own.
+pub(super) fn decide(zone: &ClusterZone, cluster: &Cluster, namespace: &Arc<str>, address: IpAddr) -> Decision {
+    let Some(root) = root(zone, namespace, address) else {
+        return Decision { reasons: vec![Reason::InvalidName], ..Decision::default() };
+    };
+    if zone.nameservers.iter().any(|nameserver| root.zone_of(&nameserver.name)) {
+        // Configured addresses are the whole set there; a Pod may come and go.
+        return Decision { reasons: vec![Reason::NameConflict], ..Decision::default() };
+    }
+    let (mut reasons, mut hosts) = (Vec::new(), Vec::new());
+    let pods = cluster.pods(namespace, address);
+    let published = pods.filter(|pod| zone.publish.publishes(cluster, namespace, &pod.annotations, true, &mut reasons));
+    let oldest = published.map(|pod| Age(pod.created)).min();
+    if oldest.is_some() {
+        // What keeps others from being published does not keep the name from being there.
+        reasons.clear();
+    }
+    if !zone.addresses.passes(address) {
+        reasons.push(Reason::AddressNotPublic);
+    } else if oldest.is_some() {
+        let addresses = BTreeMap::from([(address, AddressOrigin::Pod)]);
+        hosts.push(Host { addresses, ..Host::default() });
+        zone.ipv4.complete(&mut hosts, false);
+    }
+    let owned = Owned::by_hosts(&root, &hosts, zone.ttl, &mut reasons);
+    reasons.sort_unstable();
+    reasons.dedup();
+    Decision {
+        is_published: !hosts.is_empty(),
+        age: oldest.unwrap_or_default(),
+        subtree: Some(Subtree { root, records: owned.records }),
+        names: Vec::new(),
+        addresses: owned.addresses,
+        reasons,
+    }
+}
+
+/// The name that they share.
+fn root(zone: &ClusterZone, namespace: &str, address: IpAddr) -> Option<Name> {
+    if !is_label(namespace) {
+        return None;
+    }
+    below(&below(&below(&zone.origin, "pod")?, namespace)?, &host::dashed(address))
+}
