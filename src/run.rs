@@ -10,6 +10,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::mem;
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -32,7 +33,7 @@ use crate::nameserver::Served;
 use crate::published::Published;
 use crate::schema::ClusterZone;
 use crate::server::{self, Answerer, Claim, ListenError, Listener, ServeError, Words};
-use crate::source::{self, AccessError, PrepareError, Prepared, Proposal, Rescans};
+use crate::source::{self, AccessError, AddressBook, PrepareError, Prepared, Proposal, Rescans};
 use crate::zone::{State, Zones};
 
 /// How long a source rests after it has panicked.
@@ -46,6 +47,8 @@ pub struct Server {
     probes: Option<Probes>,
     answerer: Answerer,
     published: Arc<Published>,
+    /// All that clusters publish goes through it.
+    book: Arc<AddressBook>,
     metrics: Arc<Metrics>,
     readiness: Arc<Readiness>,
     rescans: Rescans,
@@ -155,6 +158,7 @@ impl Server {
             stop: CancellationToken::new(),
             leaving: JoinSet::new(),
             left: Vec::new(),
+            book: Arc::new(AddressBook::new(Arc::clone(&published))),
             published,
             metrics,
             rescans,
@@ -356,20 +360,23 @@ impl Server {
     }
 
     /// Changes what is served: all of it in one swap.
-    fn publish(&self, config: &Config, prepared: Vec<Prepared>) {
+    fn publish(&self, config: &Config, mut prepared: Vec<Prepared>) {
         let wanted: BTreeSet<_> = config.apexes().collect();
         let gone = self.config.apexes().filter(|apex| !wanted.contains(apex));
-        self.published.change(|served| {
-            gone.for_each(|apex| served.zones.remove(apex));
-            for (apex, state) in prepared.iter().flat_map(|prepared| &prepared.versions) {
-                served.zones.set(apex, state.clone());
-            }
-            for apex in config.apexes() {
-                if served.zones.get(apex).is_none() {
-                    served.zones.set(apex, State::Pending);
+        let told = prepared.iter_mut().flat_map(|prepared| mem::take(&mut prepared.told)).collect();
+        self.book.change(&config.reverses, told, |reverses| {
+            self.published.change(|served| {
+                gone.for_each(|apex| served.zones.remove(apex));
+                for (apex, state) in prepared.iter().flat_map(|prepared| &prepared.versions).chain(&reverses) {
+                    served.zones.set(apex, state.clone());
                 }
-            }
-            served.identity = config.identity.clone().into_bytes().into();
+                for apex in config.apexes() {
+                    if served.zones.get(apex).is_none() {
+                        served.zones.set(apex, State::Pending);
+                    }
+                }
+                served.identity = config.identity.clone().into_bytes().into();
+            });
         });
         prepared.into_iter().for_each(Prepared::agree);
     }
@@ -384,7 +391,7 @@ impl Server {
         }
         for cluster in &config.clusters {
             if !self.clusters.contains_key(&cluster.name) {
-                let source = follow_cluster(cluster.clone(), &self.published, &self.metrics, &self.rescans);
+                let source = follow_cluster(cluster.clone(), &self.book, &self.metrics, &self.rescans);
                 self.clusters.insert(cluster.name.clone(), source);
             }
         }
@@ -427,19 +434,19 @@ fn follow_files(
 /// Starts to follow `cluster`; again and again, should a mistake of ours end it.
 fn follow_cluster(
     mut cluster: Cluster,
-    published: &Arc<Published>,
+    book: &Arc<AddressBook>,
     metrics: &Metrics,
     rescans: &Rescans,
 ) -> Source<ClusterZone> {
     let part = format!("cluster {}", cluster.name);
     let numbers = metrics.cluster(&cluster.name);
-    let (published, rescans) = (Arc::clone(published), rescans.clone());
+    let (book, rescans) = (Arc::clone(book), rescans.clone());
     let (proposals, mut proposed) = mpsc::channel(1);
     let following = tokio::spawn(async move {
         loop {
-            let (published, numbers) = (Arc::clone(&published), numbers.clone());
+            let (book, numbers) = (Arc::clone(&book), numbers.clone());
             numbers.set_synced(false);
-            let following = source::follow(&mut cluster, &mut proposed, published, numbers, &rescans);
+            let following = source::follow(&mut cluster, &mut proposed, book, numbers, &rescans);
             if guarded(&part, following).await.is_ok() {
                 return;
             }

@@ -7,7 +7,7 @@ mod support;
 
 use std::collections::HashMap;
 use std::fs;
-use std::net::{Ipv6Addr, SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr, TcpListener};
 use std::ops::Add as _;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -632,4 +632,143 @@ async fn the_same_cluster_may_have_two_names_and_a_zone_may_go_from_one_to_the_o
     assert_eq!(server.reload(&format!("{LISTEN}{file}")).await, "zones changed: c3.k8s.ooo.; clusters removed: c2");
     server.kubezone.answers("ns.c3 AAAA", "2001:db8::53").await;
     server.kubezone.answers("web.shop.svc.c2 AAAA", WEB).await;
+}
+
+/// A reverse zone for the addresses of these zones.
+fn reverse_of(zones: &str) -> String {
+    format!(
+        "- {{ name: 0.c.5.e.a.0.a.2.ip6.arpa, reverseOf: [{zones}], nameservers: [{{ name: ns.example.net. }}] }}\n"
+    )
+}
+
+/// Asks over UDP and TCP in turn.
+struct Client {
+    udp: UdpSocket,
+    tcp: TcpStream,
+    asked: usize,
+}
+
+impl Client {
+    async fn of(server: &Reloading) -> Self {
+        let address = server.kubezone.dns();
+        Self { udp: udp_to(address).await, tcp: TcpStream::connect(address).await.expect("a connection"), asked: 0 }
+    }
+
+    async fn ask(&mut self, qname: &str, qtype: RecordType) -> String {
+        self.asked += 1;
+        let question = question(qname, qtype);
+        if self.asked % 2 == 0 {
+            over_tcp(&mut self.tcp, &question).await
+        } else {
+            over_udp(&self.udp, &question).await
+        }
+    }
+
+    /// What the name of an address is.
+    async fn name(&mut self, address: &str) -> String {
+        self.ask(&arpa(address), RecordType::PTR).await
+    }
+
+    /// Sees to it that this is answered, over both.
+    async fn is(&mut self, qname: &str, expected: &str) {
+        for _ in 0..2 {
+            assert_eq!(self.ask(qname, RecordType::PTR).await, expected, "{qname}");
+        }
+    }
+
+    /// Waits until an address has this name.
+    async fn becomes(&mut self, address: &str, expected: &str) {
+        let this = tokio::sync::Mutex::new(&mut *self);
+        eventually(&format!("{address} is {expected}"), async || match this.lock().await.name(address).await {
+            said if said == expected => Ok(()),
+            said => Err(said),
+        })
+        .await;
+        self.is(&arpa(address), expected).await;
+    }
+}
+
+fn arpa(address: &str) -> String {
+    Name::from(address.parse::<IpAddr>().expect("an address")).to_string()
+}
+
+#[tokio::test]
+async fn a_reverse_zone_comes_changes_and_goes_with_the_configuration() {
+    let before = format!("{LISTEN}{}", zones());
+    let server = Reloading::start(&before).await;
+    let mut client = Client::of(&server).await;
+    client.is(&arpa(WEB), "Refused").await;
+
+    // It is made before it is served: the cluster is synced.
+    let of_c2 = format!("{before}{}", reverse_of("c2.k8s.ooo"));
+    assert_eq!(server.reload(&of_c2).await, "zones added: 0.c.5.e.a.0.a.2.ip6.arpa.");
+    client.is(&arpa(WEB), "web.shop.svc.c2.k8s.ooo.").await;
+    client.is(&arpa("2a0a:e5c0:10:3::18"), "NXDomain").await;
+    // An empty non-terminal, and one that is none.
+    client.is("3.0.0.0.0.1.0.0.0.c.5.e.a.0.a.2.ip6.arpa.", "NoError").await;
+    client.is("4.0.0.0.0.1.0.0.0.c.5.e.a.0.a.2.ip6.arpa.", "NXDomain").await;
+    assert_eq!(client.ask("0.c.5.e.a.0.a.2.ip6.arpa.", RecordType::SOA).await, "SOA");
+    client.is(&arpa("2a0a:e5c1::1"), "Refused").await;
+    client.is(&arpa("147.78.194.9"), "Refused").await;
+
+    let hidden = service("web", WEB).replace("name: web,", "name: web, annotations: { k8s.ooo/publish: \"false\" },");
+    server.write("c2/web.yaml", &hidden);
+    client.becomes(WEB, "NXDomain").await;
+    server.write("c2/web.yaml", &service("web", WEB));
+    client.becomes(WEB, "web.shop.svc.c2.k8s.ooo.").await;
+
+    // Another cluster joins: what it publishes is waited for, and what is known stays.
+    fs::create_dir(server.folder.join("c3")).expect("a folder");
+    server.write("c3/mail.yaml", &service("mail", "2a0a:e5c0:10:4::25"));
+    let c3 =
+        zones().replace("clusters: [", "clusters: [{ name: c3, manifests: c3 }, ") + &made_from("c3.k8s.ooo", "c3", "");
+    let of_both = format!("{LISTEN}{c3}{}", reverse_of("c2.k8s.ooo, c3.k8s.ooo"));
+    let changes = "zones added: c3.k8s.ooo.; zones changed: 0.c.5.e.a.0.a.2.ip6.arpa.; clusters added: c3";
+    assert_eq!(server.reload(&of_both).await, changes);
+    client.becomes("2a0a:e5c0:10:4::25", "mail.shop.svc.c3.k8s.ooo.").await;
+    client.is(&arpa(WEB), "web.shop.svc.c2.k8s.ooo.").await;
+
+    assert_eq!(
+        server.reload(&format!("{LISTEN}{c3}{}", reverse_of("c3.k8s.ooo"))).await,
+        "zones changed: 0.c.5.e.a.0.a.2.ip6.arpa."
+    );
+    client.is(&arpa(WEB), "NXDomain").await;
+    client.is(&arpa("2a0a:e5c0:10:4::25"), "mail.shop.svc.c3.k8s.ooo.").await;
+    assert_eq!(server.reload(&format!("{LISTEN}{c3}")).await, "zones removed: 0.c.5.e.a.0.a.2.ip6.arpa.");
+    client.is(&arpa(WEB), "Refused").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_name_and_its_address_change_together() {
+    let server = Reloading::start(&format!("{LISTEN}{}{}", zones(), reverse_of("c2.k8s.ooo"))).await;
+    let mut client = Client::of(&server).await;
+    let last = "web-99.shop.svc.c2.k8s.ooo.";
+    let asking = tokio::spawn(async move {
+        let (mut seen, mut sure) = (HashMap::new(), 0);
+        loop {
+            let pointer = client.name(WEB).await;
+            assert!(pointer.ends_with(".shop.svc.c2.k8s.ooo."), "never without a name: {pointer}");
+            let address = client.ask(&pointer, RecordType::AAAA).await;
+            // No name comes back: what lies between two equal answers is of the same version.
+            if client.name(WEB).await == pointer {
+                assert_eq!(address, WEB, "{pointer}");
+                sure += 1;
+            }
+            *seen.entry(pointer.clone()).or_insert(0) += 1;
+            if pointer == last {
+                return (seen.len(), sure);
+            }
+        }
+    });
+    for number in 0..100 {
+        server.write("c2/web.yaml", &service(&format!("web-{number}"), WEB));
+        tokio::task::yield_now().await;
+        if number % 10 == 9 {
+            let question = format!("web-{number}.shop.svc.c2 AAAA");
+            server.kubezone.answers(&question, WEB).await;
+        }
+    }
+    let (versions, sure) = timeout(PATIENCE * 6, asking).await.expect("the last name").expect("no contradiction");
+    support::tell(&format!("{versions} names of one address, {sure} times looked at in one version"));
+    assert!(versions >= 5 && sure >= versions, "{versions} {sure}");
 }

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::{Access, Config, FileZone};
-use crate::schema::ClusterZone;
+use crate::schema::{ClusterZone, ReverseZone};
 
 /// What another configuration changes, for people: `zones added: c3.k8s.ooo.; settings: identity`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,15 +50,21 @@ impl fmt::Display for Changes {
 #[derive(PartialEq)]
 enum Origin<'c> {
     File(&'c FileZone),
-    Cluster(&'c str, &'c ClusterZone),
+    Cluster(&'c str, Box<ClusterZone>),
+    Reverse(&'c ReverseZone),
 }
 
 fn zones(config: &Config) -> BTreeMap<String, Origin<'_>> {
     let from_files = config.files.iter().map(|zone| (zone.apex.to_string(), Origin::File(zone)));
     let from_clusters = config.clusters.iter().flat_map(|cluster| {
-        cluster.zones.iter().map(|zone| (zone.origin.to_string(), Origin::Cluster(&cluster.name, zone)))
+        cluster.zones.iter().map(|zone| {
+            // A reverse zone that comes or goes is told of itself.
+            let zone = ClusterZone { is_reversed: false, ..zone.clone() };
+            (zone.origin.to_string(), Origin::Cluster(&cluster.name, Box::new(zone)))
+        })
     });
-    from_files.chain(from_clusters).collect()
+    let reverses = config.reverses.iter().map(|zone| (zone.origin.to_string(), Origin::Reverse(zone)));
+    from_files.chain(from_clusters).chain(reverses).collect()
 }
 
 fn clusters(config: &Config) -> BTreeMap<String, (&Access, Option<Duration>)> {
@@ -127,6 +133,8 @@ zones:
     fn changes_are_told_by_name() {
         check(&[], "");
         check(&[("name: c3.k8s.ooo", "name: c4.k8s.ooo")], "zones added: c4.k8s.ooo.; zones removed: c3.k8s.ooo.");
+        let reverse = "zones:\n- { name: 2.ip6.arpa, reverseOf: [c2.k8s.ooo], nameservers: [{ name: ns.example. }] }";
+        check(&[("zones:", reverse)], "zones added: 2.ip6.arpa.");
         check(&[("k8s.ooo.zone", "other.zone")], "zones changed: k8s.ooo.");
         check(&[("cluster: c3, ", "cluster: c3, ttl: 5, ")], "zones changed: c3.k8s.ooo.");
         check(&[("manifests: c3", "manifests: elsewhere")], "clusters changed: c3");

@@ -15,7 +15,8 @@ use super::{Access, Cluster, Config, ExtraProblem, FileZone, NameServerFlag, Pro
 use crate::cluster::is_label;
 use crate::nameserver::MAX_IDENTITY;
 use crate::schema::{
-    self, AddressFilter, AddressSource, ClusterZone, Ipv4Paths, MappingError, Mode, NameServer, Policy, Selector,
+    self, AddressFilter, AddressSource, ClusterZone, Ipv4Paths, MappingError, Mode, NameServer, Policy, ReverseZone,
+    Selector,
 };
 use crate::zone::master::{self, Entry};
 
@@ -89,9 +90,12 @@ pub(super) fn file(file: File, folder: &Path) -> Checked<Config> {
         let cluster = cluster(entry, folder, &config)?;
         config.clusters.push(cluster);
     }
-    for entry in file.zones {
+    // What they are made of may stand behind them.
+    let (reverses, others): (Vec<_>, Vec<_>) = file.zones.into_iter().partition(|entry| entry.reverse_of.is_some());
+    for entry in others.into_iter().chain(reverses) {
         add_zone(entry, folder, &mut config)?;
     }
+    relate(&mut config);
     if config.apexes().next().is_none() {
         return Err(Problem::NoZones.at(Location::UNKNOWN));
     }
@@ -188,38 +192,102 @@ fn add_zone(entry: file::Zone, folder: &Path, config: &mut Config) -> Checked<()
             config.files.push(file_zone(apex, path, folder, &entry)?);
         }
         (None, Some(_), None) => cluster_zone(apex, entry, folder, config)?,
-        (None, None, Some(_)) => not_yet(entry.reverse_of, "reverseOf", "no reverse zone", |_| false)?,
+        (None, None, Some(of)) => {
+            let zone = reverse_zone(apex, of, &entry, config)?;
+            config.reverses.push(zone);
+        }
         _ => return Err(Problem::ZoneSource { zone: apex }.at(at)),
     }
     Ok(())
 }
 
 fn file_zone(apex: Name, path: &Text, folder: &Path, entry: &file::Zone) -> Checked<FileZone> {
-    let texts = [
-        ("hostmaster", &entry.hostmaster),
-        ("extra", &entry.extra),
-        ("ttl", &entry.ttl),
-        ("negativeTTL", &entry.negative_ttl),
-        ("nameserverTTL", &entry.nameserver_ttl),
-        ("maxRecords", &entry.max_records),
+    let keys = [
+        ("hostmaster", place(entry.hostmaster.as_ref())),
+        ("negativeTTL", place(entry.negative_ttl.as_ref())),
+        ("nameserverTTL", place(entry.nameserver_ttl.as_ref())),
+        ("nameservers", place(entry.nameservers.as_ref())),
     ];
-    let places = texts.map(|(key, text)| (key, text.as_ref().map(|text| text.referenced)));
-    let others = [
-        ("nameservers", entry.nameservers.as_ref().map(|nameservers| nameservers.referenced)),
-        ("publish", entry.publish.as_ref().map(|publish| publish.referenced)),
-        ("ipv4", entry.ipv4.as_ref().map(|ipv4| ipv4.referenced)),
-    ];
-    for (key, place) in places.into_iter().chain(others) {
-        if let Some(at) = place {
-            return Err(Problem::FileSaysItAll { zone: apex, key }.at(at));
-        }
+    match keys.into_iter().chain(keys_of_clusters(entry)).find_map(|(key, at)| Some((key, at?))) {
+        Some((key, at)) => Err(Problem::FileSaysItAll { zone: apex, key }.at(at)),
+        None => Ok(FileZone { apex, path: folder.join(&path.value) }),
     }
-    Ok(FileZone { apex, path: folder.join(&path.value) })
+}
+
+/// The keys that mean something only to a zone made from a cluster, and where they stand.
+fn keys_of_clusters(entry: &file::Zone) -> [(&'static str, Option<Location>); 5] {
+    [
+        ("extra", place(entry.extra.as_ref())),
+        ("ttl", place(entry.ttl.as_ref())),
+        ("maxRecords", place(entry.max_records.as_ref())),
+        ("publish", place(entry.publish.as_ref())),
+        ("ipv4", place(entry.ipv4.as_ref())),
+    ]
+}
+
+fn place<T>(value: Option<&Spanned<T>>) -> Option<Location> {
+    value.map(|value| value.referenced)
+}
+
+/// The reverse zone at `origin`; the zones of the clusters in `config` are complete.
+fn reverse_zone(origin: Name, of: &Spanned<Vec<Text>>, entry: &file::Zone, config: &Config) -> Checked<ReverseZone> {
+    if let Some((key, at)) = keys_of_clusters(entry).into_iter().find_map(|(key, at)| Some((key, at?))) {
+        return Err(Problem::NotReversed { zone: origin, key }.at(at));
+    }
+    let Some(zone) = ReverseZone::at(origin.clone()) else {
+        return Err(Problem::NoPrefix { zone: origin }.at(entry.name.referenced));
+    };
+    if of.value.is_empty() {
+        return Err(Problem::ReverseOfNothing { zone: origin }.at(of.referenced));
+    }
+    let mut forwards = Vec::with_capacity(of.value.len());
+    for text in &of.value {
+        let mut forward = name(text)?;
+        forward.set_fqdn(true);
+        if forwards.contains(&forward) {
+            let problem = Problem::Duplicate { what: "in `reverseOf`, zone", name: forward.to_string() };
+            return Err(problem.at(text.referenced));
+        }
+        let mut known = config.clusters.iter().flat_map(|cluster| &cluster.zones).map(|zone| &zone.origin);
+        if !known.clone().any(|known| *known == forward) {
+            let zones = known.by_ref().map(Name::to_string).collect();
+            return Err(Problem::UnknownForward { name: forward, zones }.at(text.referenced));
+        }
+        forwards.push(forward);
+    }
+    let entries = entry.nameservers.as_ref().map(|nameservers| nameservers.value.as_slice()).unwrap_or_default();
+    if entries.is_empty() {
+        return Err(Problem::NoNameServers { zone: origin }.at(entry.name.referenced));
+    }
+    let nameservers = nameservers(entries, |entry| nameserver_elsewhere(entry, &origin))?;
+    Ok(ReverseZone {
+        of: forwards,
+        nameservers,
+        hostmaster: match &entry.hostmaster {
+            Some(text) => mailbox(text, &origin)?,
+            None => zone.hostmaster.clone(),
+        },
+        negative_ttl: ttl(entry.negative_ttl.as_ref(), 30)?,
+        nameserver_ttl: ttl(entry.nameserver_ttl.as_ref(), 3600)?,
+        ..zone
+    })
+}
+
+/// Tells zones what others make of them.
+fn relate(config: &mut Config) {
+    for zone in config.clusters.iter_mut().flat_map(|cluster| &mut cluster.zones) {
+        zone.is_reversed = config.reverses.iter().any(|reverse| reverse.of.contains(&zone.origin));
+    }
+    let prefixes: Vec<_> = config.reverses.iter().map(|zone| zone.prefix).collect();
+    for zone in &mut config.reverses {
+        let inner = prefixes.iter().filter(|prefix| **prefix != zone.prefix && zone.prefix.contains(*prefix));
+        zone.except = inner.copied().collect();
+    }
 }
 
 fn cluster_zone(origin: Name, entry: file::Zone, folder: &Path, config: &mut Config) -> Checked<()> {
     let nameservers = match entry.nameservers {
-        Some(entries) if !entries.value.is_empty() => nameservers(&entries.value, &origin)?,
+        Some(entries) if !entries.value.is_empty() => nameservers(&entries.value, |entry| nameserver(entry, &origin))?,
         _ => return Err(Problem::NoNameServers { zone: origin }.at(entry.name.referenced)),
     };
     let hostmaster = match &entry.hostmaster {
@@ -377,10 +445,13 @@ fn selector(text: &Text) -> Checked<Selector> {
     })
 }
 
-fn nameservers(entries: &[file::NameServer], origin: &Name) -> Checked<Vec<NameServer>> {
+fn nameservers(
+    entries: &[file::NameServer],
+    check: impl Fn(&file::NameServer) -> Checked<NameServer>,
+) -> Checked<Vec<NameServer>> {
     let mut nameservers: Vec<NameServer> = Vec::with_capacity(entries.len());
     for entry in entries {
-        let nameserver = nameserver(entry, origin)?;
+        let nameserver = check(entry)?;
         if nameservers.iter().any(|other| other.name == nameserver.name) {
             let problem = Problem::Duplicate { what: "name server", name: nameserver.name.to_string() };
             return Err(problem.at(entry.name.referenced));
@@ -402,6 +473,20 @@ fn nameserver(entry: &file::NameServer, origin: &Name) -> Checked<NameServer> {
         _ => return Ok(NameServer { name, addresses }),
     };
     Err(problem.at(entry.name.referenced))
+}
+
+/// A name server of the reverse zone at `origin`.
+fn nameserver_elsewhere(entry: &file::NameServer, origin: &Name) -> Checked<NameServer> {
+    let name = relative(&entry.name, origin)?;
+    let at = entry.name.referenced;
+    if origin.zone_of(&name) {
+        let written = entry.name.value.clone();
+        return Err(Problem::NameServerInReverse { name, zone: origin.clone(), written }.at(at));
+    }
+    if !entry.addresses.is_empty() {
+        return Err(Problem::ForeignAddresses { name, zone: origin.clone() }.at(at));
+    }
+    Ok(NameServer { name, addresses: Vec::new() })
 }
 
 /// Whether `name` has the form `service.namespace.svc` in the zone, for a Service that there can be.

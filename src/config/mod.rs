@@ -22,7 +22,7 @@ use hickory_proto::rr::Name;
 use ipnet::IpNet;
 
 pub use self::changes::Changes;
-use crate::schema::{ClusterZone, ExtraError, MappingError, SelectorError};
+use crate::schema::{ClusterZone, ExtraError, MappingError, ReverseZone, SelectorError};
 use crate::zone::master::{MasterError, Position};
 
 /// What one server is told to do.
@@ -33,6 +33,7 @@ use crate::zone::master::{MasterError, Position};
 ///
 /// - `one-owner`: no two zones have the same apex.
 /// - `told-apart`: no two clusters have the same name.
+/// - `made-of-known`: what a reverse zone is made of are zones of the clusters.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Config {
     /// Where DNS is answered: UDP and TCP on each; port 0 picks one.
@@ -49,6 +50,8 @@ pub struct Config {
     pub files: Vec<FileZone>,
     /// Clusters that zones come from.
     pub clusters: Vec<Cluster>,
+    /// Zones that are made of those of the clusters.
+    pub reverses: Vec<ReverseZone>,
     /// Files with static records of the clusters' zones: read with the configuration, as a part of it.
     pub extras: Vec<PathBuf>,
 }
@@ -110,16 +113,18 @@ impl Default for Config {
             grace_period: Duration::from_secs(5),
             files: Vec::new(),
             clusters: Vec::new(),
+            reverses: Vec::new(),
             extras: Vec::new(),
         }
     }
 }
 
 impl Config {
-    /// The names of all zones: those from files, then those of each cluster.
+    /// The names of all zones: those from files, then those of each cluster, then the reverse zones.
     pub fn apexes(&self) -> impl Iterator<Item = &Name> {
         let of_clusters = self.clusters.iter().flat_map(|cluster| &cluster.zones);
-        self.files.iter().map(|zone| &zone.apex).chain(of_clusters.map(|zone| &zone.origin))
+        let reverses = self.reverses.iter().map(|zone| &zone.origin);
+        self.files.iter().map(|zone| &zone.apex).chain(of_clusters.map(|zone| &zone.origin)).chain(reverses)
     }
 
     /// The files and folders that it names.
@@ -327,6 +332,48 @@ pub enum Problem {
         zone: Name,
         /// The key.
         key: &'static str,
+    },
+    /// A key that means nothing to a reverse zone.
+    #[error(
+        "`{key}` is for zones made from clusters: reverse zone `{zone}` says what those in its `reverseOf` publish"
+    )]
+    NotReversed {
+        /// The zone.
+        zone: Name,
+        /// The key.
+        key: &'static str,
+    },
+    /// A reverse zone whose name is not that of addresses.
+    #[error(
+        "`{zone}` is no reverse zone's name: write one such as `8.b.d.0.1.0.0.2.ip6.arpa`, of whole nibbles, or `2.0.192.in-addr.arpa`, of whole octets"
+    )]
+    NoPrefix {
+        /// The zone.
+        zone: Name,
+    },
+    /// A reverse zone of nothing.
+    #[error("`reverseOf` is empty: name the cluster zones whose addresses have names in zone `{zone}`")]
+    ReverseOfNothing {
+        /// The zone.
+        zone: Name,
+    },
+    /// A reverse zone of a zone that is not made from a cluster.
+    #[error("there is no zone `{name}` made from a cluster{}", known(zones))]
+    UnknownForward {
+        /// The name.
+        name: Name,
+        /// The zones that there are.
+        zones: Vec<String>,
+    },
+    /// A reverse zone's name server in the zone itself, where only addresses have names.
+    #[error("name server `{name}` is inside of reverse zone `{zone}`: name one outside{}", forgotten_dot(written))]
+    NameServerInReverse {
+        /// The name server.
+        name: Name,
+        /// The zone.
+        zone: Name,
+        /// As it is written.
+        written: String,
     },
     /// A zone is made from a cluster that is not configured.
     #[error("there is no cluster `{name}`{}", known(clusters))]

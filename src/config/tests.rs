@@ -55,6 +55,7 @@ fn what_is_left_out_has_a_default() {
         short_names: false,
         hostnames: false,
         wildcards: false,
+        is_reversed: false,
     };
     let access = Access::Kubeconfig { path: None, context: Some("c2".to_owned()) };
     let clusters = vec![Cluster { name: "c2".to_owned(), access, max_staleness: None, zones: vec![zone] }];
@@ -346,6 +347,101 @@ fn a_zone_comes_from_one_place() {
     check("# nothing", "1:1: no zone is configured: there is nothing to answer");
 }
 
+/// Two cluster zones, and a zone with these keys: from line 2, column 3 on.
+fn reverse(keys: &str) -> String {
+    format!(
+        "zones:\n\
+         - {{ {keys} }}\n\
+         - {{ name: c2.k8s.ooo, cluster: c2, nameservers: [{{ name: ns.example. }}] }}\n\
+         - {{ name: c3.k8s.ooo, cluster: c2, nameservers: [{{ name: ns.example. }}] }}\n\
+         - {{ name: k8s.ooo, file: k8s.ooo.zone }}\n\
+         clusters: [{{ name: c2, context: c2 }}]"
+    )
+}
+
+#[test]
+fn a_reverse_zone_is_made_of_cluster_zones_wherever_they_stand() {
+    let ns = "nameservers: [{ name: ns.example. }]";
+    let zone = format!("name: 0.c.5.e.a.0.a.2.ip6.arpa, reverseOf: [c2.k8s.ooo.], {ns}");
+    let Config { clusters, reverses, .. } = config(&reverse(&zone));
+    let expected = ReverseZone {
+        origin: name("0.c.5.e.a.0.a.2.ip6.arpa."),
+        prefix: "2a0a:e5c0::/32".parse().expect("a prefix"),
+        except: Vec::new(),
+        of: vec![name("c2.k8s.ooo.")],
+        nameservers: vec![NameServer { name: name("ns.example."), addresses: Vec::new() }],
+        hostmaster: name("hostmaster.0.c.5.e.a.0.a.2.ip6.arpa."),
+        negative_ttl: 30,
+        nameserver_ttl: 3600,
+    };
+    assert_eq!(reverses, [expected]);
+    let is_reversed: Vec<_> = clusters[0].zones.iter().map(|zone| zone.is_reversed).collect();
+    assert_eq!(is_reversed, [true, false]);
+
+    let more = format!("{zone}, hostmaster: dns.example., negativeTTL: 5, nameserverTTL: 60");
+    let zone = &config(&reverse(&more)).reverses[0];
+    assert_eq!((&zone.hostmaster, zone.negative_ttl, zone.nameserver_ttl), (&name("dns.example."), 5, 60));
+}
+
+#[test]
+fn reverse_zones_may_lie_in_each_other() {
+    let ns = "nameservers: [{ name: ns.example. }]";
+    let Config { reverses, .. } = config(&reverse(&format!(
+        "name: 0.c.5.e.a.0.a.2.ip6.arpa, reverseOf: [c2.k8s.ooo], {ns} }}\n\
+         - {{ name: 1.0.0.0.0.c.5.e.a.0.a.2.ip6.arpa, reverseOf: [c2.k8s.ooo, c3.k8s.ooo], {ns} }}\n\
+         - {{ name: 78.147.in-addr.arpa, reverseOf: [c2.k8s.ooo], {ns}"
+    )));
+    let except: Vec<_> = reverses.iter().map(|zone| zone.except.clone()).collect();
+    assert_eq!(except, [vec!["2a0a:e5c0:1::/48".parse().expect("a prefix")], vec![], vec![]]);
+}
+
+#[test]
+fn a_reverse_zone_has_what_it_needs_and_nothing_else() {
+    let check = |keys: &str, expected: &str| check(&reverse(keys), expected);
+    let (zone, of) = ("name: 8.b.d.0.1.0.0.2.ip6.arpa", "reverseOf: [c2.k8s.ooo]");
+    let ns = "nameservers: [{ name: ns.example. }]";
+
+    let wrong = "is no reverse zone's name: write one such as `8.b.d.0.1.0.0.2.ip6.arpa`, of whole nibbles, or \
+                 `2.0.192.in-addr.arpa`, of whole octets";
+    check(&format!("name: c2.example, {of}, {ns}"), &format!("2:11: `c2.example.` {wrong}"));
+    check(&format!("name: b8.d0.1.0.0.2.ip6.arpa, {of}, {ns}"), &format!("2:11: `b8.d0.1.0.0.2.ip6.arpa.` {wrong}"));
+    let nothing = "`reverseOf` is empty: name the cluster zones whose addresses have names in zone \
+                   `8.b.d.0.1.0.0.2.ip6.arpa.`";
+    check(&format!("{zone}, reverseOf: [], {ns}"), &format!("2:48: {nothing}"));
+    let unknown = "made from a cluster; configured are: c2.k8s.ooo., c3.k8s.ooo.";
+    check(
+        &format!("{zone}, reverseOf: [c4.k8s.ooo], {ns}"),
+        &format!("2:49: there is no zone `c4.k8s.ooo.` {unknown}"),
+    );
+    check(&format!("{zone}, reverseOf: [k8s.ooo], {ns}"), &format!("2:49: there is no zone `k8s.ooo.` {unknown}"));
+    check(
+        &format!("{zone}, reverseOf: [c2.k8s.ooo, C2.k8s.ooo.], {ns}"),
+        "2:61: in `reverseOf`, zone `C2.k8s.ooo.` is configured twice",
+    );
+    check(
+        &format!("{zone}, {of}"),
+        "2:11: zone `8.b.d.0.1.0.0.2.ip6.arpa.` needs `nameservers`: the names that its parent delegates it to",
+    );
+    check(
+        &format!("{zone}, {of}, nameservers: [{{ name: kube-dns.kube-system.svc }}]"),
+        "2:84: name server `kube-dns.kube-system.svc.8.b.d.0.1.0.0.2.ip6.arpa.` is inside of reverse zone \
+         `8.b.d.0.1.0.0.2.ip6.arpa.`: name one outside; if `kube-dns.kube-system.svc.` is meant, its final dot is missing",
+    );
+    check(
+        &format!("{zone}, {of}, nameservers: [{{ name: ns.example., addresses: [\"2001:db8::53\"] }}]"),
+        "2:84: name server `ns.example.` is outside of zone `8.b.d.0.1.0.0.2.ip6.arpa.`, \
+         which cannot hold its addresses: leave `addresses` out",
+    );
+    let for_clusters = "is for zones made from clusters: reverse zone `8.b.d.0.1.0.0.2.ip6.arpa.` says what those in its \
+                        `reverseOf` publish";
+    check(&format!("{zone}, {of}, {ns}, publish: {{ mode: All }}"), &format!("2:109: `publish` {for_clusters}"));
+    check(&format!("{zone}, {of}, {ns}, ttl: 60"), &format!("2:105: `ttl` {for_clusters}"));
+    check(
+        &format!("{zone}, {of}, cluster: c2, {ns}"),
+        "2:11: zone `8.b.d.0.1.0.0.2.ip6.arpa.` needs exactly one of `file`, `cluster` and `reverseOf`",
+    );
+}
+
 #[test]
 fn a_cluster_is_reached_in_one_way() {
     let either = "cluster `c2` needs exactly one of `kubeconfig` (or a `context`), `inCluster: true` and `manifests`";
@@ -484,10 +580,6 @@ fn what_is_not_acted_on_is_refused() {
     check("tls: { certificate: a, key: b }", &format!("1:6: `tls` {not_yet} (it would be none)"));
     check("listen: { tls: [\"[::]:853\"] }", &format!("1:16: `listen.tls` {not_yet} (it would be none)"));
     check("listen: { admin: \"[::]:80\" }", &format!("1:18: `listen.admin` {not_yet} (it would be \"[::1]:9154\")"));
-    check(
-        "zones: [{ name: z, reverseOf: [y] }]",
-        &format!("1:31: `reverseOf` {not_yet} (it would be no reverse zone)"),
-    );
     check(
         "clusters: [{ name: c2, manifests: c2, maxStaleness: 5m }]",
         &format!("1:53: `maxStaleness` {not_yet} (it would be 0s: a folder is never silent)"),

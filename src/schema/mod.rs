@@ -13,6 +13,7 @@
 
 mod address;
 mod alias;
+mod apex;
 mod decision;
 mod extra;
 mod host;
@@ -22,6 +23,7 @@ mod pod;
 mod publish;
 mod reason;
 mod register;
+mod reverse;
 mod selector;
 mod ttl;
 
@@ -29,7 +31,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::str;
 
-use hickory_proto::rr::rdata::{A, AAAA, CNAME, NS, SOA, SRV, TXT};
+use hickory_proto::rr::rdata::{A, AAAA, CNAME, SRV, TXT};
 use hickory_proto::rr::{Name, RData, RecordType};
 
 pub use address::{AddressFilter, AddressSource};
@@ -39,21 +41,16 @@ pub use ipv4::{Ipv4Paths, MappingError, Nat64};
 pub use publish::{Mode, Policy};
 pub use reason::{Meaning, Reason};
 pub use register::{Register, Update};
+pub use reverse::{AddressClaims, ReverseZone};
 pub use selector::{Selector, SelectorError};
 
 use crate::cluster::{Cluster, Protocol, ServiceKey, ServiceType, Subject, is_label};
 use crate::zone::{Record, Serial, Subtree};
+use apex::Apex;
 use host::Host;
 
 /// The version of the Kubernetes DNS specification that the names follow.
 const DNS_VERSION: &str = "1.1.0";
-/// Seconds after which a secondary asks for the SOA again.
-const REFRESH: i32 = 14_400;
-/// Seconds after which a secondary that got no answer asks again.
-const RETRY: i32 = 3_600;
-/// Seconds after which a secondary that got no answer stops answering itself.
-const EXPIRE: i32 = 1_209_600;
-
 /// One zone that is filled from a cluster, as configured.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClusterZone {
@@ -90,6 +87,8 @@ pub struct ClusterZone {
     pub hostnames: bool,
     /// Whether those may be wildcards.
     pub wildcards: bool,
+    /// Whether a reverse zone is made of it: who publishes which address is remembered then.
+    pub is_reversed: bool,
 }
 
 /// A name server of a zone: one NS record at the apex.
@@ -122,6 +121,7 @@ impl ClusterZone {
             short_names: false,
             hostnames: false,
             wildcards: false,
+            is_reversed: false,
         }
     }
 
@@ -131,21 +131,15 @@ impl ClusterZone {
     /// Without name servers there is neither an SOA nor an NS record: a list of records, but no zone.
     #[must_use]
     pub fn apex(&self, serial: Serial) -> Vec<Record> {
-        let mut records = Vec::new();
-        if let Some(primary) = self.nameservers.first() {
-            let (mname, rname) = (primary.name.clone(), self.hostmaster.clone());
-            let soa = SOA::new(mname, rname, serial.0, REFRESH, RETRY, EXPIRE, self.negative_ttl);
-            records.push(Record::new(self.origin.clone(), self.nameserver_ttl, &RData::SOA(soa)));
+        let mut records = Apex {
+            origin: &self.origin,
+            nameservers: &self.nameservers,
+            hostmaster: &self.hostmaster,
+            negative_ttl: self.negative_ttl,
+            nameserver_ttl: self.nameserver_ttl,
         }
-        for nameserver in &self.nameservers {
-            let ns = RData::NS(NS(nameserver.name.clone()));
-            records.push(Record::new(self.origin.clone(), self.nameserver_ttl, &ns));
-            if self.origin.zone_of(&nameserver.name) && self.service_of(&nameserver.name).is_none() {
-                let mut owned = Owned::default();
-                self.own_nameserver(&nameserver.name, &nameserver.addresses, &mut owned);
-                records.append(&mut owned.records);
-            }
-        }
+        .records(serial);
+        records.append(&mut self.own().records);
         if let Some(owner) = below(&self.origin, "dns-version") {
             let txt = RData::TXT(TXT::new(vec![DNS_VERSION.to_owned()]));
             records.push(Record::new(owner, self.ttl, &txt));
@@ -157,6 +151,23 @@ impl ClusterZone {
         };
         records.extend(self.extra.records().filter(is_nobodys).cloned());
         records
+    }
+
+    /// What is published in the zone that no subject owns: the configured addresses that [`ClusterZone::apex`] has.
+    #[must_use]
+    pub fn addresses_at_apex(&self) -> Vec<PublishedAddress> {
+        self.own().addresses
+    }
+
+    /// What name servers own that are neither called after a Service nor below the name of one.
+    fn own(&self) -> Owned {
+        let mut owned = Owned::default();
+        for nameserver in &self.nameservers {
+            if self.origin.zone_of(&nameserver.name) && self.service_of(&nameserver.name).is_none() {
+                self.own_nameserver(&nameserver.name, &nameserver.addresses, &mut owned);
+            }
+        }
+        owned
     }
 
     /// All that may own something in this zone: the Services of the cluster,

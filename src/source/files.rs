@@ -14,7 +14,7 @@ use hickory_proto::rr::Name;
 use tracing::{error, info, warn};
 
 use super::load::{FileError, Placed, read_for_server};
-use super::{PrepareError, Proposal, Proposals, Rescans, Versions, Watch, aside};
+use super::{Preparation, PrepareError, Proposal, Proposals, Rescans, Watch, aside};
 use crate::config::FileZone;
 use crate::error::chain;
 use crate::metrics::Metrics;
@@ -103,7 +103,7 @@ async fn consider(
 type Fresh = Vec<(File, (Arc<Zone>, Vec<Placed>))>;
 
 /// Reads `files`: all of them, or none is taken on.
-fn prepare(files: Vec<File>) -> (Fresh, Result<Versions, PrepareError>) {
+fn prepare(files: Vec<File>) -> (Fresh, Result<Preparation, PrepareError>) {
     let mut fresh = Vec::new();
     let mut versions = Vec::new();
     for mut file in files {
@@ -119,7 +119,7 @@ fn prepare(files: Vec<File>) -> (Fresh, Result<Versions, PrepareError>) {
             }
         }
     }
-    (fresh, Ok(versions))
+    (fresh, Ok(Preparation { versions, ..Preparation::default() }))
 }
 
 /// Puts the zones that changed into their places, all in one swap: of each file what was read.

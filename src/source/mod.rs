@@ -16,6 +16,7 @@ pub mod load;
 mod log;
 pub mod manifests;
 mod proposal;
+mod reverse;
 #[cfg(test)]
 mod tables;
 mod translate;
@@ -30,19 +31,20 @@ use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinSet, spawn_blocking};
 
 pub use self::event::Event;
+use self::proposal::Preparation;
 pub use self::proposal::{PrepareError, Prepared, Proposal, Proposals, Versions, propose};
+pub use self::reverse::{AddressBook, Told};
 pub use self::watch::{RESCAN, Rescans, Watch};
 use self::writer::Relist;
 use crate::cluster::{self, Kind};
 use crate::config::{Access, Cluster};
 use crate::metrics::ClusterMetrics;
-use crate::published::Published;
 use crate::schema::ClusterZone;
 
 /// How many events followers may be ahead of the writer.
 const AHEAD: usize = 1024;
 
-/// Follows `cluster` and keeps its zones in `published` up to date, until it is agreed that it has none, or the
+/// Follows `cluster` and keeps its zones up to date in what `book` publishes, until it is agreed that it has none, or the
 /// future is dropped. What is published at its zones' names when it begins is served on until the cluster is synced.
 ///
 /// Nothing that the cluster does ends it. While there is no configuration that
@@ -55,7 +57,7 @@ const AHEAD: usize = 1024;
 pub async fn follow(
     cluster: &mut Cluster,
     proposals: &mut Proposals<ClusterZone>,
-    published: Arc<Published>,
+    book: Arc<AddressBook>,
     metrics: ClusterMetrics,
     rescans: &Rescans,
 ) {
@@ -89,7 +91,7 @@ pub async fn follow(
             cluster::Cluster::from_api()
         }
     };
-    let writing = writer::write(known, cluster, proposals, events, relist, published, metrics);
+    let writing = writer::write(known, cluster, proposals, events, relist, book, metrics);
     tokio::select! {
         () = writing => {}
         () = first_panic(&mut parts) => {}

@@ -10,11 +10,19 @@ use std::path::PathBuf;
 use hickory_proto::rr::Name;
 use tokio::sync::{mpsc, oneshot};
 
+use super::Told;
 use super::load::FileError;
 use crate::zone::{State, ZoneError};
 
-/// The versions of zones that are new to a source, or otherwise configured.
+/// Versions of zones, each at its apex.
 pub type Versions = Vec<(Name, State)>;
+
+/// What a source has made of zones that are new to it, or otherwise configured.
+#[derive(Debug, Default)]
+pub(super) struct Preparation {
+    pub(super) versions: Versions,
+    pub(super) told: Vec<Told>,
+}
 
 /// Where a source is told of other zones.
 pub type Proposals<Z> = mpsc::Receiver<Proposal<Z>>;
@@ -23,7 +31,7 @@ pub type Proposals<Z> = mpsc::Receiver<Proposal<Z>>;
 #[derive(Debug)]
 pub struct Proposal<Z> {
     pub(super) zones: Vec<Z>,
-    prepared: oneshot::Sender<Result<Versions, PrepareError>>,
+    prepared: oneshot::Sender<Result<Preparation, PrepareError>>,
     agreed: oneshot::Receiver<()>,
 }
 
@@ -32,6 +40,8 @@ pub struct Proposal<Z> {
 pub struct Prepared {
     /// To be published before it is agreed; none for zones whose source has not been read in full.
     pub versions: Versions,
+    /// What reverse zones are made of, to be told when they are published.
+    pub told: Vec<Told>,
     agree: oneshot::Sender<()>,
 }
 
@@ -75,7 +85,10 @@ pub async fn propose<Z>(
         return Ok(None);
     }
     match preparing.await {
-        Ok(versions) => Ok(Some(Prepared { versions: versions?, agree })),
+        Ok(prepared) => {
+            let Preparation { versions, told } = prepared?;
+            Ok(Some(Prepared { versions, told, agree }))
+        }
         Err(_) => Ok(None),
     }
 }
@@ -90,7 +103,7 @@ impl Prepared {
 
 impl<Z> Proposal<Z> {
     /// Tells what was prepared, and waits for the decision; if it is agreed, the zones that were proposed.
-    pub(super) async fn decided(self, prepared: Result<Versions, PrepareError>) -> Option<Vec<Z>> {
+    pub(super) async fn decided(self, prepared: Result<Preparation, PrepareError>) -> Option<Vec<Z>> {
         let is_refused = prepared.is_err();
         if self.prepared.send(prepared).is_err() || is_refused {
             return None;

@@ -21,7 +21,7 @@ use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, sleep_until, timeout_at};
 use tracing::{debug, error, info, warn};
 
-use super::{Event, PrepareError, Proposal, Proposals, aside};
+use super::{AddressBook, Event, Preparation, PrepareError, Proposal, Proposals, Told, aside};
 use crate::cluster::{Cluster, Kind, Subject};
 use crate::config;
 use crate::metrics::{ClusterError, ClusterMetrics};
@@ -79,10 +79,10 @@ pub(super) async fn write(
     proposals: &mut Proposals<ClusterZone>,
     mut events: mpsc::Receiver<Event>,
     relist: Relist,
-    published: Arc<Published>,
+    book: Arc<AddressBook>,
     metrics: ClusterMetrics,
 ) {
-    let mut writer = Writer::new(cluster, config, published, metrics);
+    let mut writer = Writer::new(cluster, config, book, metrics);
     let mut batch = Vec::new();
     loop {
         let received = tokio::select! {
@@ -160,7 +160,7 @@ struct Writer {
     /// their time is each API server's own, and replicas of this server would not agree on serials.
     newest: Option<u64>,
     doubts: Doubts,
-    published: Arc<Published>,
+    book: Arc<AddressBook>,
     metrics: ClusterMetrics,
 }
 
@@ -177,8 +177,8 @@ struct WrittenZone {
 }
 
 impl Writer {
-    fn new(cluster: Cluster, config: &config::Cluster, published: Arc<Published>, metrics: ClusterMetrics) -> Self {
-        let zones = config.zones.iter().map(|config| WrittenZone::new(config.clone(), &published)).collect();
+    fn new(cluster: Cluster, config: &config::Cluster, book: Arc<AddressBook>, metrics: ClusterMetrics) -> Self {
+        let zones = config.zones.iter().map(|config| WrittenZone::new(config.clone(), book.published())).collect();
         Self {
             cluster,
             zones,
@@ -190,7 +190,7 @@ impl Writer {
             touched: BTreeSet::new(),
             newest: None,
             doubts: Doubts::default(),
-            published,
+            book,
             metrics,
         }
     }
@@ -220,7 +220,10 @@ impl Writer {
         } else {
             info!(cluster, "the cluster is heard again: its zones are answered for");
         }
-        self.published.replace(self.zones.iter().filter_map(|written| written.version(is_expired)));
+        let versions = self.zones.iter().filter_map(|written| written.version(is_expired)).collect();
+        let reversed = self.zones.iter().filter(|written| written.config.is_reversed);
+        let told = reversed.map(|written| Told::some(&written.config, Vec::new()));
+        self.book.publish(versions, self.told(told));
     }
 
     fn apply_one(&mut self, event: Event) {
@@ -272,13 +275,13 @@ impl Writer {
         })
         .await;
         let (fresh, answer) = match prepared {
-            Ok(fresh) => {
+            Ok((fresh, told)) => {
                 let versions = fresh
                     .iter()
                     .filter(|written| written.is_own)
                     .filter_map(|written| written.version(writer.is_expired))
                     .collect();
-                (fresh, Ok(versions))
+                (fresh, Ok(Preparation { versions, told: writer.told(told) }))
             }
             Err(error) => (Vec::new(), Err(error)),
         };
@@ -290,21 +293,27 @@ impl Writer {
     }
 
     /// The zones of `configs` that are new or otherwise configured; made already if there is something to make them from.
-    fn prepare(&self, configs: &[ClusterZone]) -> Result<Vec<WrittenZone>, PrepareError> {
+    fn prepare(&self, configs: &[ClusterZone]) -> Result<(Vec<WrittenZone>, Vec<Told>), PrepareError> {
         let is_new = |config: &&ClusterZone| self.zones.iter().all(|written| written.config != **config);
-        let fresh = configs.iter().filter(is_new).map(|config| {
-            let mut written = WrittenZone::new(config.clone(), &self.published);
+        let (mut fresh, mut told) = (Vec::new(), Vec::new());
+        for config in configs.iter().filter(is_new) {
+            let mut written = WrittenZone::new(config.clone(), self.book.published());
             if let Some(before) = self.zones.iter().find(|before| before.config.origin == config.origin) {
                 written.register = before.register.successor();
             }
             if !self.is_first && written.is_known(&self.cluster) {
-                written
-                    .rebuild(&self.cluster, self.newest.map(serial_of))
-                    .map_err(|error| PrepareError::Zone { zone: config.origin.clone(), error: Box::new(error) })?;
+                let rebuilt = written.rebuild(&self.cluster, self.newest.map(serial_of));
+                let failed = |error| PrepareError::Zone { zone: config.origin.clone(), error: Box::new(error) };
+                told.extend(rebuilt.map_err(failed)?);
             }
-            Ok(written)
-        });
-        fresh.collect()
+            fresh.push(written);
+        }
+        Ok((fresh, told))
+    }
+
+    /// What is told of zones, with what is known of their cluster.
+    fn told(&self, told: impl IntoIterator<Item = Told>) -> Vec<Told> {
+        told.into_iter().map(|told| told.of_cluster(self.newest.map(serial_of), self.is_expired)).collect()
     }
 
     /// Writes the zones of `configs` from now on: those that it has, and `fresh` ones.
@@ -338,9 +347,11 @@ impl Writer {
         let started = Instant::now();
         let touched = mem::take(&mut self.touched);
         let hint = self.newest.map(serial_of);
-        let mut versions = Vec::new();
+        let (mut versions, mut told) = (Vec::new(), Vec::new());
         for written in &mut self.zones {
-            if let Some(zone) = written.next(&self.cluster, &touched, hint) {
+            let (zone, news) = written.next(&self.cluster, &touched, hint);
+            told.extend(news);
+            if let Some(zone) = zone {
                 debug!(zone = %zone.apex(), serial = %zone.serial(), touched = touched.len(), "zone published");
                 versions.push((zone.apex().clone(), State::Loaded(zone)));
             }
@@ -354,8 +365,7 @@ impl Writer {
         self.metrics.set_synced(waiting().next().is_none());
         self.is_first = false;
         self.count_services();
-        if !versions.is_empty() {
-            self.published.replace(versions);
+        if self.book.publish(versions, self.told(told)) {
             self.published_at = Some(Instant::now());
             self.metrics.published(started.elapsed());
             self.metrics.programmed(arrived.elapsed());
@@ -398,19 +408,25 @@ impl WrittenZone {
         Some((zone.apex().clone(), state(Arc::clone(zone))))
     }
 
-    /// The version that follows, if it would be another than the one before.
-    fn next(&mut self, cluster: &Cluster, touched: &BTreeSet<Subject>, hint: Option<Serial>) -> Option<Arc<Zone>> {
+    /// The version that follows, if it would be another than the one before, and what there is to tell of reverse zones.
+    fn next(
+        &mut self,
+        cluster: &Cluster,
+        touched: &BTreeSet<Subject>,
+        hint: Option<Serial>,
+    ) -> (Option<Arc<Zone>>, Option<Told>) {
         if !self.is_known(cluster) {
-            return None;
+            return (None, None);
         }
-        let next = match self.zone.clone().filter(|_| self.is_own) {
+        let (next, told) = match self.zone.clone().filter(|_| self.is_own) {
             None => {
                 let before = self.zone.clone();
-                if let Err(error) = self.rebuild(cluster, hint) {
+                let told = self.rebuild(cluster, hint).unwrap_or_else(|error| {
                     error!(zone = %self.config.origin, %error, "zone not built");
-                }
+                    None
+                });
                 let is_same = before.zip(self.zone.as_ref()).is_some_and(|(before, zone)| Arc::ptr_eq(&before, zone));
-                return self.zone.clone().filter(|_| self.is_own && !is_same);
+                return (self.zone.clone().filter(|_| self.is_own && !is_same), told);
             }
             Some(zone) => {
                 let update = self.register.update(&self.config, cluster, touched.iter().cloned());
@@ -420,16 +436,17 @@ impl WrittenZone {
                     error!(zone = %zone.apex(), %root, %error, "what is at and below the name stays as it was");
                 }
                 warn_of(&zone, &derived.warnings);
-                derived.zone
+                let told = self.config.is_reversed.then(|| Told::some(&self.config, update.addresses));
+                (derived.zone.map(Arc::new), told)
             }
         };
-        let next = Arc::new(next?);
-        self.zone = Some(next.clone());
-        Some(next)
+        self.zone = next.clone().or(self.zone.take());
+        (next, told)
     }
 
-    /// Makes the zone from all that is known; with the same records as the one before, it is that one.
-    fn rebuild(&mut self, cluster: &Cluster, hint: Option<Serial>) -> Result<(), ZoneError> {
+    /// Makes the zone from all that is known; with the same records as the one before, it is that one. What there is to tell
+    /// of reverse zones is all of it.
+    fn rebuild(&mut self, cluster: &Cluster, hint: Option<Serial>) -> Result<Option<Told>, ZoneError> {
         let started = Instant::now();
         let serial = self.zone.as_ref().map_or(hint.unwrap_or(Serial(1)), |before| before.serial());
         let mut records = self.config.apex(serial);
@@ -439,16 +456,17 @@ impl WrittenZone {
         records.extend(update.parts.into_iter().flat_map(Part::into_records));
         let count = records.len();
         let (mut zone, warnings) = Zone::build(&self.config.origin, records)?;
+        let told = self.config.is_reversed.then(|| Told::all(&self.config, update.addresses));
         self.is_own = true;
         match &self.zone {
-            Some(before) if before.records() == zone.records() => return Ok(()),
+            Some(before) if before.records() == zone.records() => return Ok(told),
             Some(before) => zone = zone.with_serial(before.serial().next(hint)),
             None => {}
         }
         warn_of(&zone, &warnings);
         info!(zone = %zone.apex(), serial = %zone.serial(), records = count, took = ?started.elapsed(), "zone built");
         self.zone = Some(Arc::new(zone));
-        Ok(())
+        Ok(told)
     }
 
     /// Tells operators what there is to say about the subjects touched.

@@ -181,8 +181,14 @@ enum Place<'z> {
     Nowhere,
 }
 
-/// Subtrees of names this many labels below the apex are what changes: `SERVICE.NAMESPACE.svc`.
-const GRAIN: u8 = 3;
+/// How many labels names have below which everything changes together, in the zone at `origin`.
+///
+/// Three more than the apex: `SERVICE.NAMESPACE.svc`. Below ip6.arpa and in-addr.arpa each name changes by itself; most have
+/// the first nibbles in common, and everything below these would lie in one table.
+fn grain(origin: &HashedName) -> u8 {
+    const REVERSE: [&[u8]; 2] = [b"\x03ip6\x04arpa\0", b"\x07in-addr\x04arpa\0"];
+    if REVERSE.iter().any(|tree| origin.is_within(tree)) { u8::MAX } else { origin.labels().saturating_add(3) }
+}
 
 impl Zone {
     /// Builds the zone at `apex` from all of its records, and says what is odd about them.
@@ -209,7 +215,7 @@ impl Zone {
         let mut zone = Self {
             apex: apex.clone(),
             serial: start.serial,
-            nodes: Shards::new(origin.labels().saturating_add(GRAIN)),
+            nodes: Shards::new(grain(&origin)),
             denial: start.denial,
             deepest: origin.labels(),
             census: BTreeMap::new(),

@@ -4,15 +4,17 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use clap::Args;
+use hickory_proto::rr::Name;
 use tracing::warn;
 
-use super::{Configured, Text, ZoneProblem, find, made, read_manifests, usage, zone_name};
+use super::{Configured, Text, ZoneProblem, find, made, made_reverse, read_manifests, usage, zone_name};
 use crate::cli::Failure;
 use crate::config::{self, Access};
 use crate::source::load::Placed;
-use crate::zone::{Zone, dump, name_to_text};
+use crate::zone::{Record, Zone, dump, name_to_text};
 
-/// Prints a zone from a master file or from manifests as a master file that BIND, Knot and NSD load
+/// Prints a zone from a master file or from manifests, or a reverse zone of such, as a master file that BIND, Knot and NSD
+/// load
 #[derive(Debug, Args)]
 #[command(after_help = "Example: kubezone zone dump k8s.ooo --config kubezone.yaml")]
 pub(super) struct Dump {
@@ -36,18 +38,21 @@ impl Dump {
                 zone
             }
             Configured::Cluster(zone, Access::Manifests(folder)) => {
-                let (records, _) = made(&zone, &read_manifests(&folder)?);
-                let built = Zone::build(&zone.origin, records);
-                let (zone, warnings) = built.map_err(|error| usage(ZoneProblem::Contradiction(error)))?;
-                for warning in warnings {
-                    warn!(%warning, "zone is odd");
-                }
-                zone
+                build(&zone.origin, made(&zone, &read_manifests(&folder)?).0)?
             }
+            Configured::Reverse(zone, forwards) => build(&zone.origin, made_reverse(&zone, &forwards)?)?,
             Configured::Cluster(..) => {
                 return Err(Failure::unable(ZoneProblem::FromApi { zone: name_to_text(&name) }));
             }
         };
         Ok(write!(out, "{}", dump(&zone))?)
     }
+}
+
+fn build(apex: &Name, records: Vec<Record>) -> Result<Zone, Failure> {
+    let (zone, warnings) = Zone::build(apex, records).map_err(|error| usage(ZoneProblem::Contradiction(error)))?;
+    for warning in warnings {
+        warn!(%warning, "zone is odd");
+    }
+    Ok(zone)
 }

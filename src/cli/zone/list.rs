@@ -7,7 +7,7 @@ use clap::Args;
 use serde::Serialize;
 use tracing::warn;
 
-use super::{Output, Text, made, print_json, read_manifests};
+use super::{Output, Text, forwards, made, made_reverse, print_json, read_manifests};
 use crate::cli::Failure;
 use crate::config::{self, Access};
 use crate::error::chain;
@@ -15,8 +15,9 @@ use crate::zone::{Serial, name_to_text};
 
 /// Prints the zones of a configuration: where they come from, and what can be told of them without a server
 ///
-/// A zone from a file has a serial and records, one from manifests has records; of one from a cluster's API only the
-/// server knows. Exit status: 0; 1 where a source that is looked at makes no zone; standard error says why.
+/// A zone from a file has a serial and records, one from manifests has records, and so has a reverse zone of such; of one
+/// from a cluster's API only the server knows. Exit status: 0; 1 where a source that is looked at makes no zone; standard
+/// error says why.
 #[derive(Debug, Args)]
 #[command(after_help = "Example: kubezone zone list --config kubezone.yaml")]
 pub(super) struct List {
@@ -73,6 +74,18 @@ impl List {
                 let source = format!("{}: {}", cluster.name, source_to_text(&cluster.access));
                 rows.push(Row { zone, kind: "cluster", source, serial, records });
             }
+        }
+        for reverse in &config.reverses {
+            let zone = name_to_text(&reverse.origin);
+            let forwards = forwards(&config, reverse);
+            let is_from_manifests = forwards.iter().all(|(_, access)| matches!(access, Access::Manifests(_)));
+            let (serial, records) = if is_from_manifests {
+                known(&zone, made_reverse(reverse, &forwards).map(|records| (None, records.len())))
+            } else {
+                (None, None)
+            };
+            let source = reverse.of.iter().map(name_to_text).collect::<Vec<_>>().join(", ");
+            rows.push(Row { zone, kind: "reverse", source, serial, records });
         }
         match self.output {
             Output::Json => print_json(&mut out, &rows)?,

@@ -20,7 +20,7 @@ use super::Failure;
 use crate::cluster::{Cluster, Subject};
 use crate::config::{Access, Config, FileZone};
 use crate::error::chain;
-use crate::schema::{ClusterZone, Reason, Register};
+use crate::schema::{AddressClaims, ClusterZone, Reason, Register, ReverseZone};
 use crate::source::load::FileError;
 use crate::source::manifests;
 use crate::zone::{Part, Record, Serial, ZoneError, name_to_text};
@@ -77,7 +77,7 @@ enum ZoneProblem {
     Name(String),
     #[error("{} has no zone {zone}: it has {known}", path.display())]
     Unknown { zone: String, path: PathBuf, known: String },
-    #[error("{zone} comes from a master file: print it with `kubezone zone dump`")]
+    #[error("{zone} is not made from a cluster itself: print it with `kubezone zone dump`")]
     NotFromCluster { zone: String },
     #[error("{zone} is made from a cluster's API: only zones from files and manifests are printed without a server")]
     FromApi { zone: String },
@@ -112,12 +112,16 @@ fn zone_name(text: &str) -> Result<Name, Failure> {
 enum Configured {
     File(FileZone),
     Cluster(Box<ClusterZone>, Access),
+    Reverse(ReverseZone, Vec<(ClusterZone, Access)>),
 }
 
 fn find(config: Config, name: &Name, path: &Path) -> Result<Configured, Failure> {
     let known = config.apexes().map(name_to_text).collect::<Vec<_>>().join(", ");
-    if let Some(file) = config.files.into_iter().find(|file| file.apex == *name) {
-        return Ok(Configured::File(file));
+    if let Some(file) = config.files.iter().find(|file| file.apex == *name) {
+        return Ok(Configured::File(file.clone()));
+    }
+    if let Some(reverse) = config.reverses.iter().find(|reverse| reverse.origin == *name) {
+        return Ok(Configured::Reverse(reverse.clone(), forwards(&config, reverse)));
     }
     for cluster in config.clusters {
         if let Some(zone) = cluster.zones.into_iter().find(|zone| zone.origin == *name) {
@@ -125,6 +129,14 @@ fn find(config: Config, name: &Name, path: &Path) -> Result<Configured, Failure>
         }
     }
     Err(usage(ZoneProblem::Unknown { zone: name_to_text(name), path: path.to_owned(), known }))
+}
+
+/// What `reverse` is made of, in its order.
+fn forwards(config: &Config, reverse: &ReverseZone) -> Vec<(ClusterZone, Access)> {
+    let zones =
+        config.clusters.iter().flat_map(|cluster| cluster.zones.iter().map(move |zone| (zone, &cluster.access)));
+    let zone = |origin: &Name| zones.clone().find(|(zone, _)| zone.origin == *origin).expect("`made-of-known`");
+    reverse.of.iter().map(zone).map(|(zone, access)| (zone.clone(), access.clone())).collect()
 }
 
 /// The cluster that manifests describe, all of which have to be as they should; else everything that is wrong.
@@ -153,6 +165,20 @@ fn made(zone: &ClusterZone, cluster: &Cluster) -> (Vec<Record>, Vec<(Subject, Re
     let records = zone.apex(Serial(1)).into_iter().chain(update.parts.into_iter().flat_map(Part::into_records));
     let said = |subject: Subject| register.reasons(&subject).into_iter().map(move |reason| (subject.clone(), reason));
     (records.collect(), zone.subjects(cluster).flat_map(said).collect())
+}
+
+/// The records that `reverse` has, made of `forwards`; all of these have to come from manifests.
+fn made_reverse(reverse: &ReverseZone, forwards: &[(ClusterZone, Access)]) -> Result<Vec<Record>, Failure> {
+    let claims = forwards.iter().map(|(zone, access)| {
+        let Access::Manifests(folder) = access else {
+            return Err(Failure::unable(ZoneProblem::FromApi { zone: name_to_text(&zone.origin) }));
+        };
+        let cluster = read_manifests(folder)?;
+        let update = Register::default().update(zone, &cluster, zone.subjects(&cluster));
+        Ok(AddressClaims::all(zone, update.addresses))
+    });
+    let claims: Vec<_> = claims.collect::<Result<_, _>>()?;
+    Ok(reverse.records(Serial(1), &claims.iter().collect::<Vec<_>>()))
 }
 
 fn as_json(record: &Record) -> serde_json::Value {

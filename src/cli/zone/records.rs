@@ -65,7 +65,9 @@ impl Records {
             let name = zone_name(&self.zone)?;
             return match find(config::load(path)?, &name, path)? {
                 Configured::Cluster(zone, _) => Ok(*zone),
-                Configured::File(_) => Err(usage(ZoneProblem::NotFromCluster { zone: name_to_text(&name) })),
+                Configured::File(_) | Configured::Reverse(..) => {
+                    Err(usage(ZoneProblem::NotFromCluster { zone: name_to_text(&name) }))
+                }
             };
         }
         // The short form is that of a server, which needs one; what is printed does not.

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
 
-use hickory_proto::rr::RecordType;
+use hickory_proto::rr::rdata::PTR;
+use hickory_proto::rr::{RData, RecordType};
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
@@ -19,9 +20,9 @@ use crate::cluster::{
 };
 use crate::metrics::Metrics;
 use crate::nameserver::Served;
-use crate::schema::{AddressOrigin, Ipv4Paths, Mode, NameServer, Nat64, Policy, PublishedAddress};
+use crate::schema::{AddressOrigin, Age, Ipv4Paths, Mode, NameServer, Nat64, Policy, PublishedAddress, ReverseZone};
 use crate::source::propose;
-use crate::zone::master;
+use crate::zone::{Record, master};
 
 /// How long the cluster may be silent.
 const STALENESS: Duration = Duration::from_secs(24 * 60 * 60);
@@ -97,9 +98,10 @@ impl Writing {
         let metrics = Metrics::new(published.clone()).cluster("c2");
         let (proposals, mut proposed) = mpsc::channel(1);
         let mut config = config(zones);
-        let (relisted, publishing) = (relist.clone(), published.clone());
+        let book = Arc::new(AddressBook::new(published.clone()));
+        let relisted = relist.clone();
         let task = tokio::spawn(async move {
-            write(Cluster::default(), &mut config, &mut proposed, receiver, relisted, publishing, metrics).await;
+            write(Cluster::default(), &mut config, &mut proposed, receiver, relisted, book, metrics).await;
         });
         Self { events, proposals, relist, published, task }
     }
@@ -542,10 +544,13 @@ fn any_zone() -> impl Strategy<Value = ClusterZone> {
         "app TXT t\nweb.depot CNAME app",
         "web.shop.svc TXT t\ndepot.svc NS ns.example.\n_a.db.shop.svc A 192.0.2.1",
     ]);
-    let any = (any_policy(), any_ipv4(), addresses, any::<[bool; 4]>(), extra);
-    any.prop_map(|(publish, ipv4, addresses, [pods, short_names, hostnames, wildcards], extra)| {
-        let nameservers = vec![NameServer { name: name("db.shop.svc.c2.k8s.ooo."), addresses }];
-        let zone = ClusterZone::at(name("c2.k8s.ooo."));
+    let any = (any_policy(), any_ipv4(), addresses, any::<[bool; 5]>(), extra);
+    any.prop_map(|(publish, ipv4, addresses, [pods, short_names, hostnames, wildcards, is_reversed], extra)| {
+        let nameserver = NameServer { name: name("db.shop.svc.c2.k8s.ooo."), addresses };
+        // Its address is a Service's, too.
+        let other = NameServer { name: name("ns.c2.k8s.ooo."), addresses: vec!["2a0a::1".parse().unwrap()] };
+        let nameservers = vec![nameserver, other];
+        let zone = ClusterZone { is_reversed, ..ClusterZone::at(name("c2.k8s.ooo.")) };
         let extra = master::parse(format!("$TTL 5\n{extra}\n").as_bytes(), &zone.origin, None).unwrap();
         let zone =
             ClusterZone { nameservers, publish, max_records: 2, ipv4, pods, short_names, hostnames, wildcards, ..zone };
@@ -595,10 +600,99 @@ fn any_step() -> impl Strategy<Value = Step> {
 fn writer(cluster: Cluster, zone: &ClusterZone) -> Writer {
     let published = Arc::new(Published::new(Served::default()));
     let metrics = Metrics::new(published.clone()).cluster("c2");
-    let mut writer = Writer::new(cluster, &config(vec![zone.clone()]), published, metrics);
+    let book = AddressBook::new(published);
+    book.change(&reverses(zone), Vec::new(), |versions| assert!(versions.is_empty()));
+    let mut writer = Writer::new(cluster, &config(vec![zone.clone()]), Arc::new(book), metrics);
     writer.apply_one(Event::Listing(Kind::Pod));
     writer.apply_one(Event::Listed { kind: Kind::Pod, version: None });
     writer
+}
+
+/// Has a writer's zone configured otherwise, as a server does that reloads.
+fn reload(writer: &mut Writer, zone: &ClusterZone) {
+    let zones = [zone.clone()];
+    let (fresh, told) = writer.prepare(&zones).unwrap();
+    writer.book.change(&reverses(zone), writer.told(told), |reverses| {
+        writer.book.published().change(|served| {
+            for apex in REVERSES.iter().filter(|_| !zone.is_reversed) {
+                served.zones.remove(&name(apex));
+            }
+            for (apex, state) in fresh.iter().filter_map(|written| written.version(false)).chain(reverses) {
+                served.zones.set(&apex, state);
+            }
+        });
+    });
+    writer.take_on(&zones, fresh);
+}
+
+/// The reverse zones of zones that have any: one lies in another.
+const REVERSES: [&str; 3] = ["ip6.arpa.", "a.0.a.2.ip6.arpa.", "in-addr.arpa."];
+
+fn reverses(zone: &ClusterZone) -> Vec<ReverseZone> {
+    let reverses = REVERSES.iter().filter(|_| zone.is_reversed).map(|origin| {
+        let nameservers = vec![NameServer { name: name("ns.example."), addresses: Vec::new() }];
+        let reverse = ReverseZone::at(name(origin)).unwrap();
+        ReverseZone { of: vec![zone.origin.clone()], nameservers, ..reverse }
+    });
+    let mut reverses: Vec<_> = reverses.collect();
+    if let [outer, inner, _] = &mut reverses[..] {
+        outer.except.push(inner.prefix);
+    }
+    reverses
+}
+
+/// The PTR records that are served, by the name of their zone.
+fn pointers(writer: &Writer) -> Vec<(Name, Record)> {
+    let served = writer.book.published().load();
+    let zones = REVERSES.iter().filter_map(|origin| match served.zones.get(&name(origin))? {
+        State::Loaded(zone) => Some(zone),
+        other => panic!("{other:?}"),
+    });
+    let all = zones.flat_map(|zone| zone.records().into_iter().map(|record| (zone.apex().clone(), record)));
+    all.filter(|(_, record)| record.rtype == RecordType::PTR).collect()
+}
+
+/// The same, told from what each subject publishes.
+fn inverse(writer: &Writer) -> Vec<(Name, Record)> {
+    let zone = &writer.zones[0].config;
+    let of_zone = zone.addresses_at_apex().into_iter().map(|published| (published, Age::default(), None));
+    let of_subjects = zone.subjects(&writer.cluster).flat_map(|subject| {
+        let decision = zone.decide(&writer.cluster, &subject, &[]);
+        decision.addresses.into_iter().map(move |published| (published, decision.age, Some(subject.clone())))
+    });
+    let mut best = BTreeMap::new();
+    for (published, age, subject) in of_zone.chain(of_subjects).filter(|(published, ..)| published.origin.owns_ptr()) {
+        let claim = (published.origin, age, subject, published.owner, published.ttl);
+        let known = best.entry(published.address).or_insert_with(|| claim.clone());
+        *known = claim.min(known.clone());
+    }
+    let mut pointers = Vec::new();
+    for (address, (.., owner, ttl)) in best {
+        let zones = REVERSES.iter().map(|origin| name(origin)).filter(|origin| origin.zone_of(&address.into()));
+        let Some(zone) = zones.filter(|_| zone.is_reversed).max_by_key(Name::num_labels) else { continue };
+        let rdata = RData::PTR(PTR(owner));
+        pointers.push((zone, Record::new(address.into(), ttl, &rdata)));
+    }
+    pointers
+}
+
+/// Sees to it that every PTR record that is served leads to a name that has its address.
+fn check_pointers(writer: &Writer) {
+    let served = writer.book.published().load();
+    let Some(State::Loaded(zone)) = served.zones.get(&writer.zones[0].config.origin) else { return };
+    let records = zone.records();
+    for (_, pointer) in pointers(writer) {
+        let leads_back = records.iter().any(|record| {
+            let address = match record.rtype {
+                RecordType::AAAA => <[u8; 16]>::try_from(record.rdata.wire()).ok().map(IpAddr::from),
+                RecordType::A => <[u8; 4]>::try_from(record.rdata.wire()).ok().map(IpAddr::from),
+                _ => None,
+            };
+            let target = Record::new(Name::root(), 0, &RData::PTR(PTR(record.owner.clone())));
+            address.is_some_and(|address| Name::from(address) == pointer.owner) && target.rdata == pointer.rdata
+        });
+        assert!(leads_back, "{pointer}");
+    }
 }
 
 /// How many Services own no records for each reason, and all that is said of any.
@@ -612,10 +706,11 @@ fn told(writer: &Writer) -> impl PartialEq + fmt::Debug {
 }
 
 /// Every record but the SOA, whose serial tells how many versions there were.
-fn records(writer: &mut Writer) -> Vec<crate::zone::Record> {
+fn records(writer: &mut Writer) -> Vec<Record> {
     writer.publish(Instant::now());
     let mut records = writer.zones[0].zone.as_ref().unwrap().records();
     records.retain(|record| record.rtype != RecordType::SOA);
+    records.extend(pointers(writer).into_iter().map(|(_, record)| record));
     records
 }
 
@@ -653,11 +748,13 @@ proptest! {
                 }
                 Step::Configure(other) => {
                     zone = *other;
-                    let zones = [zone.clone()];
-                    let fresh = derived.prepare(&zones).unwrap();
-                    derived.take_on(&zones, fresh);
+                    reload(&mut derived, &zone);
+                    check_pointers(&derived);
                 }
-                Step::Publish => derived.publish(Instant::now()),
+                Step::Publish => {
+                    derived.publish(Instant::now());
+                    check_pointers(&derived);
+                }
             }
         }
         let mut rebuilt = writer(cluster(), &zone);
@@ -666,6 +763,11 @@ proptest! {
         }
         prop_assert_eq!(records(&mut derived), records(&mut rebuilt));
         prop_assert_eq!(told(&derived), told(&rebuilt));
+        let sorted = |mut pointers: Vec<(Name, Record)>| {
+            pointers.sort_by(|a, b| (&a.0, &a.1.owner).cmp(&(&b.0, &b.1.owner)));
+            pointers
+        };
+        prop_assert_eq!(sorted(pointers(&derived)), sorted(inverse(&derived)));
     }
 
 }
