@@ -14,7 +14,7 @@ const ROOMS: [(&str, &[&str]); 9] = [
     ("published", &["nameserver", "zone"]),
     ("source", &["cluster", "config", "error", "metrics", "published", "schema", "zone"]),
     ("server", &["metrics", "nameserver", "published", "zone"]),
-    ("admin", &["metrics", "nameserver", "published", "zone"]),
+    ("admin", &["cluster", "config", "metrics", "nameserver", "published", "report", "source", "zone"]),
 ];
 
 /// What can only compute.

@@ -17,6 +17,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use axum::Router;
 use futures::FutureExt;
 use futures::future::try_join_all;
 use tokio::sync::mpsc;
@@ -24,16 +25,18 @@ use tokio::task::JoinSet;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
+use crate::admin::api::{self, Api};
 use crate::admin::{self, Readiness};
-use crate::config::{Changes, Cluster, Config, FileZone};
+use crate::config::{Admin, Changes, Cluster, Config, FileZone};
+use crate::error::chain;
 use crate::metrics::Metrics;
 use crate::nameserver::Served;
 use crate::published::Published;
 use crate::schema::ClusterZone;
 use crate::server::{self, Answerer, Claim, ListenError, Listener, ServeError, Words};
-use crate::source::{self, AccessError, AddressBook, PrepareError, Prepared, Proposal, Rescans};
+use crate::source::{self, AccessError, AddressBook, PrepareError, Prepared, Proposal, Requests, Rescans};
 use crate::zone::{State, Zones};
 
 /// How long a source rests after it has panicked.
@@ -44,17 +47,19 @@ const PAUSE: Duration = Duration::from_secs(10);
 pub struct Server {
     config: Config,
     dns: Vec<Listening>,
-    probes: Option<Probes>,
+    probes: Option<Http>,
+    admin: Option<Http>,
     answerer: Answerer,
     published: Arc<Published>,
     /// All that clusters publish goes through it.
     book: Arc<AddressBook>,
     metrics: Arc<Metrics>,
     readiness: Arc<Readiness>,
+    api: Arc<Api>,
     rescans: Rescans,
     files: Source<FileZone>,
     /// By their names.
-    clusters: BTreeMap<String, Source<ClusterZone>>,
+    clusters: BTreeMap<String, FollowedCluster>,
     /// Ends everything, when it has answered what it has received.
     stop: CancellationToken,
     /// Addresses that are not configured any more: they finish what they have begun.
@@ -74,9 +79,9 @@ struct Listening {
     answering: AbortOnDropHandle<()>,
 }
 
-/// Probes and metrics.
+/// Something for operators, on one address: probes and metrics, or the JSON API.
 #[derive(Debug)]
-struct Probes {
+struct Http {
     address: SocketAddr,
     claim: Claim,
     serving: AbortOnDropHandle<()>,
@@ -89,6 +94,13 @@ struct Source<Z> {
     following: AbortOnDropHandle<()>,
 }
 
+/// A cluster at work, and how to ask about it.
+#[derive(Debug)]
+struct FollowedCluster {
+    source: Source<ClusterZone>,
+    insight: api::Insight,
+}
+
 /// What cannot be had of what a configuration asks for; nothing of it is left.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -98,10 +110,12 @@ pub enum StartError {
     /// DNS cannot be answered at all.
     #[error(transparent)]
     Serve(#[from] ServeError),
-    /// Probes and metrics cannot be answered.
-    #[error("could not listen on {address} for metrics")]
-    Metrics {
-        /// Where they should be.
+    /// What operators ask cannot be answered.
+    #[error("could not listen on {address} for {what}")]
+    Http {
+        /// What would have been answered: `metrics`, `admin`.
+        what: &'static str,
+        /// Where it should be.
         address: SocketAddr,
         /// What the system said.
         source: io::Error,
@@ -148,9 +162,11 @@ impl Server {
         let metrics = Metrics::new(Arc::clone(&published));
         let rescans = Rescans::default();
         let mut server = Self {
-            config: Config { dns: Vec::new(), metrics: None, ..Config::default() },
+            config: Config { dns: Vec::new(), metrics: None, admin: Admin::Off, ..Config::default() },
             dns: Vec::new(),
             probes: None,
+            admin: None,
+            api: Arc::new(Api::new(Arc::clone(&published))),
             answerer: Answerer::new(Arc::clone(&published), &metrics),
             readiness: Arc::new(Readiness::new(Arc::clone(&published), config.ready_timeout)),
             files: follow_files(config.files.clone(), &published, &metrics, &rescans),
@@ -221,6 +237,12 @@ impl Server {
         self.probes.as_ref().map(|probes| probes.address)
     }
 
+    /// Where the JSON API is answered.
+    #[must_use]
+    pub fn admin(&self) -> Option<SocketAddr> {
+        self.admin.as_ref().map(|admin| admin.address)
+    }
+
     /// What is being served.
     #[must_use]
     pub fn published(&self) -> &Arc<Published> {
@@ -245,8 +267,9 @@ impl Server {
             self.leave(listening);
         }
         while self.leaving.join_next().await.is_some() {}
-        let sources = self.clusters.into_values().map(|source| source.following);
-        for part in sources.chain([self.files.following]).chain(self.probes.map(|probes| probes.serving)) {
+        let sources = self.clusters.into_values().map(|cluster| cluster.source.following);
+        let http = self.probes.into_iter().chain(self.admin).map(|http| http.serving);
+        for part in sources.chain([self.files.following]).chain(http) {
             part.abort();
             // A panic in there has been told of; what matters here is that it is over.
             let _ = part.await;
@@ -261,7 +284,7 @@ impl Server {
             prepared.extend(source::propose(&self.files.proposals, config.files.clone()).await?);
         }
         let of_clusters = self.config.clusters.iter().filter_map(|cluster| {
-            let source = self.clusters.get(&cluster.name)?;
+            let source = &self.clusters.get(&cluster.name)?.source;
             let zones = followed_as(cluster, config).map_or(&[][..], |cluster| &cluster.zones);
             (zones != cluster.zones).then(|| source::propose(&source.proposals, zones.to_vec()))
         });
@@ -277,15 +300,16 @@ impl Server {
         let kept = self.kept(&config.dns);
         let leaves = |(place, listening)| (!kept.contains(&Some(place))).then_some(listening);
         let leaving = self.dns.iter().enumerate().filter_map(leaves).map(|listening: &Listening| &listening.claim);
-        let probes_change = config.metrics != self.config.metrics;
-        let leaving: Vec<_> =
-            leaving.chain(self.probes.iter().filter(|_| probes_change).map(|probes| &probes.claim)).collect();
+        let (probes_move, admin_moves) = (config.metrics != self.config.metrics, config.admin != self.config.admin);
+        let leaving_http = self.probes.iter().filter(|_| probes_move).chain(self.admin.iter().filter(|_| admin_moves));
+        let leaving: Vec<_> = leaving.chain(leaving_http.map(|http| &http.claim)).collect();
         let new = config.dns.iter().zip(&kept).filter(|(_, kept)| kept.is_none());
         let opened = new.map(|(address, _)| self.listen(*address, &leaving)).collect::<Result<Vec<_>, _>>()?;
-        let probes = match config.metrics.filter(|_| probes_change) {
+        let probes = match config.metrics.filter(|_| probes_move) {
             Some(address) => Some(self.listen_for_probes(address, &leaving)?),
             None => None,
         };
+        let admin = if admin_moves { self.listen_for_admin(config.admin, &leaving)? } else { None };
 
         // From here on nothing can fail.
         self.publish(&config, prepared);
@@ -294,8 +318,10 @@ impl Server {
             info!(%address, transport = "udp", "listening");
             info!(%address, transport = "tcp", "listening");
         }
-        if let Some(Probes { address, .. }) = &probes {
-            info!(%address, transport = "metrics", "listening");
+        for (http, transport) in [(&admin, "admin"), (&probes, "metrics")] {
+            if let Some(Http { address, .. }) = http {
+                info!(%address, transport, "listening");
+            }
         }
         let mut before: Vec<_> = self.dns.drain(..).map(Some).collect();
         let mut opened = opened.into_iter();
@@ -308,8 +334,11 @@ impl Server {
             info!(address = %gone.address, "listening no more");
             self.leave(gone);
         }
-        if probes_change {
+        if probes_move {
             self.probes = probes;
+        }
+        if admin_moves {
+            self.admin = admin;
         }
         self.readiness.set_timeout(config.ready_timeout);
         self.config = config;
@@ -348,15 +377,26 @@ impl Server {
         self.leaving.spawn(async { drop(answering.await) });
     }
 
-    /// Opens `address` for probes and metrics, and answers there.
-    fn listen_for_probes(&self, address: SocketAddr, leaving: &[&Claim]) -> Result<Probes, StartError> {
-        let failed = |source| StartError::Metrics { address, source };
-        let listener = server::bind_tcp(address, leaving).map_err(failed)?;
-        let claim = Claim::of(&listener).map_err(failed)?;
-        let address = listener.local_addr().map_err(failed)?;
-        let serving = admin::serve(listener, Arc::clone(&self.readiness), Arc::clone(&self.metrics));
-        let serving = tokio::spawn(async { drop(guarded("probes and metrics", serving).await) });
-        Ok(Probes { address, claim, serving: AbortOnDropHandle::new(serving) })
+    fn listen_for_probes(&self, address: SocketAddr, leaving: &[&Claim]) -> Result<Http, StartError> {
+        let probes = admin::probes(Arc::clone(&self.readiness), Arc::clone(&self.metrics));
+        Http::listen("metrics", address, leaving, probes, admin::PATIENCE)
+    }
+
+    /// None where there is nothing to answer, or not enough to insist on it.
+    fn listen_for_admin(&self, admin: Admin, leaving: &[&Claim]) -> Result<Option<Http>, StartError> {
+        let listen = |address| Http::listen("admin", address, leaving, api::router(&self.api), api::PATIENCE);
+        match admin {
+            Admin::Off => Ok(None),
+            Admin::At(address) => listen(address).map(Some),
+            Admin::Unsaid => match listen(Admin::USUAL) {
+                Ok(http) => Ok(Some(http)),
+                Err(error) => {
+                    let error = chain(&error);
+                    warn!(error, "no JSON API: listen.admin is not set, and the usual address cannot be had");
+                    Ok(None)
+                }
+            },
+        }
     }
 
     /// Changes what is served: all of it in one swap.
@@ -391,10 +431,31 @@ impl Server {
         }
         for cluster in &config.clusters {
             if !self.clusters.contains_key(&cluster.name) {
-                let source = follow_cluster(cluster.clone(), &self.book, &self.metrics, &self.rescans);
-                self.clusters.insert(cluster.name.clone(), source);
+                let followed = follow_cluster(cluster.clone(), &self.book, &self.metrics, &self.rescans);
+                self.clusters.insert(cluster.name.clone(), followed);
             }
         }
+        let insights = self.clusters.iter().map(|(name, cluster)| (name.clone(), cluster.insight.clone()));
+        self.api.set(config.clone(), insights.collect());
+    }
+}
+
+impl Http {
+    /// Opens `address`, and has `router` answer there; `what` is said of it when something is wrong.
+    fn listen(
+        what: &'static str,
+        address: SocketAddr,
+        leaving: &[&Claim],
+        router: Router,
+        patience: Duration,
+    ) -> Result<Self, StartError> {
+        let failed = |source| StartError::Http { what, address, source };
+        let listener = server::bind_tcp(address, leaving).map_err(failed)?;
+        let claim = Claim::of(&listener).map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        let serving = admin::serve(listener, router, patience);
+        let serving = tokio::spawn(async move { drop(guarded(what, serving).await) });
+        Ok(Self { address, claim, serving: AbortOnDropHandle::new(serving) })
     }
 }
 
@@ -437,23 +498,27 @@ fn follow_cluster(
     book: &Arc<AddressBook>,
     metrics: &Metrics,
     rescans: &Rescans,
-) -> Source<ClusterZone> {
+) -> FollowedCluster {
     let part = format!("cluster {}", cluster.name);
     let numbers = metrics.cluster(&cluster.name);
     let (book, rescans) = (Arc::clone(book), rescans.clone());
-    let (proposals, mut proposed) = mpsc::channel(1);
+    let (proposals, proposed) = mpsc::channel(1);
+    let (inspector, looks) = source::inspector();
+    let insight = api::Insight { inspector, numbers: numbers.clone() };
+    let mut requests = Requests { proposals: proposed, looks };
     let following = tokio::spawn(async move {
         loop {
             let (book, numbers) = (Arc::clone(&book), numbers.clone());
             numbers.set_synced(false);
-            let following = source::follow(&mut cluster, &mut proposed, book, numbers, &rescans);
+            let following = source::follow(&mut cluster, &mut requests, book, numbers, &rescans);
             if guarded(&part, following).await.is_ok() {
                 return;
             }
             sleep(PAUSE).await;
         }
     });
-    Source { proposals, following: AbortOnDropHandle::new(following) }
+    let source = Source { proposals, following: AbortOnDropHandle::new(following) };
+    FollowedCluster { source, insight }
 }
 
 /// Runs one part of the server. Its panic ends it alone and is told of: the rest is none the worse for it, and its own
@@ -490,7 +555,9 @@ mod tests {
         let apex = Name::from_ascii(apex).expect("a name");
         let dns = vec![(Ipv6Addr::LOCALHOST, 0).into()];
         let files = vec![FileZone { apex, path }];
-        Server::start(Config { dns, metrics: None, files, ..Config::default() }).await.expect("it starts")
+        Server::start(Config { dns, metrics: None, admin: Admin::Off, files, ..Config::default() })
+            .await
+            .expect("it starts")
     }
 
     /// The RCODE that `server` answers with, once it has loaded its zone.

@@ -133,11 +133,12 @@ fn an_address_that_is_taken_ends_the_start() {
     let address = other.local_addr().expect("its address").to_string();
     let (ours, free) = ("[::1]:0", address.as_str());
     let zone = ["serve", "--zone", "z", "--nameserver", "ns.example.", "--manifests", "."];
-    for (dns, metrics, line) in [
-        (free, ours, format!("could not listen on {address}/tcp: Address already in use (os error 98)\n")),
-        (ours, free, format!("could not listen on {address} for metrics: Address already in use (os error 98)\n")),
-    ] {
-        let args = [&zone[..], &["--listen-dns", dns, "--listen-metrics", metrics]].concat();
+    for ([dns, metrics, admin], what) in
+        [([free, ours, ours], "/tcp"), ([ours, free, ours], " for metrics"), ([ours, ours, free], " for admin")]
+    {
+        let line = format!("could not listen on {address}{what}: Address already in use (os error 98)\n");
+        let listen = ["--listen-dns", dns, "--listen-metrics", metrics, "--listen-admin", admin];
+        let args = [&zone[..], &listen].concat();
         assert_eq!(kubezone(Path::new("."), &args), (Some(3), String::new(), line));
     }
 }

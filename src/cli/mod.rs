@@ -6,6 +6,7 @@
 
 mod demo;
 mod progress;
+mod remote;
 mod serve;
 mod zone;
 

@@ -13,7 +13,7 @@ use tokio::time::sleep;
 use tracing::{error, info};
 
 use super::{Failure, runtime};
-use crate::config::{self, Access, Changes, Config, ConfigError, NameServerFlag};
+use crate::config::{self, Access, Admin, Changes, Config, ConfigError, NameServerFlag};
 use crate::error::chain;
 use crate::run::Server;
 use crate::source::Watch;
@@ -66,6 +66,9 @@ pub(super) struct Serve {
     /// Where to answer /livez, /readyz and /metrics [default: [::]:9153]
     #[arg(long, value_name = "ADDR:PORT", env = "KUBEZONE_LISTEN_METRICS")]
     listen_metrics: Option<SocketAddr>,
+    /// Where to answer the JSON API, which names hidden Services; empty: nowhere [default: [::1]:9154, where that is free]
+    #[arg(long, value_name = "ADDR:PORT", env = "KUBEZONE_LISTEN_ADMIN")]
+    listen_admin: Option<Admin>,
     /// How long to go on answering after SIGTERM, while clients learn to go elsewhere [default: 5s]
     #[arg(long, value_name = "DURATION", env = "KUBEZONE_GRACE_PERIOD", value_parser = humantime::parse_duration)]
     grace_period: Option<Duration>,
@@ -150,6 +153,9 @@ impl Serve {
         }
         if let Some(address) = self.listen_metrics {
             config.metrics = Some(address);
+        }
+        if let Some(admin) = self.listen_admin {
+            config.admin = admin;
         }
         if let Some(period) = self.grace_period {
             config.grace_period = period;

@@ -181,6 +181,11 @@ impl Cluster {
         self.services.iter().map(|(_, service)| service)
     }
 
+    /// The Services behind `key`, whether or not there is one, in the order of keys.
+    pub fn services_after<'a>(&'a self, key: &'a ServiceKey) -> impl Iterator<Item = &'a Service> {
+        self.services.from(key).filter(move |(found, _)| *found != key).map(|(_, service)| service)
+    }
+
     /// How many Services there are.
     #[must_use]
     pub fn service_count(&self) -> usize {

@@ -22,6 +22,7 @@ impl Changes {
         compare("addresses", &addresses(before), &addresses(after), &mut changes);
         let settings = [
             ("metrics", before.metrics == after.metrics),
+            ("admin", before.admin == after.admin),
             ("identity", before.identity == after.identity),
             ("readyTimeout", before.ready_timeout == after.ready_timeout),
             ("gracePeriod", before.grace_period == after.grace_period),

@@ -62,7 +62,6 @@ fn nearest(key: &str, known: &[&'static str]) -> &'static str {
 pub(super) fn file(file: File, folder: &Path) -> Checked<Config> {
     version(&file)?;
     not_yet(file.listen.tls, "listen.tls", "none", Vec::is_empty)?;
-    not_yet(file.listen.admin, "listen.admin", "\"[::1]:9154\"", |address| address == "[::1]:9154")?;
     not_yet(file.tls, "tls", "none", |_| false)?;
 
     let mut config = Config::default();
@@ -74,6 +73,9 @@ pub(super) fn file(file: File, folder: &Path) -> Checked<Config> {
     }
     if let Some(metrics) = &file.listen.metrics {
         config.metrics = Some(socket_address(metrics)?);
+    }
+    if let Some(admin) = &file.listen.admin {
+        config.admin = value(admin, "address and port such as `[::1]:9154`, nor empty for none")?;
     }
     if let Some(text) = file.identity {
         config.identity = identity(text)?;

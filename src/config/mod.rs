@@ -12,7 +12,7 @@ mod file;
 
 use std::fmt;
 use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{AddrParseError, IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
@@ -40,6 +40,8 @@ pub struct Config {
     pub dns: Vec<SocketAddr>,
     /// Where probes and metrics are answered; none: nowhere.
     pub metrics: Option<SocketAddr>,
+    /// Where the JSON API is answered.
+    pub admin: Admin,
     /// NSID (RFC 5001) and CH `id.server`; empty: none given.
     pub identity: String,
     /// How long readiness waits for zones that do not load while others have.
@@ -54,6 +56,33 @@ pub struct Config {
     pub reverses: Vec<ReverseZone>,
     /// Files with static records of the clusters' zones: read with the configuration, as a part of it.
     pub extras: Vec<PathBuf>,
+}
+
+/// Where the JSON API is answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Admin {
+    /// Nobody has said it: at [`Admin::USUAL`] if that can be had. A convenience that nobody asked for keeps no second server
+    /// on a machine, and none without IPv6, from its job.
+    #[default]
+    Unsaid,
+    /// There, or the server does not start.
+    At(SocketAddr),
+    /// Nowhere.
+    Off,
+}
+
+impl Admin {
+    /// The usual address: the API names what is hidden from the world, so it is for this machine alone.
+    pub const USUAL: SocketAddr = SocketAddr::new(IpAddr::V6(Ipv6Addr::LOCALHOST), 9154);
+}
+
+impl FromStr for Admin {
+    type Err = AddrParseError;
+
+    /// An address with a port; empty: nowhere.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text.is_empty() { Ok(Self::Off) } else { text.parse().map(Self::At) }
+    }
 }
 
 /// A zone that comes from a master file.
@@ -108,6 +137,7 @@ impl Default for Config {
         Self {
             dns: vec![(Ipv6Addr::UNSPECIFIED, 53).into(), (Ipv4Addr::UNSPECIFIED, 53).into()],
             metrics: Some((Ipv6Addr::UNSPECIFIED, 9153).into()),
+            admin: Admin::default(),
             identity: String::new(),
             ready_timeout: Duration::from_secs(60),
             grace_period: Duration::from_secs(5),

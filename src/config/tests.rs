@@ -262,10 +262,21 @@ fn what_is_no_configuration_says_where() {
 }
 
 #[test]
+fn the_api_is_where_it_is_said_to_be() {
+    let admin = |listen: &str| config(&format!("{listen}\n{}", c2(""))).admin;
+    assert_eq!(admin(""), Admin::Unsaid);
+    assert_eq!(admin("listen: { admin: null }"), Admin::Unsaid);
+    assert_eq!(admin("listen: { admin: \"[::1]:9154\" }"), Admin::At(Admin::USUAL));
+    assert_eq!(admin("listen: { admin: \"\" }"), Admin::Off);
+}
+
+#[test]
 fn a_value_says_what_would_be_right() {
     let address = "address and port such as `[::]:53` or `0.0.0.0:53`";
     check("listen: { metrics: \"::1:9153\" }", &format!("1:20: `::1:9153` is no {address}"));
     check("listen:\n  dns:\n  - '[::]:53'\n  - localhost:53", &format!("4:5: `localhost:53` is no {address}"));
+    let or_none = "address and port such as `[::1]:9154`, nor empty for none";
+    check("listen: { admin: localhost }", &format!("1:18: `localhost` is no {or_none}"));
     check("listen: { dns: [] }", "1:16: `listen.dns` is empty: there is nowhere to answer");
     check("readyTimeout: 60", "1:15: `60` is no duration such as `60s` or `5m`");
     check("readyTimeout: 400000000000y", "1:15: `400000000000y` is no duration of at most a year");
@@ -579,7 +590,6 @@ fn what_is_not_acted_on_is_refused() {
     let not_yet = "is not supported by this version; leave it out";
     check("tls: { certificate: a, key: b }", &format!("1:6: `tls` {not_yet} (it would be none)"));
     check("listen: { tls: [\"[::]:853\"] }", &format!("1:16: `listen.tls` {not_yet} (it would be none)"));
-    check("listen: { admin: \"[::]:80\" }", &format!("1:18: `listen.admin` {not_yet} (it would be \"[::1]:9154\")"));
     check(
         "clusters: [{ name: c2, manifests: c2, maxStaleness: 5m }]",
         &format!("1:53: `maxStaleness` {not_yet} (it would be 0s: a folder is never silent)"),
@@ -593,7 +603,7 @@ fn what_is_not_acted_on_may_stand_at_its_default() {
                    shortNames: false, hostnames: false, wildcards: false, \
                    addresses: { allow: [], from: [ClusterIP, LoadBalancer, ExternalIP] } }";
     assert_eq!(c2_zone(publish), c2_zone(""));
-    config(&format!("listen: {{ admin: \"[::1]:9154\", tls: [] }}\n{}", c2("")));
+    config(&format!("listen: {{ tls: [] }}\n{}", c2("")));
 }
 
 /// What the command line's `nameservers` of c2.k8s.ooo are, or what is wrong with them.

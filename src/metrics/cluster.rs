@@ -194,10 +194,22 @@ impl ClusterMetrics {
         self.0.synced.set(i64::from(synced));
     }
 
+    /// Whether every kind has been listed in full.
+    #[must_use]
+    pub fn is_synced(&self) -> bool {
+        self.0.synced.get() != 0
+    }
+
     /// A sign of life: an event, a bookmark or a complete list.
     pub fn event(&self) {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         self.0.last_event.set(now.as_secs_f64());
+    }
+
+    /// When the last sign of life was, if there was one: Unix seconds.
+    #[must_use]
+    pub fn last_event(&self) -> Option<f64> {
+        Some(self.0.last_event.get()).filter(|seconds| *seconds > 0.0)
     }
 
     /// Counts an error.

@@ -11,6 +11,7 @@
 mod api;
 mod event;
 pub mod files;
+mod inspect;
 pub mod load;
 #[cfg(test)]
 mod log;
@@ -31,6 +32,7 @@ use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinSet, spawn_blocking};
 
 pub use self::event::Event;
+pub use self::inspect::{InspectError, Inspector, Looks, View, inspector};
 use self::proposal::Preparation;
 pub use self::proposal::{PrepareError, Prepared, Proposal, Proposals, Versions, propose};
 pub use self::reverse::{AddressBook, Told};
@@ -40,6 +42,15 @@ use crate::cluster::{self, Kind};
 use crate::config::{Access, Cluster};
 use crate::metrics::ClusterMetrics;
 use crate::schema::ClusterZone;
+
+/// What a cluster's source is asked while it runs.
+#[derive(Debug)]
+pub struct Requests {
+    /// To have other zones.
+    pub proposals: Proposals<ClusterZone>,
+    /// What it knows.
+    pub looks: Looks,
+}
 
 /// How many events followers may be ahead of the writer.
 const AHEAD: usize = 1024;
@@ -56,7 +67,7 @@ const AHEAD: usize = 1024;
 /// When a part of it does: a cluster that is no longer followed must not look like one that is quiet.
 pub async fn follow(
     cluster: &mut Cluster,
-    proposals: &mut Proposals<ClusterZone>,
+    requests: &mut Requests,
     book: Arc<AddressBook>,
     metrics: ClusterMetrics,
     rescans: &Rescans,
@@ -91,7 +102,7 @@ pub async fn follow(
             cluster::Cluster::from_api()
         }
     };
-    let writing = writer::write(known, cluster, proposals, events, relist, book, metrics);
+    let writing = writer::write(known, cluster, requests, events, relist, book, metrics);
     tokio::select! {
         () = writing => {}
         () = first_panic(&mut parts) => {}

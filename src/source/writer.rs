@@ -21,7 +21,8 @@ use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, sleep_until, timeout_at};
 use tracing::{debug, error, info, warn};
 
-use super::{AddressBook, Event, Preparation, PrepareError, Proposal, Proposals, Told, aside};
+use super::inspect::{Look, View};
+use super::{AddressBook, Event, Preparation, PrepareError, Proposal, Requests, Told, aside};
 use crate::cluster::{Cluster, Kind, Subject};
 use crate::config;
 use crate::metrics::{ClusterError, ClusterMetrics};
@@ -76,7 +77,7 @@ impl Relist {
 pub(super) async fn write(
     cluster: Cluster,
     config: &mut config::Cluster,
-    proposals: &mut Proposals<ClusterZone>,
+    requests: &mut Requests,
     mut events: mpsc::Receiver<Event>,
     relist: Relist,
     book: Arc<AddressBook>,
@@ -87,7 +88,11 @@ pub(super) async fn write(
     loop {
         let received = tokio::select! {
             received = events.recv_many(&mut batch, MANY) => received,
-            Some(proposal) = proposals.recv() => {
+            Some(look) = requests.looks.recv() => {
+                writer = writer.show(look).await;
+                continue;
+            }
+            Some(proposal) = requests.proposals.recv() => {
                 let agreed;
                 (writer, agreed) = writer.consider(proposal).await;
                 if let Some(agreed) = agreed {
@@ -327,6 +332,17 @@ impl Writer {
         if !self.is_first {
             self.count_services();
         }
+    }
+
+    /// Tells what is known; nothing, as long as nothing is published of it.
+    async fn show(self, look: Look) -> Self {
+        aside(move || {
+            let zones = self.zones.iter().map(|written| (&written.config, &written.register)).collect();
+            let view = View { cluster: &self.cluster, zones };
+            look(Some(&view).filter(|_| !self.is_first));
+            self
+        })
+        .await
     }
 
     /// Publishes, away from the runtime's threads if it is much.

@@ -16,7 +16,7 @@ use tokio::time::timeout;
 
 use super::eventually;
 use super::http::http;
-use super::log::addresses;
+use super::log::{address, addresses};
 use super::process::{Folder, Process};
 
 /// How long one answer may take. On loopback, one that is not there by then was never sent.
@@ -71,9 +71,10 @@ zones:
     ///
     /// It answers when this returns; not necessarily for the zone yet.
     pub(crate) async fn start(zone: &str, command: &[&str], folder: Folder) -> Self {
-        let args: Vec<_> = command[1..].iter().map(|&arg| arg.to_owned()).collect();
+        // Not where another one may be; a test that has its own idea of it takes this out again.
+        let args: Vec<_> = ["KUBEZONE_LISTEN_ADMIN=[::1]:0"].iter().chain(command).map(|&arg| arg.to_owned()).collect();
         let mut process =
-            Process::start(Path::new(command[0]), &args, folder.join("kubezone.log")).expect("kubezone started");
+            Process::start(Path::new("env"), &args, folder.join("kubezone.log")).expect("kubezone started");
         let (dns, metrics) = eventually("kubezone says where it listens", async || {
             assert!(!process.has_ended(), "kubezone has ended: {}", process.said());
             addresses(&process.said()).ok_or_else(|| process.said())
@@ -95,6 +96,11 @@ zones:
     /// Where DNS is answered: the first of the addresses that it logged.
     pub(crate) fn dns(&self) -> SocketAddr {
         self.dns
+    }
+
+    /// Where probes and metrics are answered.
+    pub(crate) fn metrics(&self) -> SocketAddr {
+        self.metrics
     }
 
     /// What it logged until now, line by line.
@@ -200,6 +206,18 @@ zones:
     /// Asks its port for probes and metrics, and gives the whole answer.
     pub(crate) async fn http(&self, path: &str) -> String {
         http(self.metrics, "GET", path, "").await.expect("an answer")
+    }
+
+    /// Where its JSON API is: the first of the addresses that it logged.
+    pub(crate) fn admin(&self) -> SocketAddr {
+        address(&self.process.said(), "admin").expect("logged before the metrics' address")
+    }
+
+    /// Asks its JSON API, and gives the answer's head and body.
+    pub(crate) async fn api(&self, path: &str) -> (String, String) {
+        let answer = http(self.admin(), "GET", path, "").await.expect("an answer");
+        let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
+        (head.to_owned(), body.to_owned())
     }
 
     /// A question as `name TYPE`, the name relative to the zone; `@` is the apex.

@@ -13,7 +13,7 @@ use hickory_proto::rr::RecordType;
 use tempfile::TempDir;
 
 use super::walk::{self, Gist, WalkError};
-use crate::config::{self, ConfigError};
+use crate::config::{self, Admin, ConfigError};
 use crate::run::{Server, StartError};
 
 macro_rules! built_in {
@@ -95,6 +95,7 @@ impl World {
             let mut config = config::load(&folder.path().join(file))?;
             config.dns = vec![dns[nth]];
             config.metrics = metrics.map(|metrics| metrics[nth]);
+            config.admin = Admin::Off;
             let server = Server::start(config).await?;
             places.push(Place { zone, address, dns: server.dns()[0], metrics: server.metrics(), server });
         }

@@ -1,34 +1,42 @@
 //! `kubezone zone dump`: a configured zone as a master file.
 
 use std::io::Write;
-use std::path::PathBuf;
 
 use clap::Args;
 use hickory_proto::rr::Name;
 use tracing::warn;
 
-use super::{Configured, Text, ZoneProblem, find, made, made_reverse, read_manifests, usage, zone_name};
+use super::{
+    Configured, ServerOrConfig, Side, Text, ZoneProblem, find, made, made_reverse, read_manifests, usage, zone_name,
+};
 use crate::cli::Failure;
+use crate::cli::remote::Remote;
 use crate::config::{self, Access};
 use crate::source::load::Placed;
 use crate::zone::{Record, Zone, dump, name_to_text};
 
-/// Prints a zone from a master file or from manifests, or a reverse zone of such, as a master file that BIND, Knot and NSD
-/// load
+/// Prints a zone as a master file that BIND, Knot and NSD load: as a running server has it, or one from a file or from
+/// manifests, or a reverse zone of such
 #[derive(Debug, Args)]
-#[command(after_help = "Example: kubezone zone dump k8s.ooo --config kubezone.yaml")]
+#[command(after_help = "\
+Examples:
+  kubezone zone dump k8s.ooo --config kubezone.yaml
+  kubezone zone dump c2.k8s.ooo --server http://[::1]:9154 | kubezone zone diff c2.zone - --zone c2.k8s.ooo")]
 pub(super) struct Dump {
     /// The zone
     zone: String,
-    /// The configuration file that has it
-    #[arg(long, value_name = "FILE", env = "KUBEZONE_CONFIG")]
-    config: PathBuf,
+    #[command(flatten)]
+    from: ServerOrConfig,
 }
 
 impl Dump {
     pub(super) fn print(&self, mut out: impl Write) -> Result<(), Failure> {
         let name = zone_name(&self.zone)?;
-        let zone = match find(config::load(&self.config)?, &name, &self.config)? {
+        let path = match self.from.side() {
+            Side::Server(url) => return Remote::new(url)?.copy(&["zones", &name_to_text(&name)], out),
+            Side::Config(path) => path,
+        };
+        let zone = match find(config::load(path)?, &name, path)? {
             Configured::File(file) => {
                 let text = Text::open(&file.path)?;
                 let (zone, odd) = text.zone(Some(&file.apex))?;

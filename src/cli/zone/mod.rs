@@ -1,4 +1,4 @@
-//! `kubezone zone`: zones as text, without a server.
+//! `kubezone zone`: zones as text, mostly without a server.
 
 mod diff;
 mod dump;
@@ -17,6 +17,7 @@ use serde_json::json;
 
 use self::text::Text;
 use super::Failure;
+use super::remote::ServerUrl;
 use crate::cluster::{Cluster, Subject};
 use crate::config::{Access, Config, FileZone};
 use crate::error::chain;
@@ -49,6 +50,33 @@ enum Output {
     Json,
 }
 
+/// Where a command looks.
+#[derive(Debug, Args)]
+struct ServerOrConfig {
+    /// The configuration file
+    #[arg(long, value_name = "FILE", env = "KUBEZONE_CONFIG", required_unless_present = "server")]
+    config: Option<PathBuf>,
+    /// A running server in the place of its configuration: the URL of its listen.admin
+    #[arg(long, value_name = "URL")]
+    server: Option<ServerUrl>,
+}
+
+/// One side of [`ServerOrConfig`].
+enum Side<'f> {
+    Config(&'f Path),
+    Server(&'f ServerUrl),
+}
+
+impl ServerOrConfig {
+    fn side(&self) -> Side<'_> {
+        match (&self.server, &self.config) {
+            (Some(url), _) => Side::Server(url),
+            (None, Some(path)) => Side::Config(path),
+            (None, None) => unreachable!("one of the two is required"),
+        }
+    }
+}
+
 impl Zone {
     pub(super) fn run(self) -> Result<(), Failure> {
         self.command.print(BufWriter::new(io::stdout().lock()))
@@ -79,7 +107,7 @@ enum ZoneProblem {
     Unknown { zone: String, path: PathBuf, known: String },
     #[error("{zone} is not made from a cluster itself: print it with `kubezone zone dump`")]
     NotFromCluster { zone: String },
-    #[error("{zone} is made from a cluster's API: only zones from files and manifests are printed without a server")]
+    #[error("{zone} is made from a cluster's API: ask a server that has it, with --server URL")]
     FromApi { zone: String },
     #[error("{}", path.display())]
     File { path: PathBuf, source: FileError },

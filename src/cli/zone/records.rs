@@ -1,17 +1,20 @@
 //! `kubezone zone records`: what manifests would make.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
+use hickory_proto::rr::RecordType;
 
 use super::{Configured, Output, ZoneProblem, as_json, find, made, print_json, read_manifests, usage, zone_name};
 use crate::cli::Failure;
+use crate::cli::remote::{Remote, ServerUrl};
 use crate::config::{self, Access, NameServerFlag};
+use crate::report::Report;
 use crate::schema::ClusterZone;
-use crate::zone::{Lines, name_to_text};
+use crate::zone::{Lines, Record, master, name_to_text};
 
-/// Prints the records that manifests would make
+/// Prints the records that manifests would make, or that a running server has made
 ///
 /// Comments name the Services that own none, with the reason. Without name servers there is neither an SOA nor an NS
 /// record. The serial is 1: a server's goes by the clock.
@@ -19,11 +22,15 @@ use crate::zone::{Lines, name_to_text};
 #[command(after_help = "\
 Examples:
   kubezone zone records -f examples/c2 --zone c2.k8s.ooo
-  kubezone zone records -f examples/c2 --zone c2.k8s.ooo --nameserver ns=2001:db8::53 -o json")]
+  kubezone zone records -f examples/c2 --zone c2.k8s.ooo --nameserver ns=2001:db8::53 -o json
+  kubezone zone records --server http://[::1]:9154 --zone c2.k8s.ooo")]
 pub(super) struct Records {
     /// A manifest, or a folder of them
-    #[arg(short, long, value_name = "DIR")]
-    filename: PathBuf,
+    #[arg(short, long, value_name = "DIR", required_unless_present = "server")]
+    filename: Option<PathBuf>,
+    /// A running server in the place of manifests: the URL of its listen.admin
+    #[arg(long, value_name = "URL", conflicts_with_all = ["filename", "config", "nameserver"])]
+    server: Option<ServerUrl>,
     /// The zone; with --config, one that is configured there
     #[arg(long, value_name = "NAME")]
     zone: String,
@@ -40,27 +47,52 @@ pub(super) struct Records {
 
 impl Records {
     pub(super) fn print(&self, mut out: impl Write) -> Result<(), Failure> {
-        let zone = self.cluster_zone()?;
-        let (records, reasons) = made(&zone, &read_manifests(&self.filename)?);
+        let (records, reasons) = match &self.server {
+            Some(url) => self.served(&Remote::new(url)?)?,
+            None => {
+                let manifests = self.filename.as_ref().expect("required where there is no server");
+                let (records, reasons) = made(&self.cluster_zone(manifests)?, &read_manifests(manifests)?);
+                (records, reasons.into_iter().map(|(subject, reason)| format!("{subject}: {reason}")).collect())
+            }
+        };
         match self.output {
             Output::Json => {
                 let records: Vec<_> = records.iter().map(as_json).collect();
                 print_json(&mut out, &records)?;
             }
             Output::Table => {
-                if zone.nameservers.is_empty() {
+                if !records.iter().any(|record| record.rtype == RecordType::SOA) {
                     writeln!(out, "; no SOA and NS records: no name servers are given (--nameserver)")?;
                 }
                 write!(out, "{}", Lines(&records))?;
-                for (subject, reason) in reasons {
-                    writeln!(out, "; {subject}: {reason}")?;
+                for reason in reasons {
+                    writeln!(out, "; {reason}")?;
                 }
             }
         }
         Ok(())
     }
 
-    fn cluster_zone(&self) -> Result<ClusterZone, Failure> {
+    /// The records that a server has, and why some Services own none.
+    fn served(&self, server: &Remote) -> Result<(Vec<Record>, Vec<String>), Failure> {
+        let name = zone_name(&self.zone)?;
+        let zone = name_to_text(&name);
+        let mut said = Vec::new();
+        for Report { namespace, name, reasons, .. } in server.services(&zone, &[])? {
+            // What another program may say must not move a terminal's cursor.
+            said.extend(
+                reasons
+                    .iter()
+                    .map(|reason| format!("{namespace}/{name}: {}", reason.name).replace(char::is_control, " ")),
+            );
+        }
+        let mut text = Vec::new();
+        server.copy(&["zones", &zone], &mut text)?;
+        let records = master::parse(&text, &name, None).map_err(Failure::unable)?;
+        Ok((records, said))
+    }
+
+    fn cluster_zone(&self, manifests: &Path) -> Result<ClusterZone, Failure> {
         if let Some(path) = &self.config {
             let name = zone_name(&self.zone)?;
             return match find(config::load(path)?, &name, path)? {
@@ -73,7 +105,7 @@ impl Records {
         // The short form is that of a server, which needs one; what is printed does not.
         let stand_in = [".".parse().expect("any text will do")];
         let nameservers = if self.nameserver.is_empty() { &stand_in } else { self.nameserver.as_slice() };
-        let config = config::short_form(&self.zone, nameservers, Access::Manifests(self.filename.clone()))?;
+        let config = config::short_form(&self.zone, nameservers, Access::Manifests(manifests.to_owned()))?;
         let mut zone =
             config.clusters.into_iter().flat_map(|cluster| cluster.zones).next().expect("the zone asked for");
         if self.nameserver.is_empty() {

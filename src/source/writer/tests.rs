@@ -21,7 +21,7 @@ use crate::cluster::{
 use crate::metrics::Metrics;
 use crate::nameserver::Served;
 use crate::schema::{AddressOrigin, Age, Ipv4Paths, Mode, NameServer, Nat64, Policy, PublishedAddress, ReverseZone};
-use crate::source::propose;
+use crate::source::{InspectError, Inspector, inspector, propose};
 use crate::zone::{Record, master};
 
 /// How long the cluster may be silent.
@@ -81,6 +81,7 @@ fn object_key(kind: Kind, text: &str) -> ObjectKey {
 struct Writing {
     events: mpsc::Sender<Event>,
     proposals: mpsc::Sender<Proposal<ClusterZone>>,
+    inspector: Inspector,
     relist: Relist,
     published: Arc<Published>,
     task: JoinHandle<()>,
@@ -96,14 +97,16 @@ impl Writing {
         let (events, receiver) = mpsc::channel(MANY);
         let relist = Relist::default();
         let metrics = Metrics::new(published.clone()).cluster("c2");
-        let (proposals, mut proposed) = mpsc::channel(1);
+        let (proposals, proposed) = mpsc::channel(1);
+        let (inspector, looks) = inspector();
         let mut config = config(zones);
         let book = Arc::new(AddressBook::new(published.clone()));
         let relisted = relist.clone();
         let task = tokio::spawn(async move {
-            write(Cluster::default(), &mut config, &mut proposed, receiver, relisted, book, metrics).await;
+            let mut requests = Requests { proposals: proposed, looks };
+            write(Cluster::default(), &mut config, &mut requests, receiver, relisted, book, metrics).await;
         });
-        Self { events, proposals, relist, published, task }
+        Self { events, proposals, inspector, relist, published, task }
     }
 
     /// A writer of c2.k8s.ooo whose cluster is synced and empty, and has been for a second.
@@ -159,6 +162,47 @@ async fn turn() {
         yield_now().await;
     }
     assert_eq!(Instant::now(), before);
+}
+
+/// A question: the cluster's Services, and how many of them the zones withhold.
+fn count(view: &View<'_>) -> (usize, Vec<usize>) {
+    let withheld = view.zones.iter().map(|(_, register)| register.withheld().values().sum());
+    (view.cluster.service_count(), withheld.collect())
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_it_knows_is_told_once_it_is_published() {
+    let writing = Writing::start(vec![zone("c2.k8s.ooo.", "ns.example.")]);
+    assert_eq!(writing.inspector.ask(count).await, Err(InspectError::NotSynced));
+    let services = [service("shop/web", "2a0a::1"), service("shop/db", "fd00::1")];
+    writing.list(Kind::Service, services).await;
+    writing.list(Kind::EndpointSlice, []).await;
+    assert_eq!(writing.inspector.ask(count).await, Err(InspectError::NotSynced));
+    writing.list(Kind::Namespace, []).await;
+    turn().await;
+    assert_eq!(writing.inspector.ask(count).await, Ok((2, vec![1])));
+    let held = |view: &View<'_>| view.zone(&name("c2.k8s.ooo.")).is_some();
+    assert_eq!(writing.inspector.ask(held).await, Ok(true));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_question_that_stumbles_or_is_given_up_disturbs_nothing() {
+    let writing = Writing::synced().await;
+    let stumbled = writing.inspector.ask(|_| -> usize { panic!("a mistake in a question") }).await;
+    assert_eq!(stumbled, Err(InspectError::Gone));
+    drop(timeout(Duration::ZERO, writing.inspector.ask(count)).await);
+    writing.apply(service("shop/web", "2a0a::1"), None).await;
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(writing.addresses(), 1);
+    assert_eq!(writing.inspector.ask(count).await, Ok((1, vec![0])));
+
+    // A reload that takes its time: the writer waits for the decision.
+    let prepared = propose(&writing.proposals, vec![zone("c2.k8s.ooo.", "other.example.")]).await.unwrap();
+    assert_eq!(writing.inspector.ask(count).await, Err(InspectError::Busy));
+    prepared.expect("a source").agree();
+    assert_eq!(writing.inspector.ask(count).await, Ok((1, vec![0])));
+    writing.task.abort();
+    assert_eq!(writing.inspector.ask(count).await, Err(InspectError::Gone));
 }
 
 #[tokio::test(start_paused = true)]

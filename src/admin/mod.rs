@@ -1,9 +1,12 @@
-//! Tells operators how it is: probes and metrics over HTTP.
+//! Tells operators how it is, over HTTP: [`probes`] and metrics on one address, the [JSON API](api) on another.
 //!
-//! What is here names no Service and no error of an API, so that it is safe to
-//! expose. It reads what is published and knows nothing of where it comes from.
-//! A stranger who finds the port can hold neither many descriptors nor one for
+//! Probes and metrics name no Service and no error of an API, so that they are
+//! safe to expose; they read what is published and know nothing of where it comes
+//! from. The API says everything, which is why it is another address.
+//! A stranger who finds a port can hold neither many descriptors nor one for
 //! long, and cannot keep probes out.
+
+pub mod api;
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -27,11 +30,12 @@ use crate::metrics::Metrics;
 use crate::published::Published;
 use crate::zone::State;
 
-/// The most connections at a time: probes and a few Prometheus servers need one each, for a moment.
+/// The most connections at a time on an address: probes and a few Prometheus servers need one each, for a moment.
 const MAX_CONNECTIONS: usize = 32;
 
-/// How long a connection may take, from its first byte to the last: Prometheus, by default, waits as long.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a connection for probes or metrics may take, from its first byte to the last: Prometheus, by default, waits as
+/// long.
+pub const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Whether clients should be sent here.
 ///
@@ -90,13 +94,13 @@ impl Readiness {
     }
 }
 
-/// Answers probes and scrapes that come to `listener`, until the future is dropped.
+/// Has `router` answer what comes to `listener`, until the future is dropped; a connection may take as long as `patience`.
 ///
 /// A connection is good for one request. Where there are `MAX_CONNECTIONS`, the
 /// oldest makes place for a newcomer: were newcomers to wait, whoever opens
 /// connections and says nothing would have the kubelet restart us.
-pub async fn serve(mut listener: TcpListener, readiness: Arc<Readiness>, metrics: Arc<Metrics>) {
-    let service = TowerToHyperService::new(router(readiness, metrics));
+pub async fn serve(mut listener: TcpListener, router: Router, patience: Duration) {
+    let service = TowerToHyperService::new(router);
     let mut connections = VecDeque::with_capacity(MAX_CONNECTIONS);
     loop {
         // axum's: it rests when the system has no descriptor for us.
@@ -109,13 +113,13 @@ pub async fn serve(mut listener: TcpListener, readiness: Arc<Readiness>, metrics
             http1::Builder::new().keep_alive(false).serve_connection(TokioIo::new(stream), service.clone());
         connections.push_back(AbortOnDropHandle::new(tokio::spawn(async move {
             // What goes wrong with a connection ends that one and concerns nobody else.
-            let _ = timeout(PATIENCE, connection).await;
+            let _ = timeout(patience, connection).await;
         })));
     }
 }
 
 /// What `listen.metrics` answers: `/livez`, `/readyz`, `/metrics` and nothing else.
-fn router(readiness: Arc<Readiness>, metrics: Arc<Metrics>) -> Router {
+pub fn probes(readiness: Arc<Readiness>, metrics: Arc<Metrics>) -> Router {
     let readyz = |Shared(readiness): Shared<Arc<Readiness>>| async move {
         let (ready, text) = readiness.check();
         let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
@@ -218,7 +222,7 @@ mod tests {
         let (published, readiness) = server(&[]);
         let listener = TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).await.expect("a socket");
         let address = listener.local_addr().expect("its address");
-        let serving = serve(listener, Arc::new(readiness), Metrics::new(published));
+        let serving = serve(listener, probes(Arc::new(readiness), Metrics::new(published)), PATIENCE);
         (address, AbortOnDropHandle::new(tokio::spawn(serving)))
     }
 

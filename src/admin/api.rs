@@ -1,0 +1,543 @@
+//! The JSON API: what the server serves and what it knows of its clusters (docs/api.md says it field by field).
+//!
+//! It names Services that are hidden from the world and says why they are, so
+//! it is for operators: on loopback, unless they say otherwise. It only reads.
+//! A web page that somebody on this machine looks at learns nothing from it:
+//! other origins may not read answers, and a name that was made to lead here is
+//! refused.
+
+use std::collections::BTreeMap;
+use std::io::{self, BufWriter, Write};
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use arc_swap::ArcSwap;
+use axum::body::{Body, Bytes};
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, Request, State as Shared};
+use axum::http::uri::Authority;
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode, Uri, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use futures::stream;
+use hickory_proto::rr::Name;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use tokio::sync::{Semaphore, mpsc};
+use tokio::task::spawn_blocking;
+
+use crate::cluster::{Service, ServiceKey, Subject};
+use crate::config::{Cluster, Config};
+use crate::metrics::ClusterMetrics;
+use crate::published::Published;
+use crate::report::{AddressReport, NameReport, Report, View};
+use crate::source::{InspectError, Inspector};
+use crate::zone::{State, Zone, dump, name_to_text};
+
+/// How long a connection may take, from its first byte to the last: as long as the largest zone over a slow tunnel.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Zones that are written out at a time: each is in memory as text and records besides.
+const DUMPS: usize = 2;
+
+/// The octets of a zone that are on their way at a time.
+const CHUNK: usize = 64 * 1024;
+
+/// The most Services that are told of in one answer, and how many are if nobody says it: to tell of them takes the
+/// cluster's writer milliseconds, while changes wait.
+const MOST: usize = 1000;
+const MANY: usize = 100;
+
+/// What every answer says: it is no page, for nobody else's pages, and true only now.
+const HEADERS: [(HeaderName, &str); 4] = [
+    (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
+    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+    (header::CACHE_CONTROL, "no-store"),
+];
+
+/// What the API tells of.
+#[derive(Debug)]
+pub struct Api {
+    published: Arc<Published>,
+    running: ArcSwap<Running>,
+    dumps: Arc<Semaphore>,
+}
+
+/// What is configured, and whom to ask about it.
+#[derive(Debug, Default)]
+struct Running {
+    config: Config,
+    /// By the clusters' names.
+    clusters: BTreeMap<String, Insight>,
+}
+
+/// Whom to ask about a cluster.
+#[derive(Debug, Clone)]
+pub struct Insight {
+    /// What its writer knows.
+    pub inspector: Inspector,
+    /// How it is followed.
+    pub numbers: ClusterMetrics,
+}
+
+/// A list of things, or a part of it.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Page<T> {
+    /// In their order.
+    pub items: Vec<T>,
+    /// What to ask for as `after` to get what follows; none: nothing does.
+    pub next: Option<String>,
+}
+
+/// A zone.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct ZoneStatus {
+    /// Its name, absolute, as master files have it.
+    pub zone: String,
+    /// What it comes from: `file` or `cluster`.
+    pub kind: String,
+    /// The master file, or the cluster's name.
+    pub source: String,
+    /// `pending`, `loaded` or `expired`; only a loaded one is answered for.
+    pub state: String,
+    /// Its serial; none while it is pending.
+    pub serial: Option<u32>,
+    /// How many records it has, glue included; none while it is pending.
+    pub records: Option<usize>,
+    /// Seconds since its cluster's last sign of life; none for zones from files, and where there was none.
+    pub age: Option<u64>,
+}
+
+/// A cluster.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct ClusterStatus {
+    /// Its name in the configuration.
+    pub cluster: String,
+    /// Whether all of it has been read since the server began to follow it.
+    pub synced: bool,
+    /// When it gave its last sign of life (RFC 3339): an event, a bookmark or a complete list; none: not yet.
+    pub last_event: Option<String>,
+}
+
+/// Why there is no answer: the status, and a sentence for whoever asked.
+#[derive(Debug)]
+struct Refusal(StatusCode, String);
+
+/// What a refusal looks like.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Problem {
+    /// A sentence: what is wrong, and what would be right.
+    pub error: String,
+}
+
+impl Api {
+    /// One that tells of what is `published`; of no configuration yet.
+    #[must_use]
+    pub fn new(published: Arc<Published>) -> Self {
+        Self { published, running: ArcSwap::default(), dumps: Arc::new(Semaphore::new(DUMPS)) }
+    }
+
+    /// This is what the server does from now on.
+    pub fn set(&self, config: Config, clusters: BTreeMap<String, Insight>) {
+        self.running.store(Arc::new(Running { config, clusters }));
+    }
+
+    /// Every zone configured, in the configuration's order.
+    fn zones(&self) -> Vec<ZoneStatus> {
+        let (running, served) = (self.running.load(), self.published.load());
+        let status = |apex: &Name, kind: &str, source: String, age| {
+            let (state, zone) = match served.zones.get(apex) {
+                Some(State::Loaded(zone)) => ("loaded", Some(zone)),
+                Some(State::Expired(zone)) => ("expired", Some(zone)),
+                Some(State::Pending) | None => ("pending", None),
+            };
+            ZoneStatus {
+                zone: name_to_text(apex),
+                kind: kind.to_owned(),
+                source,
+                state: state.to_owned(),
+                serial: zone.map(|zone| zone.serial().0),
+                records: zone.map(|zone| zone.census().iter().map(|(_, count)| count).sum()),
+                age,
+            }
+        };
+        let files = running.config.files.iter();
+        let mut zones: Vec<_> =
+            files.map(|file| status(&file.apex, "file", file.path.display().to_string(), None)).collect();
+        for cluster in &running.config.clusters {
+            let age = running.clusters.get(&cluster.name).and_then(|insight| age(&insight.numbers));
+            let of_cluster =
+                cluster.zones.iter().map(|zone| status(&zone.origin, "cluster", cluster.name.clone(), age));
+            zones.extend(of_cluster);
+        }
+        zones
+    }
+
+    fn clusters(&self) -> Vec<ClusterStatus> {
+        let running = self.running.load();
+        let status = |(name, insight): (&String, &Insight)| ClusterStatus {
+            cluster: name.clone(),
+            synced: insight.numbers.is_synced(),
+            last_event: insight.numbers.last_event().and_then(timestamp),
+        };
+        running.clusters.iter().map(status).collect()
+    }
+
+    /// The zone at `apex` as it is answered for.
+    fn loaded(&self, apex: &Name) -> Result<Arc<Zone>, Refusal> {
+        let served = self.published.load();
+        let zone = name_to_text(apex);
+        let not_now = |why| Err(Refusal(StatusCode::SERVICE_UNAVAILABLE, format!("zone {zone} {why}")));
+        match served.zones.get(apex) {
+            Some(State::Loaded(zone)) => Ok(Arc::clone(zone)),
+            Some(State::Pending) => not_now("is not loaded yet: the server's log says what it waits for"),
+            Some(State::Expired(_)) => {
+                not_now("is not answered for: its cluster has been silent for longer than maxStaleness")
+            }
+            None => {
+                let known: Vec<_> = served.zones.iter().map(|(_, apex, _)| name_to_text(apex)).collect();
+                let known = known.join(", ");
+                Err(Refusal(StatusCode::NOT_FOUND, format!("there is no zone {zone}: there is {known}")))
+            }
+        }
+    }
+
+    /// What `question` makes of what is known about the zone at `apex`.
+    async fn ask<T: Send + 'static>(
+        &self,
+        apex: Name,
+        question: impl FnOnce(View<'_>) -> T + Send + 'static,
+    ) -> Result<T, Refusal> {
+        let running = self.running.load_full();
+        let is_it = |cluster: &&Cluster| cluster.zones.iter().any(|zone| zone.origin == apex);
+        let cluster = running.config.clusters.iter().find(is_it);
+        let Some((name, insight)) = cluster.and_then(|cluster| running.clusters.get_key_value(&cluster.name)) else {
+            let (zone, of_clusters) = (name_to_text(&apex), running.config.clusters.iter());
+            let known: Vec<_> =
+                of_clusters.flat_map(|cluster| &cluster.zones).map(|zone| name_to_text(&zone.origin)).collect();
+            let known = known.join(", ");
+            let sentence = format!("there is no zone {zone} that is made from a cluster: there is {known}");
+            return Err(Refusal(StatusCode::NOT_FOUND, sentence));
+        };
+        let asked = insight.inspector.ask(move |known| {
+            let (zone, register) = known.zone(&apex)?;
+            Some(question(View { zone, cluster: known.cluster, register }))
+        });
+        match asked.await.and_then(|answer| answer.ok_or(InspectError::Busy)) {
+            Ok(answer) => Ok(answer),
+            Err(error) => Err(Refusal(StatusCode::SERVICE_UNAVAILABLE, format!("cluster {name}: {error}"))),
+        }
+    }
+}
+
+/// What `listen.admin` answers: everything below `/api/v1`, and nothing else.
+pub fn router(api: &Arc<Api>) -> Router {
+    Router::new()
+        .route("/api/v1/zones", get(zones))
+        .route("/api/v1/zones/{zone}", get(zone))
+        .route("/api/v1/clusters", get(clusters))
+        .route("/api/v1/services", get(services))
+        .route("/api/v1/names/{name}", get(name))
+        .route("/api/v1/addresses/{address}", get(address))
+        .fallback(nothing)
+        .layer(middleware::from_fn(guard))
+        .with_state(Arc::clone(api))
+}
+
+async fn zones(Shared(api): Shared<Arc<Api>>) -> Json<Page<ZoneStatus>> {
+    Json(api.zones().into())
+}
+
+async fn clusters(Shared(api): Shared<Arc<Api>>) -> Json<Page<ClusterStatus>> {
+    Json(api.clusters().into())
+}
+
+/// A zone as a master file, written while it is read.
+async fn zone(Shared(api): Shared<Arc<Api>>, name: Result<Path<String>, PathRejection>) -> Result<Response, Refusal> {
+    let zone = api.loaded(&absolute(name.as_deref().map_or("", String::as_str))?)?;
+    let permit = Arc::clone(&api.dumps).acquire_owned().await.expect("never closed");
+    let (chunks, mut written) = mpsc::channel(1);
+    spawn_blocking(move || {
+        let mut out = BufWriter::with_capacity(CHUNK, Chunks(chunks));
+        // It fails when the reader has gone, who is not waiting for the rest.
+        let _ = write!(out, "{}", dump(&zone)).and_then(|()| out.flush());
+        drop(permit);
+    });
+    let body = Body::from_stream(stream::poll_fn(move |context| written.poll_recv(context)));
+    // RFC 4027
+    Ok(([(header::CONTENT_TYPE, "text/dns")], body).into_response())
+}
+
+/// The Services of a zone's cluster, a page of them or a single one.
+async fn services(Shared(api): Shared<Arc<Api>>, uri: Uri) -> Result<Json<Page<Report>>, Refusal> {
+    let mut wanted = Parameters::of(&uri, &["zone", "namespace", "name", "after", "limit"])?;
+    let apex = absolute(&wanted.required("zone")?)?;
+    let (namespace, name) = (wanted.take("namespace"), wanted.take("name"));
+    let (after, limit) = (wanted.after()?, wanted.limit()?);
+    if name.is_some() && namespace.is_none() {
+        return Err(bad("a Service's name means something in a namespace: give that, too"));
+    }
+    let unknown = namespace.clone();
+    let page = api.ask(apex, move |view| match (namespace, name) {
+        (Some(namespace), Some(name)) => {
+            Some(vec![view.service(&ServiceKey { namespace: namespace.into(), name: name.into() })].into())
+        }
+        (namespace, _) => page(&view, namespace.as_deref(), after, limit),
+    });
+    page.await?.map(Json).ok_or_else(|| {
+        let sentence = format!("there is no Namespace {}, and no Service in it", unknown.unwrap_or_default());
+        Refusal(StatusCode::NOT_FOUND, sentence)
+    })
+}
+
+/// The Services behind `after`, of one namespace or of all; none: nothing is known of that namespace.
+fn page(view: &View<'_>, namespace: Option<&str>, after: Option<ServiceKey>, limit: usize) -> Option<Page<Report>> {
+    let is_first = after.is_none();
+    // No name is empty: this is in front of all of them.
+    let first = ServiceKey { namespace: namespace.unwrap_or_default().into(), name: "".into() };
+    let after = after.map_or(first.clone(), |after| after.max(first));
+    let in_it = |service: &&Service| namespace.is_none_or(|namespace| *service.key.namespace == *namespace);
+    let mut services = view.cluster.services_after(&after).take_while(in_it).map(|service| &service.key).peekable();
+    let items: Vec<_> = services.by_ref().take(limit).map(|key| (key, view.service(key))).collect();
+    let last = items.last().map(|(key, _)| Subject::from((*key).clone()).to_string());
+    let next = last.filter(|_| services.peek().is_some());
+    if items.is_empty() && is_first && namespace.is_some_and(|name| view.cluster.namespace(name).is_none()) {
+        return None;
+    }
+    Some(Page { items: items.into_iter().map(|(_, report)| report).collect(), next })
+}
+
+/// A name, in the zone with the longest apex that it is below.
+async fn name(
+    Shared(api): Shared<Arc<Api>>,
+    name: Result<Path<String>, PathRejection>,
+) -> Result<Json<NameReport>, Refusal> {
+    let name = absolute(name.as_deref().map_or("", String::as_str))?;
+    let zones = api.running.load_full();
+    let zones = zones.config.clusters.iter().flat_map(|cluster| &cluster.zones).map(|zone| &zone.origin);
+    let zone = zones.filter(|zone| zone.zone_of(&name)).max_by_key(|zone| zone.num_labels()).cloned();
+    api.ask(zone.unwrap_or_else(|| name.clone()), move |view| view.name(&name)).await.map(Json)
+}
+
+/// An address, in one zone.
+async fn address(
+    Shared(api): Shared<Arc<Api>>,
+    address: Result<Path<IpAddr>, PathRejection>,
+    uri: Uri,
+) -> Result<Json<AddressReport>, Refusal> {
+    let Path(address) = address.map_err(|_| bad("that is no address: write one such as 2001:db8::1"))?;
+    let apex = absolute(&Parameters::of(&uri, &["zone"])?.required("zone")?)?;
+    api.ask(apex, move |view| view.address(address)).await.map(Json)
+}
+
+async fn nothing() -> Refusal {
+    let sentence = "there is nothing here: see /api/v1/zones, /api/v1/clusters and /api/v1/services";
+    Refusal(StatusCode::NOT_FOUND, sentence.to_owned())
+}
+
+/// What stands behind the question mark.
+struct Parameters(BTreeMap<String, String>);
+
+impl Parameters {
+    /// Those of `uri`, all of them `known` and given once at most.
+    fn of(uri: &Uri, known: &[&str]) -> Result<Self, Refusal> {
+        let mut parameters = BTreeMap::new();
+        for (key, value) in form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()) {
+            if !known.contains(&&*key) {
+                return Err(bad(format!("there is no parameter `{key}` here, only {}", known.join(", "))));
+            }
+            if parameters.insert(key.clone().into_owned(), value.into_owned()).is_some() {
+                return Err(bad(format!("`{key}` is given twice")));
+            }
+        }
+        Ok(Self(parameters))
+    }
+
+    fn take(&mut self, key: &str) -> Option<String> {
+        self.0.remove(key)
+    }
+
+    fn required(&mut self, key: &str) -> Result<String, Refusal> {
+        self.take(key).ok_or_else(|| bad(format!("`{key}` is missing")))
+    }
+
+    /// Behind which Service the page begins.
+    fn after(&mut self) -> Result<Option<ServiceKey>, Refusal> {
+        let Some(after) = self.take("after") else { return Ok(None) };
+        let Some((namespace, name)) = after.split_once('/') else {
+            return Err(bad("`after` is a page's `next`: NAMESPACE/NAME"));
+        };
+        Ok(Some(ServiceKey { namespace: namespace.into(), name: name.into() }))
+    }
+
+    fn limit(&mut self) -> Result<usize, Refusal> {
+        let Some(limit) = self.take("limit") else { return Ok(MANY) };
+        let limit = limit.parse().ok().filter(|limit| (1..=MOST).contains(limit));
+        limit.ok_or_else(|| bad(format!("`limit` is a number from 1 to {MOST}")))
+    }
+}
+
+/// A request that means nothing.
+fn bad(sentence: impl Into<String>) -> Refusal {
+    Refusal(StatusCode::BAD_REQUEST, sentence.into())
+}
+
+/// Lets through what may be asked, and has every answer say what it is.
+async fn guard(request: Request, next: Next) -> Response {
+    let mut response = match refusal(&request) {
+        Some(refusal) => refusal.into_response(),
+        None => next.run(request).await,
+    };
+    for (name, value) in HEADERS {
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    response
+}
+
+fn refusal(request: &Request) -> Option<Refusal> {
+    if !matches!(*request.method(), Method::GET | Method::HEAD) {
+        return Some(Refusal(StatusCode::METHOD_NOT_ALLOWED, "nothing can be changed here: GET only".to_owned()));
+    }
+    if !is_asked_by_address(request) {
+        let sentence =
+            "ask by localhost or an IP address: another name may be a stranger's web page that was made to lead here";
+        return Some(Refusal(StatusCode::MISDIRECTED_REQUEST, sentence.to_owned()));
+    }
+    None
+}
+
+/// Whether the client knows this server by its address, or as `localhost`.
+///
+/// A web page can have its own name lead to loopback (DNS rebinding); the
+/// browser then takes us for a part of that page, and says the name.
+fn is_asked_by_address(request: &Request) -> bool {
+    // An absolute target goes before the field (RFC 9112 §3.2.2).
+    let mut hosts = request.headers().get_all(header::HOST).iter().map(HeaderValue::as_bytes);
+    let authority = match request.uri().authority() {
+        Some(authority) => Some(authority.clone()),
+        None => hosts.next().filter(|_| hosts.next().is_none()).and_then(|host| Authority::try_from(host).ok()),
+    };
+    authority.is_some_and(|authority| {
+        let host = authority.host();
+        // What stands behind a bracket is not looked at by everybody.
+        let rest = authority.as_str().strip_prefix(host);
+        let is_whole = rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(':'));
+        let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+        is_whole && (host.eq_ignore_ascii_case("localhost") || bare.parse::<IpAddr>().is_ok())
+    })
+}
+
+/// A name, its final dot optional.
+fn absolute(text: &str) -> Result<Name, Refusal> {
+    match Name::from_ascii(text) {
+        // Nothing at all would be the root.
+        Ok(mut apex) if !text.is_empty() => {
+            apex.set_fqdn(true);
+            Ok(apex)
+        }
+        _ => Err(bad("that is no name: write one such as c2.k8s.ooo")),
+    }
+}
+
+/// Whole seconds since the cluster's last sign of life.
+fn age(numbers: &ClusterMetrics) -> Option<u64> {
+    let last_event = Duration::try_from_secs_f64(numbers.last_event()?).ok()?;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Some(now.saturating_sub(last_event).as_secs())
+}
+
+/// Unix seconds as RFC 3339 has them.
+fn timestamp(seconds: f64) -> Option<String> {
+    let since = Duration::try_from_secs_f64(seconds).ok()?;
+    let timestamp = Timestamp::from_millisecond(i64::try_from(since.as_millis()).ok()?).ok()?;
+    Some(timestamp.to_string())
+}
+
+impl<T> From<Vec<T>> for Page<T> {
+    fn from(items: Vec<T>) -> Self {
+        Self { items, next: None }
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        (self.0, Json(Problem { error: self.1 })).into_response()
+    }
+}
+
+/// Sends what is written into it.
+struct Chunks(mpsc::Sender<io::Result<Bytes>>);
+
+impl Write for Chunks {
+    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+        let sent = self.0.blocking_send(Ok(Bytes::copy_from_slice(octets)));
+        sent.map(|()| octets.len()).map_err(|_| io::ErrorKind::BrokenPipe.into())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whether a request with this target and these Host fields is answered, and if not, with which status.
+    fn check(method: Method, target: &str, hosts: &[&str], expected: Result<(), StatusCode>) {
+        let mut request = Request::builder().method(method).uri(target);
+        for host in hosts {
+            request = request.header(header::HOST, *host);
+        }
+        let request = request.body(Body::empty()).unwrap();
+        let answered = refusal(&request).map_or(Ok(()), |Refusal(status, _)| Err(status));
+        assert_eq!(answered, expected, "{target} {hosts:?}");
+    }
+
+    #[test]
+    fn only_who_knows_the_address_is_answered() {
+        let hosts =
+            ["localhost", "LocalHost:9154", "127.0.0.1", "127.0.0.1:8080", "[::1]", "[::1]:9154", "[2001:db8::1]:80"];
+        for host in hosts {
+            check(Method::GET, "/api/v1/zones", &[host], Ok(()));
+            check(Method::HEAD, &format!("http://{host}/api/v1/zones"), &["evil.example"], Ok(()));
+        }
+        let misdirected = Err(StatusCode::MISDIRECTED_REQUEST);
+        let strangers = [
+            "evil.example",
+            "evil.example:9154",
+            "localhost.evil.example",
+            "[::1].evil.example",
+            "",
+            " ",
+            "::1",
+            "[::1",
+            "a b",
+            "localhost@",
+        ];
+        for host in strangers {
+            check(Method::GET, "/api/v1/zones", &[host], misdirected);
+        }
+        check(Method::GET, "/api/v1/zones", &[], misdirected);
+        check(Method::GET, "/api/v1/zones", &["localhost", "evil.example"], misdirected);
+        check(Method::GET, "/api/v1/zones", &["localhost", "localhost"], misdirected);
+        check(Method::GET, "http://evil.example/api/v1/zones", &["localhost"], misdirected);
+    }
+
+    #[test]
+    fn nothing_can_be_changed() {
+        for method in [Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::OPTIONS, Method::TRACE] {
+            check(method, "/api/v1/zones", &["localhost"], Err(StatusCode::METHOD_NOT_ALLOWED));
+        }
+    }
+
+    #[test]
+    fn times_are_told_as_kubernetes_tells_them() {
+        assert_eq!(timestamp(1_763_748_000.25).as_deref(), Some("2025-11-21T18:00:00.25Z"));
+        assert_eq!(timestamp(f64::MAX), None);
+    }
+}

@@ -1,0 +1,214 @@
+//! A running server that a command asks, through its JSON API.
+
+use std::io::Write;
+use std::str::FromStr;
+use std::time::Duration;
+
+use axum::body::{Body, BodyDataStream, Bytes};
+use axum::http::uri::{InvalidUri, PathAndQuery, Scheme};
+use axum::http::{StatusCode, Uri};
+use futures::StreamExt;
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use serde::de::DeserializeOwned;
+use tokio::runtime::Runtime;
+use tokio::time::timeout;
+
+use super::{Failure, runtime};
+use crate::admin::api::{Page, Problem};
+use crate::report::Report;
+
+/// How long a connection may take to come about, and every piece of an answer to follow the one before.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The most octets of an answer that is read as a whole: a page of a thousand Services has a few million.
+const MAX_ANSWER: usize = 256 << 20;
+
+/// How many Services to ask for at a time.
+const PAGE: &str = "500";
+
+/// Where the API of a running server is: `http://[::1]:9154`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct ServerUrl(String);
+
+/// What is no such URL.
+#[derive(Debug, thiserror::Error)]
+#[error("write the URL of a kubezone's listen.admin, such as http://[::1]:9154; it speaks no TLS")]
+pub(super) struct NoUrl;
+
+impl FromStr for ServerUrl {
+    type Err = NoUrl;
+
+    fn from_str(text: &str) -> Result<Self, NoUrl> {
+        let uri: Uri = text.parse().map_err(|_: InvalidUri| NoUrl)?;
+        let has_query = uri.path_and_query().and_then(PathAndQuery::query).is_some();
+        if uri.scheme() != Some(&Scheme::HTTP) || uri.host().is_none_or(str::is_empty) || has_query {
+            return Err(NoUrl);
+        }
+        Ok(Self(text.trim_end_matches('/').to_owned()))
+    }
+}
+
+/// Why a server did not tell.
+#[derive(Debug, thiserror::Error)]
+enum RemoteError {
+    #[error(
+        "could not ask {url}: is that the server's listen.admin? For one in a Pod: kubectl port-forward POD 9154, and http://localhost:9154"
+    )]
+    Unreachable { url: Uri, source: hyper_util::client::legacy::Error },
+    #[error("{url} is silent for more than {PATIENCE:?}")]
+    Silent { url: Uri },
+    #[error("the answer of {url} broke off")]
+    Broken { url: Uri, source: axum::Error },
+    #[error("{url}: {sentence}")]
+    Refused { url: Uri, sentence: String },
+    #[error("{url} answers {status}: there is another program, or another version of kubezone")]
+    Foreign { url: Uri, status: StatusCode },
+}
+
+impl From<RemoteError> for Failure {
+    fn from(error: RemoteError) -> Self {
+        Self::unable(error)
+    }
+}
+
+/// A running server.
+pub(super) struct Remote {
+    base: String,
+    client: Client<HttpConnector, Body>,
+    runtime: Runtime,
+}
+
+impl Remote {
+    pub(super) fn new(url: &ServerUrl) -> Result<Self, Failure> {
+        let mut connector = HttpConnector::new();
+        connector.set_connect_timeout(Some(PATIENCE));
+        let client = Client::builder(TokioExecutor::new()).build(connector);
+        Ok(Self { base: url.0.clone(), client, runtime: runtime()? })
+    }
+
+    /// What there is to say about the Services of `zone`, or about those that `query` asks for.
+    pub(super) fn services(&self, zone: &str, query: &[(&str, &str)]) -> Result<Vec<Report>, Failure> {
+        let query = [&[("zone", zone), ("limit", PAGE)], query].concat();
+        self.list(&["services"], &query)
+    }
+
+    /// All of the items at `path`, below `/api/v1/`, page by page.
+    pub(super) fn list<T: DeserializeOwned>(&self, path: &[&str], query: &[(&str, &str)]) -> Result<Vec<T>, Failure> {
+        let mut items = Vec::new();
+        let mut after: Option<String> = None;
+        loop {
+            let after_it = after.as_deref().map(|after| ("after", after));
+            let query: Vec<_> = query.iter().copied().chain(after_it).collect();
+            let Page { items: more, next } = self.get(path, &query)?;
+            items.extend::<Vec<T>>(more);
+            after = match next {
+                Some(next) if after.as_ref() != Some(&next) => Some(next),
+                _ => return Ok(items),
+            };
+        }
+    }
+
+    /// What there is at `path`, below `/api/v1/`.
+    pub(super) fn get<T: DeserializeOwned>(&self, path: &[&str], query: &[(&str, &str)]) -> Result<T, Failure> {
+        let url = self.url(path, query);
+        self.runtime.block_on(async {
+            let (status, body) = self.ask(&url).await?;
+            let octets = whole(&url, body).await?;
+            if status != StatusCode::OK {
+                return Err(refused(url, status, &octets).into());
+            }
+            serde_json::from_slice(&octets).map_err(|_| RemoteError::Foreign { url, status }.into())
+        })
+    }
+
+    /// Copies what there is at `path`, below `/api/v1/`, as it comes.
+    pub(super) fn copy(&self, path: &[&str], mut out: impl Write) -> Result<(), Failure> {
+        let url = self.url(path, &[]);
+        self.runtime.block_on(async {
+            let (status, mut body) = self.ask(&url).await?;
+            if status != StatusCode::OK {
+                return Err(refused(url.clone(), status, &whole(&url, body).await?).into());
+            }
+            while let Some(octets) = next(&url, &mut body).await? {
+                out.write_all(&octets)?;
+            }
+            Ok(())
+        })
+    }
+
+    fn url(&self, path: &[&str], query: &[(&str, &str)]) -> Uri {
+        let mut url = format!("{}/api/v1", self.base);
+        for segment in path {
+            url.push('/');
+            url.extend(form_urlencoded::byte_serialize(segment.as_bytes()));
+        }
+        if !query.is_empty() {
+            url.push('?');
+            let start = url.len();
+            url = form_urlencoded::Serializer::for_suffix(url, start).extend_pairs(query).finish();
+        }
+        url.parse().expect("it is one, and what was added is encoded")
+    }
+
+    async fn ask(&self, url: &Uri) -> Result<(StatusCode, BodyDataStream), RemoteError> {
+        let asked = timeout(PATIENCE, self.client.get(url.clone())).await;
+        let answer = asked.map_err(|_| RemoteError::Silent { url: url.clone() })?;
+        let answer = answer.map_err(|source| RemoteError::Unreachable { url: url.clone(), source })?;
+        Ok((answer.status(), Body::new(answer.into_body()).into_data_stream()))
+    }
+}
+
+/// The piece of an answer that follows.
+async fn next(url: &Uri, body: &mut BodyDataStream) -> Result<Option<Bytes>, RemoteError> {
+    match timeout(PATIENCE, body.next()).await {
+        Ok(octets) => octets.transpose().map_err(|source| RemoteError::Broken { url: url.clone(), source }),
+        Err(_) => Err(RemoteError::Silent { url: url.clone() }),
+    }
+}
+
+/// An answer as a whole.
+async fn whole(url: &Uri, mut body: BodyDataStream) -> Result<Vec<u8>, RemoteError> {
+    let mut whole = Vec::new();
+    while let Some(octets) = next(url, &mut body).await? {
+        if whole.len() + octets.len() > MAX_ANSWER {
+            return Err(RemoteError::Foreign { url: url.clone(), status: StatusCode::OK });
+        }
+        whole.extend_from_slice(&octets);
+    }
+    Ok(whole)
+}
+
+/// What a server that does not tell says about it.
+fn refused(url: Uri, status: StatusCode, octets: &[u8]) -> RemoteError {
+    match serde_json::from_slice(octets) {
+        Ok(Problem { error }) => RemoteError::Refused { url, sentence: error },
+        Err(_) => RemoteError::Foreign { url, status },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_is_a_url_without_tls() {
+        for url in ["http://[::1]:9154", "http://localhost:9154/", "http://127.0.0.1:8001/api/v1/proxy/"] {
+            let server: ServerUrl = url.parse().unwrap();
+            assert_eq!(server.0, url.trim_end_matches('/'));
+        }
+        for text in
+            ["", "[::1]:9154", "https://[::1]:9154", "http://", "http:///a", "localhost:9154", "http://a/?b", "a b"]
+        {
+            text.parse::<ServerUrl>().expect_err(text);
+        }
+    }
+
+    #[test]
+    fn whatever_is_asked_for_is_encoded() {
+        let remote = Remote::new(&"http://[::1]:9154/".parse().unwrap()).unwrap();
+        let url = remote.url(&["zones", "a/b?c\\032."], &[("after", "a/b&c=d"), ("zone", "é")]);
+        assert_eq!(url, "http://[::1]:9154/api/v1/zones/a%2Fb%3Fc%5C032.?after=a%2Fb%26c%3Dd&zone=%C3%A9");
+    }
+}

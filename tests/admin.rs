@@ -1,0 +1,432 @@
+//! The JSON API on `listen.admin`, asked of the binary over real sockets, and the commands that read it.
+
+mod support;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use kubezone::config::Admin;
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+use support::http::http;
+use support::kubezone::{KUBEZONE, Kubezone};
+use support::process::Folder;
+use support::{eventually, skip};
+
+/// The zone of a master file.
+const PARENT: &str = "@ 60 IN SOA ns hostmaster 1 14400 3600 1209600 30\n@ NS ns\nns AAAA 2001:db8::53\n";
+
+const CONFIGURATION: &str = "\
+listen: { dns: [\"[::1]:0\"], metrics: \"[::1]:0\" }
+readyTimeout: 0s
+clusters: [{ name: c2, manifests: c2 }, { name: c3, kubeconfig: absent }]
+zones:
+- { name: k8s.ooo, file: k8s.ooo.zone }
+- { name: c2.k8s.ooo, cluster: c2, nameservers: [{ name: ns, addresses: [\"2001:db8::53\"] }] }
+- { name: c3.k8s.ooo, cluster: c3, nameservers: [{ name: ns.example. }] }
+";
+
+/// A Service called `name` with this address.
+fn service(name: &str, address: &str) -> String {
+    format!(
+        "---\napiVersion: v1\nkind: Service\nmetadata: {{ name: {name}, namespace: shop }}\n\
+         spec: {{ type: ClusterIP, clusterIP: \"{address}\", clusterIPs: [\"{address}\"], ipFamilies: [IPv6], ports: [{{ port: 443 }}] }}\n"
+    )
+}
+
+/// A server of [`CONFIGURATION`] that has read `manifests`, and its folder.
+async fn serving(manifests: &str) -> (Kubezone, PathBuf) {
+    let folder = Folder::new().expect("a temporary folder");
+    fs::create_dir(folder.join("c2")).expect("a folder");
+    folder.write("c2/all.yaml", manifests).expect("manifests");
+    folder.write("k8s.ooo.zone", PARENT).expect("a zone");
+    let root = folder.join("");
+    let kubezone = Kubezone::configured("k8s.ooo", folder, CONFIGURATION).await.ready().await;
+    kubezone.answers("ns.c2 AAAA", "2001:db8::53").await;
+    (kubezone, root)
+}
+
+async fn json(kubezone: &Kubezone, path: &str) -> Value {
+    let (head, body) = kubezone.api(path).await;
+    assert!(head.starts_with("HTTP/1.1 200") && head.contains("content-type: application/json"), "{head}");
+    serde_json::from_str(&body).expect("JSON")
+}
+
+/// Asks for something that is refused with this status; the sentence.
+async fn refused(kubezone: &Kubezone, path: &str, status: u16) -> String {
+    let (head, body) = kubezone.api(path).await;
+    assert!(head.starts_with(&format!("HTTP/1.1 {status} ")), "{path}: {head}\n{body}");
+    let problem: Value = serde_json::from_str(&body).expect("JSON");
+    problem["error"].as_str().expect("a sentence").to_owned()
+}
+
+#[tokio::test]
+async fn zones_and_clusters_are_told() {
+    let (kubezone, folder) = serving(&service("web", "2a0a:e5c0:10:3::17")).await;
+    let zones = json(&kubezone, "/api/v1/zones").await;
+    let serial = kubezone.serial().await;
+    let zone = |place: usize, field: &str| zones["items"][place][field].clone();
+    assert_eq!(zone(0, "zone"), "k8s.ooo.");
+    let parent = json!({
+        "zone": "k8s.ooo.", "kind": "file", "source": folder.join("k8s.ooo.zone").display().to_string(), "state": "loaded",
+        "serial": serial, "records": 3, "age": null,
+    });
+    assert_eq!(zones["items"][0], parent);
+    assert_eq!([zone(1, "zone"), zone(1, "kind"), zone(1, "source")], ["c2.k8s.ooo.", "cluster", "c2"]);
+    assert_eq!((zone(1, "state"), zone(1, "records")), (json!("loaded"), json!(5)));
+    assert!(zone(1, "age").is_u64(), "{zones}");
+    let pending = json!({
+        "zone": "c3.k8s.ooo.", "kind": "cluster", "source": "c3", "state": "pending",
+        "serial": null, "records": null, "age": null,
+    });
+    assert_eq!(zones["items"][2], pending);
+
+    let clusters = json(&kubezone, "/api/v1/clusters").await;
+    let [c2, c3] = [0, 1].map(|place| clusters["items"][place].clone());
+    assert_eq!((c2["cluster"].clone(), c2["synced"].clone()), (json!("c2"), json!(true)));
+    assert!(c2["last_event"].as_str().expect("a time").ends_with('Z'), "{c2}");
+    assert_eq!(c3, json!({ "cluster": "c3", "synced": false, "last_event": null }));
+}
+
+#[tokio::test]
+async fn a_zone_is_a_master_file() {
+    let (kubezone, _) = serving(&service("web", "2a0a:e5c0:10:3::17")).await;
+    let (head, body) = kubezone.api("/api/v1/zones/c2.k8s.ooo").await;
+    assert!(head.starts_with("HTTP/1.1 200") && head.contains("\r\ncontent-type: text/dns\r\n"), "{head}");
+    assert!(body.contains("\nweb.shop.svc.c2.k8s.ooo. "), "{body}");
+    assert_eq!(kubezone.api("/api/v1/zones/C2.k8s.ooo.").await.1, body);
+
+    let error = refused(&kubezone, "/api/v1/zones/c4.k8s.ooo", 404).await;
+    assert_eq!(error, "there is no zone c4.k8s.ooo.: there is k8s.ooo., c2.k8s.ooo., c3.k8s.ooo.");
+    let error = refused(&kubezone, "/api/v1/zones/c3.k8s.ooo.", 503).await;
+    assert!(error.starts_with("zone c3.k8s.ooo. is not loaded yet"), "{error}");
+    for (path, status) in [("/api/v1/zones/a..b", 400), ("/api/v1/zones/%ff", 400), ("/", 404), ("/metrics", 404)] {
+        refused(&kubezone, path, status).await;
+    }
+}
+
+#[tokio::test]
+async fn strangers_learn_nothing_and_keep_nobody_out() {
+    let (kubezone, _) = serving(&service("web", "2a0a:e5c0:10:3::17")).await;
+    let (head, _) = kubezone.api("/api/v1/zones").await;
+    for field in [
+        "content-security-policy: default-src 'none'; frame-ancestors 'none'",
+        "x-content-type-options: nosniff",
+        "cross-origin-resource-policy: same-origin",
+        "cache-control: no-store",
+    ] {
+        assert!(head.contains(field), "{field}: {head}");
+    }
+    assert!(!head.contains("access-control-"), "{head}");
+
+    let ask = async |text: &str| {
+        let mut connection = TcpStream::connect(kubezone.admin()).await.expect("a connection");
+        // A server that has read enough closes while we write.
+        let _ = connection.write_all(text.as_bytes()).await;
+        let mut answer = Vec::new();
+        let _ = connection.read_to_end(&mut answer).await;
+        String::from_utf8_lossy(&answer).into_owned()
+    };
+    let answer = ask("GET /api/v1/zones HTTP/1.1\r\nHost: evil.example:9154\r\n\r\n").await;
+    assert!(answer.starts_with("HTTP/1.1 421 ") && !answer.contains("k8s.ooo"), "{answer}");
+    let answer = ask("GET /api/v1/zones HTTP/1.0\r\n\r\n").await;
+    assert!(answer.contains(" 421 "), "{answer}");
+    let answer = http(kubezone.admin(), "POST", "/api/v1/zones", "{}").await.expect("an answer");
+    assert!(answer.starts_with("HTTP/1.1 405 "), "{answer}");
+    let huge = "x".repeat(1 << 20);
+    let answer = ask(&format!("GET /api/v1/zones HTTP/1.1\r\nHost: localhost\r\nX: {huge}\r\n\r\n")).await;
+    assert!(!answer.contains("HTTP/1.1 200"), "{answer}");
+    let answer = ask("\x16\x03\x01\x02\x00\x01\x00\x01\r\n\r\n").await;
+    assert!(!answer.contains("HTTP/1.1 200"), "{answer}");
+
+    let mut silent = Vec::new();
+    for _ in 0..64 {
+        silent.push(TcpStream::connect(kubezone.admin()).await.expect("a connection"));
+    }
+    assert!(kubezone.api("/api/v1/clusters").await.0.starts_with("HTTP/1.1 200"));
+    assert!(kubezone.http("/livez").await.starts_with("HTTP/1.1 200"));
+    // What is safe to expose stays it.
+    for path in ["/api/v1/zones", "/api/v1/zones/c2.k8s.ooo", "/api/v1/clusters", "/api/v1/services"] {
+        assert!(kubezone.http(path).await.starts_with("HTTP/1.1 404"), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn services_are_told_page_by_page() {
+    let manifests = ["web", "api", "db"].map(|name| service(name, "2a0a:e5c0:10:3::17")).concat();
+    let hidden = service("hidden", "fd00::1");
+    let (kubezone, _) = serving(&format!("{manifests}{hidden}")).await;
+    let of = |page: &Value| {
+        let items = page["items"].as_array().expect("a list").iter();
+        items.map(|item| item["name"].as_str().expect("a name").to_owned()).collect::<Vec<_>>()
+    };
+    let zone = "/api/v1/services?zone=c2.k8s.ooo";
+    let all = json(&kubezone, zone).await;
+    assert_eq!(of(&all), ["api", "db", "hidden", "web"]);
+    assert_eq!(all["next"], Value::Null);
+    assert_eq!(all["items"][2]["reasons"][0]["name"], "AddressNotPublic");
+    assert_eq!(all["items"][3]["global_name"], "web.shop.svc.c2.k8s.ooo.");
+
+    let first = json(&kubezone, &format!("{zone}&limit=3")).await;
+    assert_eq!((of(&first), &first["next"]), (of(&all)[..3].to_vec(), &json!("shop/hidden")));
+    let second = json(&kubezone, &format!("{zone}&limit=3&namespace=shop&after=shop%2Fhidden")).await;
+    assert_eq!((of(&second), &second["next"]), (vec!["web".to_owned()], &Value::Null));
+    assert_eq!(second["items"][0], all["items"][3]);
+    assert_eq!(of(&json(&kubezone, &format!("{zone}&namespace=shop&after=a/z")).await).len(), 4);
+    assert_eq!(of(&json(&kubezone, &format!("{zone}&namespace=shop&name=db")).await), ["db"]);
+    // One that is not there is told of, too, whatever its name.
+    let absent = json(&kubezone, &format!("{zone}&namespace=shop&name=%3Cb%3E%22%0A")).await;
+    assert_eq!((absent["items"][0]["name"].as_str(), &absent["items"][0]["type"]), (Some("<b>\"\n"), &Value::Null));
+
+    let name = json(&kubezone, "/api/v1/names/web.shop.svc.c2.k8s.ooo").await;
+    assert_eq!((&name["zone"], &name["records"][0]["rdata"]), (&json!("c2.k8s.ooo."), &json!("2a0a:e5c0:10:3::17")));
+    let address = json(&kubezone, "/api/v1/addresses/fd00::1?zone=c2.k8s.ooo").await;
+    assert_eq!((&address["published"], &address["withheld"][0]["name"]), (&json!([]), &json!("hidden")));
+
+    for (path, status, sentence) in [
+        ("services", 400, "`zone` is missing"),
+        ("services?zone=", 400, "that is no name: "),
+        (
+            "services?zone=k8s.ooo",
+            404,
+            "there is no zone k8s.ooo. that is made from a cluster: there is c2.k8s.ooo., c3.k8s.ooo.",
+        ),
+        ("services?zone=c3.k8s.ooo", 503, "cluster c3: it has not been read in full yet"),
+        ("services?zone=c2.k8s.ooo&limit=0", 400, "`limit` is a number from 1 to 1000"),
+        ("services?zone=c2.k8s.ooo&limit=1001", 400, "`limit` is a number from 1 to 1000"),
+        ("services?zone=c2.k8s.ooo&limit=99999999999999999999", 400, "`limit` is a number from 1 to 1000"),
+        ("services?zone=c2.k8s.ooo&limit=1&limit=2", 400, "`limit` is given twice"),
+        ("services?zone=c2.k8s.ooo&nam=web", 400, "there is no parameter `nam` here"),
+        ("services?zone=c2.k8s.ooo&name=web", 400, "a Service's name means something in a namespace"),
+        ("services?zone=c2.k8s.ooo&after=web", 400, "`after` is a page's `next`"),
+        ("services?zone=c2.k8s.ooo&namespace=nope", 404, "there is no Namespace nope"),
+        ("names/example.com", 404, "there is no zone example.com. that is made from a cluster"),
+        ("addresses/web?zone=c2.k8s.ooo", 400, "that is no address"),
+        ("addresses/fd00::1", 400, "`zone` is missing"),
+    ] {
+        let said = refused(&kubezone, &format!("/api/v1/{path}"), status).await;
+        assert!(said.starts_with(sentence), "{path}: {said}");
+    }
+}
+
+/// The keys of all objects in `value`.
+fn keys(value: &Value) -> BTreeSet<String> {
+    match value {
+        Value::Object(fields) => {
+            fields.iter().flat_map(|(key, value)| keys(value).into_iter().chain([key.clone()])).collect()
+        }
+        Value::Array(values) => values.iter().flat_map(keys).collect(),
+        _ => BTreeSet::new(),
+    }
+}
+
+#[tokio::test]
+async fn every_field_is_documented() {
+    let manifests = [service("web", "2a0a:e5c0:10:3::17"), service("hidden", "fd00::1")].concat();
+    let (kubezone, _) = serving(&manifests).await;
+    let documented = fs::read_to_string("docs/api.md").expect("docs/api.md");
+    for path in [
+        "zones",
+        "clusters",
+        "services?zone=c2.k8s.ooo",
+        "names/web.shop.svc.c2.k8s.ooo",
+        "addresses/2a0a:e5c0:10:3::17?zone=c2.k8s.ooo",
+    ] {
+        let endpoint = path.split(['/', '?']).next().expect("a first part");
+        let section = documented.split("\n## ").find(|part| part.starts_with(&format!("`/api/v1/{endpoint}")));
+        assert!(section.is_some(), "{endpoint}");
+        let of_families = ["IPv6".to_owned(), "IPv4".to_owned()];
+        for key in keys(&json(&kubezone, &format!("/api/v1/{path}")).await) {
+            assert!(of_families.contains(&key) || documented.contains(&format!("`{key}`")), "{path}: {key}");
+        }
+    }
+}
+
+/// Calls kubezone in `folder`: its exit status, and what it says on both outputs.
+fn call(folder: &Path, args: &[&str]) -> (Option<i32>, String, String) {
+    let output = Command::new(KUBEZONE.as_str()).args(args).current_dir(folder).output().expect("kubezone started");
+    let [stdout, stderr] = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).expect("UTF-8"));
+    (output.status.code(), stdout, stderr)
+}
+
+/// The lines of what was printed, in no order, without those that only a server knows: title and SOA.
+fn lines(text: &str) -> BTreeSet<&str> {
+    text.lines().filter(|line| !line.contains(" IN SOA ") && !line.contains(" serial ")).collect()
+}
+
+#[tokio::test]
+async fn commands_say_of_a_server_what_they_say_of_its_files() {
+    let manifests = [service("web", "2a0a:e5c0:10:3::17"), service("hidden", "fd00::1")].concat();
+    let (kubezone, folder) = serving(&manifests).await;
+    let server = format!("http://{}", kubezone.admin());
+    let print = |args: &str, of: &[&str]| {
+        let args: Vec<_> = args.split(' ').chain(of.iter().copied()).collect();
+        let (status, stdout, stderr) = call(&folder, &args);
+        assert_eq!((status, stderr.as_str()), (Some(0), ""), "{args:?}");
+        stdout
+    };
+    for (args, files) in [
+        ("zone dump c2.k8s.ooo", &["--config", "kubezone.yaml"][..]),
+        ("zone dump k8s.ooo.", &["--config", "kubezone.yaml"]),
+        ("zone records --zone c2.k8s.ooo", &["-f", "c2", "--config", "kubezone.yaml"]),
+    ] {
+        let of_server = print(args, &["--server", &server]);
+        assert_eq!(lines(&of_server), lines(&print(args, files)), "{args}");
+    }
+
+    let (status, stdout, stderr) = call(&folder, &["zone", "list", "--server", &format!("{server}/")]);
+    assert_eq!(status, Some(1), "c3 is not answered for");
+    assert!(stderr.contains("c3.k8s.ooo."), "{stderr}");
+    let rows: Vec<Vec<&str>> = stdout.lines().map(|line| line.split_whitespace().collect()).collect();
+    assert_eq!(rows[0], ["ZONE", "KIND", "SERIAL", "RECORDS", "SOURCE"]);
+    assert_eq!(rows[3], ["c3.k8s.ooo.", "cluster", "-", "-", "c3"]);
+}
+
+#[tokio::test]
+async fn what_a_server_does_not_tell_is_said_with_its_url() {
+    let (kubezone, folder) = serving(&service("web", "2a0a:e5c0:10:3::17")).await;
+    let admin = format!("http://{}", kubezone.admin());
+    let metrics = admin.replace(&kubezone.admin().port().to_string(), &kubezone.metrics().port().to_string());
+    // It has a port, and nobody listens there.
+    let nobody = TcpListener::bind("[::1]:0").expect("a socket").local_addr().expect("its address");
+    let nobody = format!("http://{nobody}");
+    for (server, zone, status, sentence) in [
+        (&admin, "c4.k8s.ooo", 3, format!("{admin}/api/v1/zones/c4.k8s.ooo.: there is no zone c4.k8s.ooo.: there is ")),
+        (&admin, "c3.k8s.ooo", 3, format!("{admin}/api/v1/zones/c3.k8s.ooo.: zone c3.k8s.ooo. is not loaded yet")),
+        (
+            &metrics,
+            "k8s.ooo",
+            3,
+            format!("{metrics}/api/v1/zones/k8s.ooo. answers 404 Not Found: there is another program"),
+        ),
+        (
+            &nobody,
+            "k8s.ooo",
+            3,
+            format!("could not ask {nobody}/api/v1/zones/k8s.ooo.: is that the server's listen.admin? "),
+        ),
+    ] {
+        let (code, stdout, stderr) = call(&folder, &["zone", "dump", zone, "--server", server]);
+        assert_eq!((code, stdout.as_str()), (Some(status), ""), "{stderr}");
+        assert!(stderr.starts_with(&sentence), "{stderr}");
+    }
+    let (code, _, stderr) = call(&folder, &["zone", "dump", "k8s.ooo", "--server", "https://[::1]:9154"]);
+    assert!(code == Some(2) && stderr.contains("write the URL of a kubezone's listen.admin"), "{stderr}");
+}
+
+#[tokio::test]
+async fn a_dump_of_a_server_is_loaded_by_bind() {
+    let (kubezone, folder) = serving(&service("web", "2a0a:e5c0:10:3::17")).await;
+    let server = format!("http://{}", kubezone.admin());
+    let (status, text, stderr) = call(&folder, &["zone", "dump", "c2.k8s.ooo", "--server", &server]);
+    assert_eq!((status, stderr.as_str()), (Some(0), ""));
+    fs::write(folder.join("dumped"), text).expect("written");
+    match Command::new("named-checkzone").args(["c2.k8s.ooo", "dumped"]).current_dir(&folder).output() {
+        Ok(output) => {
+            let said = String::from_utf8_lossy(&output.stdout).into_owned();
+            let serial = kubezone.api("/api/v1/zones").await.1;
+            let serial = serde_json::from_str::<Value>(&serial).expect("JSON")["items"][1]["serial"].clone();
+            assert!(output.status.success() && said.contains(&format!("loaded serial {serial}\n")), "{said}");
+        }
+        Err(error) => skip("a dump of a server is loaded by BIND", &error),
+    }
+}
+
+#[tokio::test]
+async fn ten_thousand_services_are_told_while_questions_are_answered_and_objects_change() {
+    let address = |number: usize| format!("2a0a:e5c0:10:3::{number:x}");
+    let many = (1..=10_000).map(|number| service(&format!("s{number:05}"), &address(number))).collect::<String>();
+    let (kubezone, folder) = serving(&many).await;
+    let zone = "/api/v1/services?zone=c2.k8s.ooo&limit=500";
+    let (mut names, mut after, mut pages) = (BTreeSet::new(), String::new(), 0);
+    loop {
+        let page = json(&kubezone, &format!("{zone}{after}")).await;
+        let items = page["items"].as_array().expect("a list").iter();
+        names.extend(items.map(|item| item["name"].as_str().expect("a name").to_owned()));
+        pages += 1;
+        kubezone.answers("s00017.shop.svc.c2 AAAA", &address(17)).await;
+        // It comes behind what has been told, or in front of it: neither disturbs the others.
+        fs::write(folder.join(format!("c2/more{pages}.yaml")), service(&format!("a{pages}"), &address(20_000 + pages)))
+            .expect("a manifest");
+        match page["next"].as_str() {
+            Some(next) => after = format!("&after={next}"),
+            None => break,
+        }
+    }
+    assert_eq!(pages, 20);
+    assert_eq!(names.iter().filter(|name| name.starts_with('s')).count(), 10_000);
+    for number in 1..=pages {
+        kubezone.answers(&format!("a{number}.shop.svc.c2 AAAA"), &address(20_000 + number)).await;
+    }
+}
+
+/// A server with this configuration and no other word on where its API is.
+async fn configured(listen: &str) -> (Kubezone, PathBuf) {
+    let folder = Folder::new().expect("a temporary folder");
+    folder.write("k8s.ooo.zone", PARENT).expect("a zone");
+    let path = folder.write("kubezone.yaml", &parent(listen)).expect("configuration written");
+    let (root, path) = (folder.join(""), path.display().to_string());
+    let command = ["env", "-u", "KUBEZONE_LISTEN_ADMIN", KUBEZONE.as_str(), "serve", "--config", &path];
+    (Kubezone::start("k8s.ooo", &command, folder).await.ready().await, root)
+}
+
+/// A configuration of one zone with `admin` beside the other addresses.
+fn parent(admin: &str) -> String {
+    format!(
+        "listen: {{ dns: [\"[::1]:0\"], metrics: \"[::1]:0\"{admin} }}\nzones: [{{ name: k8s.ooo, file: k8s.ooo.zone }}]\n"
+    )
+}
+
+#[tokio::test]
+async fn the_usual_address_being_taken_keeps_no_server_from_its_job() {
+    // Whoever has it: us, or another program on this machine.
+    let _ours = TcpListener::bind(Admin::USUAL);
+    let (kubezone, _) = configured("").await;
+    let said = kubezone.log();
+    let warning = said.iter().find(|line| line["level"] == "WARN").expect("a warning")["fields"].clone();
+    assert_eq!(warning["message"], "no JSON API: listen.admin is not set, and the usual address cannot be had");
+    assert_eq!(warning["error"], "could not listen on [::1]:9154 for admin: Address already in use (os error 98)");
+    assert!(said.iter().all(|line| line["fields"]["transport"] != "admin"), "{said:?}");
+}
+
+#[tokio::test]
+async fn a_reload_starts_moves_and_ends_it() {
+    let (kubezone, folder) = configured(", admin: \"\"").await;
+    let listening = || {
+        let facts = kubezone.log().into_iter().map(|line| line["fields"].clone());
+        let facts = facts.filter(|fact| fact["message"] == "listening" && fact["transport"] == "admin");
+        facts.map(|fact| fact["address"].as_str().expect("an address").parse().expect("one")).collect::<Vec<_>>()
+    };
+    assert!(listening().is_empty());
+    let reload = async |admin: &str, count: usize| {
+        fs::write(folder.join("new"), parent(admin)).expect("written");
+        fs::rename(folder.join("new"), folder.join("kubezone.yaml")).expect("renamed");
+        eventually("it is taken over", async || {
+            let said = kubezone.log();
+            let taken = said.iter().filter(|line| line["fields"]["changes"] == "settings: admin").count();
+            if taken == count { Ok(()) } else { Err(format!("{said:?}")) }
+        })
+        .await;
+    };
+    let is_gone = async |address| {
+        eventually("nobody is there any more", async || match TcpStream::connect(address).await {
+            Err(_) => Ok(()),
+            Ok(_) => Err(String::new()),
+        })
+        .await;
+    };
+    reload(", admin: \"[::1]:0\"", 1).await;
+    let first = listening()[0];
+    assert!(http(first, "GET", "/api/v1/zones", "").await.expect("an answer").contains("k8s.ooo."));
+    reload(", admin: \"127.0.0.1:0\"", 2).await;
+    let second = listening()[1];
+    assert!(http(second, "GET", "/api/v1/zones", "").await.expect("an answer").contains("k8s.ooo."));
+    is_gone(first).await;
+    reload(", admin: \"\"", 3).await;
+    is_gone(second).await;
+}
