@@ -175,12 +175,15 @@ fn zones_that_documents_show_can_be_read() {
 
 #[test]
 fn commands_that_documents_show_say_the_same() {
-    for (document, text) in shown("console") {
-        for shown in text.split("$ kubezone ").skip(1) {
-            let (command, output) = shown.split_once('\n').expect("a command and its output");
-            let args: Vec<_> = command.split(' ').collect();
-            let said = kubezone(Path::new(env!("CARGO_MANIFEST_DIR")), &args);
-            assert_eq!(said, (Some(0), output.to_owned(), String::new()), "{}: {command}", document.display());
+    // A block of `console findings` is one of commands that end with status 1.
+    for (language, status) in [("console", 0), ("console findings", 1)] {
+        for (document, text) in shown(language) {
+            for shown in text.split("$ kubezone ").skip(1) {
+                let (command, output) = shown.split_once('\n').expect("a command and its output");
+                let args: Vec<_> = command.split(' ').collect();
+                let said = kubezone(Path::new(env!("CARGO_MANIFEST_DIR")), &args);
+                assert_eq!(said, (Some(status), output.to_owned(), String::new()), "{}: {command}", document.display());
+            }
         }
     }
 }
@@ -325,6 +328,177 @@ c3.k8s.ooo.  cluster       -        -  c3: kubectl's configuration, context thre
     assert!(stderr.contains("a.zone: line 1, column 6: the entry ends where a domain name is expected"), "{stderr}");
 }
 
+/// Calls kubezone about the Services of examples/migration.yaml.
+fn of_migration(args: &[&str]) -> (Option<i32>, String, String) {
+    let source = ["-f", "examples/migration.yaml", "--zone", "c2.k8s.ooo"];
+    kubezone(Path::new(env!("CARGO_MANIFEST_DIR")), &[args, &source].concat())
+}
+
+fn json(text: &str) -> serde_json::Value {
+    serde_json::from_str(text).expect("JSON")
+}
+
+#[test]
+fn explain_takes_whatever_one_may_have_at_hand() {
+    let web = of_migration(&["explain", "svc/web", "-n", "shop"]);
+    assert_eq!(web.0, Some(0), "{web:?}");
+    for what in [
+        &["service/web", "-n", "shop"][..],
+        &["services/web", "-n", "shop"],
+        &["web.shop.svc.c2.k8s.ooo."],
+        &["web.shop.svc.c2.k8s.ooo"],
+        &["WEB.Shop.svc"],
+    ] {
+        assert_eq!(of_migration(&[&["explain"], what].concat()), web, "{what:?}");
+    }
+    let says = |what: &[&str], status, part: &str| {
+        let (ended, said, errors) = of_migration(&[&["explain"], what].concat());
+        assert!(ended == Some(status) && said.contains(part) && errors.is_empty(), "{what:?}: {said}{errors}");
+    };
+    says(&["2a0a:e5c0:10:3::17"], 0, "it is web.shop.svc.c2.k8s.ooo.");
+    says(&["2a0a:e5c0:10:3::21"], 1, "shop/admin has it and does not publish it\nKZ0104 OptedOut: ");
+    says(&["2001:db8::1"], 1, "No Service has it, and no endpoint of one");
+    says(&["ns/shop"], 0, "3 of 6 Services published");
+    says(&["_https._tcp.web.shop.svc"], 0, "0 100 443 web.shop.svc.c2.k8s.ooo.");
+    says(&["shop.svc"], 1, "it owns no records: there are only names below it");
+    says(&["_x._tcp.admin.shop.svc"], 1, "kubectl -n shop annotate --overwrite service admin k8s.ooo/publish=true");
+    says(&["wbe.shop.svc"], 1, "The nearest name that does is web.shop.svc.c2.k8s.ooo.");
+    says(&["svc/wbe", "-n", "shop"], 1, "The nearest is shop/web");
+    says(&["svc/web"], 1, "The nearest is shop/web");
+
+    let refused = |what: &str, line: &str| {
+        let (status, said, errors) = of_migration(&["explain", what]);
+        assert!(status == Some(2) && said.is_empty() && errors.contains(line), "{what}: {errors}");
+    };
+    refused("web.shop.svc.c3.k8s.ooo.", "web.shop.svc.c3.k8s.ooo. is in none of the zones: c2.k8s.ooo.\n");
+    refused("pod/web", "`pod` is no kind that can be explained");
+    refused("svc/", "`svc/` is neither");
+    assert_eq!(of_migration(&["explain", "ns/none"]).0, Some(1));
+}
+
+#[test]
+fn explain_and_audit_have_fields_for_programs() {
+    let (_, text, _) = of_migration(&["explain", "svc/admin", "-n", "shop", "-o", "json"]);
+    let admin = &json(&text)[0];
+    assert_eq!(
+        (&admin["namespace"], &admin["name"], &admin["published"]),
+        (&"shop".into(), &"admin".into(), &false.into())
+    );
+    assert_eq!(admin["records"], serde_json::json!([]));
+    assert_eq!((&admin["reasons"][0]["code"], &admin["reasons"][0]["name"]), (&"KZ0104".into(), &"OptedOut".into()));
+    let (_, text, _) = of_migration(&["explain", "web.shop.svc", "-o", "json"]);
+    let record = serde_json::json!(
+        { "owner": "web.shop.svc.c2.k8s.ooo.", "ttl": 30, "type": "AAAA", "rdata": "2a0a:e5c0:10:3::17" }
+    );
+    assert_eq!(json(&text)[0]["records"], serde_json::json!([record]));
+
+    let (_, text, _) = of_migration(&["audit", "-o", "json"]);
+    let audited = json(&text);
+    let verdicts: Vec<_> = audited.as_array().expect("a list").iter().map(|it| (&it["name"], &it["verdict"])).collect();
+    let expected = [
+        ("admin", "blocked"),
+        ("cart", "change"),
+        ("legacy", "blocked"),
+        ("mail", "ready"),
+        ("search", "blocked"),
+        ("web", "ready"),
+    ];
+    let expected = expected.map(|(name, verdict)| (name.into(), verdict.into()));
+    assert_eq!(verdicts, expected.iter().map(|(name, verdict)| (name, verdict)).collect::<Vec<_>>());
+    let web = &audited[5];
+    assert_eq!((&web["families"], &web["published"]), (&serde_json::json!(["IPv6", "IPv4"]), &true.into()));
+    assert_eq!(web["reasons"], serde_json::json!([]));
+
+    let (_, csv, _) = of_migration(&["audit", "-n", "shop", "-o", "csv"]);
+    assert_eq!(csv.matches("\r\n").count(), 7, "{csv}");
+    assert!(
+        csv.contains("\r\nc2.k8s.ooo.,shop,web,ClusterIP,IPv6 IPv4,IPv6,2,0,true,2a0a:e5c0:10:3::17,ready,,,\r\n"),
+        "{csv}"
+    );
+}
+
+#[test]
+fn an_audit_fails_only_where_it_is_asked_to() {
+    for (args, status) in [
+        (&[][..], 0),
+        (&["--fail-on", "blocked"], 1),
+        (&["--fail-on", "change"], 1),
+        (&["--fail-on", "change", "-n", "none"], 0),
+        (&["-A", "--target", "ipv6-only"], 0),
+        (&["-A", "-n", "shop"], 2),
+        (&["--target", "ipv4-only"], 2),
+    ] {
+        assert_eq!(of_migration(&[&["audit"], args].concat()).0, Some(status), "{args:?}");
+    }
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let of = |config: &str, args: &[&str]| kubezone(folder, &[&["audit", "--config", config], args].concat()).0;
+    assert_eq!(of("examples/c2.yaml", &[]), Some(0));
+    assert_eq!(of("examples/c2.yaml", &["--zone", "c3.k8s.ooo"]), Some(2));
+    assert_eq!(of("examples/absent.yaml", &[]), Some(2));
+    assert_eq!(kubezone(folder, &["audit"]).0, Some(2));
+    assert_eq!(kubezone(folder, &["audit", "--zone", "z", "-f", "absent"]).0, Some(3));
+    assert_eq!(kubezone(folder, &["audit", "--zone", "z", "--kubeconfig", "absent"]).0, Some(3));
+}
+
+/// A machine of its own: a network with nothing but loopback, and kubezone as what /etc/resolv.conf leads to.
+#[test]
+fn an_audit_looks_up_what_aliases_lead_to() {
+    const TEST: &str = "an_audit_looks_up_what_aliases_lead_to";
+    const SCRIPT: &str = r#"
+        ip link set lo up && mount --bind resolv.conf /etc/resolv.conf || exit 99
+        "$0" serve --config kubezone.yaml 2>log &
+        for try in $(seq 400); do
+            "$0" audit -f aliases.yaml --zone c2.k8s.ooo --resolve -o csv >audit.csv
+            if grep -q KZ0206 audit.csv; then break; fi
+            sleep 0.05
+        done
+        cat audit.csv
+    "#;
+    let unshare = ["--net", "--mount", "--pid", "--fork", "--kill-child"];
+    let permitted = Command::new("unshare").args(unshare).arg("true").output();
+    if !permitted.is_ok_and(|output| output.status.success()) {
+        return support::skip(TEST, &"namespaces are not permitted here: run it as root");
+    }
+    let folder = Folder::new().expect("a temporary folder");
+    let alias = |name: &str| {
+        let spec = format!("spec: {{ type: ExternalName, externalName: {name}.example.net }}");
+        format!("---\napiVersion: v1\nkind: Service\nmetadata: {{ name: {name}, namespace: shop }}\n{spec}\n")
+    };
+    let config =
+        "listen: { dns: [\"[::1]:53\"], metrics: \"[::1]:0\" }\nzones: [{ name: example.net, file: a.zone }]\n";
+    for (name, text) in [
+        ("a.zone", master(1, "both AAAA 2001:db8::1\n A 192.0.2.1\nold A 192.0.2.1")),
+        ("kubezone.yaml", config.to_owned()),
+        ("resolv.conf", "nameserver ::1\n".to_owned()),
+        ("aliases.yaml", ["both", "old", "none"].map(alias).concat()),
+    ] {
+        folder.write(name, &text).expect("a file");
+    }
+    let mut command = Command::new("unshare");
+    command.args(unshare).args(["sh", "-c", SCRIPT, KUBEZONE.as_str()]).current_dir(folder.join("."));
+    let output = command.output().expect("unshare started");
+    let csv = String::from_utf8(output.stdout).expect("UTF-8");
+    for (name, verdict) in [("both", "ready,,,"), ("old", "blocked,KZ0206,"), ("none", "blocked,KZ0207,")] {
+        let row = format!("c2.k8s.ooo.,shop,{name},ExternalName,,,0,0,true,,{verdict}");
+        assert!(csv.contains(&row), "{row}: {csv}{}", String::from_utf8_lossy(&output.stderr));
+    }
+}
+
+#[test]
+fn colours_are_for_those_who_want_them() {
+    let is_colored = |args: &[&str]| of_migration(&[&["audit"], args].concat()).1.contains('\x1b');
+    assert!(!is_colored(&[]) && !is_colored(&["--color", "never"]) && is_colored(&["--color", "always"]));
+    for (environment, colored) in [("NO_COLOR=", true), ("NO_COLOR=1", false)] {
+        let audit = "audit -f examples/migration.yaml --zone c2.k8s.ooo";
+        let line = format!("env {environment} {} {audit}", KUBEZONE.as_str());
+        let mut script = Command::new("script");
+        let output = script.args(["-qec", &line, "/dev/null"]).current_dir(env!("CARGO_MANIFEST_DIR")).output();
+        let Ok(output) = output else { return support::skip("colours", &"there is no script in the path") };
+        let said = String::from_utf8(output.stdout).expect("UTF-8");
+        assert_eq!(said.contains("\x1b[31mblocked"), colored, "{environment}: {said}");
+    }
+}
+
 /// Whoever checks a folder wants to mend all of it at once.
 #[test]
 fn all_that_is_wrong_with_manifests_is_told_line_by_line() {
@@ -406,6 +580,29 @@ async fn the_simplest_case_needs_no_configuration() {
     ] {
         assert!(kubezone.metric(name, labels).await > 0.0, "{name} {labels}: {metrics}");
     }
+}
+
+#[tokio::test]
+async fn reasons_are_counted_as_long_as_they_hold() {
+    let folder = Folder::new().expect("a temporary folder");
+    let odd = folder.join("c2/odd.yaml");
+    let kubezone = c2_from(folder, &[], &[]).await.ready().await;
+    let is_counted = async |count: f64| {
+        eventually(&format!("{count} Services with a bad annotation"), async || {
+            let counted =
+                kubezone.metric("kubezone_service_reasons", r#"cluster="default",reason="BadAnnotation""#).await;
+            if (counted - count).abs() < 0.5 { Ok(()) } else { Err(counted.to_string()) }
+        })
+        .await;
+    };
+    is_counted(0.0).await;
+    // It is published all the same, so that `kubezone_services` does not tell.
+    let annotated = "metadata: { name: odd, namespace: shop, annotations: { k8s.ooo/ttl: soon } }";
+    fs::write(&odd, SERVICE.replace("metadata: { name: web, namespace: shop }", annotated)).expect("a manifest");
+    is_counted(1.0).await;
+    kubezone.answers("odd.shop.svc AAAA", "2a0a:e5c0:10:3::17").await;
+    fs::remove_file(&odd).expect("removed");
+    is_counted(0.0).await;
 }
 
 #[tokio::test]

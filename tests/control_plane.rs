@@ -249,6 +249,88 @@ async fn a_service_has_the_families_that_it_asks_for() {
     all.answers("db.both.svc AAAA", "2a0a:e5c0:10:2::11").await;
 }
 
+/// What an audit says is to be typed is typed into a shell, and the API takes it.
+#[tokio::test]
+async fn what_an_audit_tells_to_do_makes_a_service_ready() {
+    let Some(plane) = control_plane::dual_stack("what_an_audit_tells").await else { return };
+    let scene = plane.namespace("shop").await;
+    let labels = json!({ "app": "web" });
+    scene.create_pod("web-0", "web", labels.clone(), json!([])).await;
+    scene.set_pod("web-0", &["2a0a:e5c0:10:2::10", "10.244.0.10"], true).await;
+    let v4 = |more: Value| {
+        let mut spec =
+            json!({ "ipFamilyPolicy": "SingleStack", "ipFamilies": ["IPv4"], "ports": ports(&[("http", 80)]) });
+        spec.as_object_mut().expect("a spec").extend(more.as_object().expect("fields").clone());
+        spec
+    };
+    // The controller makes endpoints of a Service's families only; somebody's own controller may make others.
+    scene.create_service("selected", v4(json!({ "selector": labels.clone() }))).await;
+    scene.create_service("headless", v4(json!({ "selector": labels, "clusterIP": "None" }))).await;
+    scene.create_service("by-hand", v4(json!({}))).await;
+    let endpoints = json!([{ "addresses": ["2a0a:e5c0:10:2::11"] }]);
+    scene.create_slice("by-hand-6", "by-hand", "IPv6", endpoints, ports(&[("http", 80)])).await;
+
+    audit(&plane, "by-hand", "change", "IPv6EndpointsUnused").await;
+    audit(&plane, "selected", "blocked", "NoIPv6Family").await;
+    audit(&plane, "headless", "blocked", "NoIPv6Family").await;
+    for name in ["by-hand", "selected", "headless"] {
+        let command = audited(&plane, name).await["command"].as_str().expect("a command").to_owned();
+        let script = format!("kubectl() {{ printf '%s\\n' \"$@\"; }}; {command}");
+        let typed = std::process::Command::new("sh").args(["-c", &script]).output().expect("sh");
+        let typed = String::from_utf8(typed.stdout).expect("UTF-8");
+        let args: Vec<_> = typed.lines().collect();
+        let &["patch", "svc", of, "-n", "shop", "--type=merge", "-p", patch] = &args[..] else { panic!("{typed}") };
+        assert_eq!(of, name);
+        let patch: Value = serde_json::from_str(patch).expect("JSON");
+        let services: Api<Service> = scene.api();
+        services.patch(name, &PatchParams::default(), &Patch::Merge(patch)).await.expect("the API takes it");
+        // All of IPv6 is well; what stands is that IPv4 goes first.
+        audit(&plane, name, "ready", "IPv4Primary").await;
+    }
+}
+
+/// Waits until an audit of the cluster has this verdict on the Service, and finds this first.
+async fn audit(plane: &ControlPlane, name: &str, verdict: &str, finding: &str) {
+    eventually(&format!("{name} is {verdict}: {finding}"), async || {
+        let audited = audited(plane, name).await;
+        let is_so = audited["verdict"] == verdict && audited["reasons"][0]["name"] == finding;
+        if is_so { Ok(()) } else { Err(audited.to_string()) }
+    })
+    .await;
+}
+
+/// What `kubezone audit` says of one Service in the namespace shop.
+async fn audited(plane: &ControlPlane, name: &str) -> Value {
+    let mut command = tokio::process::Command::new(KUBEZONE.as_str());
+    command.args(["audit", "-n", "shop", "-o", "json", "--zone", ZONE, "--kubeconfig"]).arg(plane.kubeconfig());
+    let output = command.output().await.expect("kubezone started");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let all: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let one = all.as_array().expect("a list").iter().find(|it| it["name"] == name);
+    one.unwrap_or_else(|| panic!("there is no {name}: {all}")).clone()
+}
+
+/// Who may not list is told what it lacks.
+#[tokio::test]
+async fn a_cluster_that_may_not_be_read_is_told_of() {
+    let Some(plane) = control_plane::own("a_cluster_that_may_not_be_read").await else { return };
+    let bindings: Api<ClusterRoleBinding> = Api::all(plane.client().await);
+    bindings.delete("kubezone", &DeleteParams::default()).await.expect("deleted");
+    let line = eventually("the rights are gone", async || {
+        let mut command = tokio::process::Command::new(KUBEZONE.as_str());
+        command.args(["explain", "svc/web", "--zone", ZONE, "--kubeconfig"]).arg(plane.kubeconfig());
+        let output = command.output().await.expect("kubezone started");
+        let line = String::from_utf8(output.stderr).expect("UTF-8");
+        if output.status.code() == Some(3) { Ok(line) } else { Err(format!("{:?}: {line}", output.status)) }
+    })
+    .await;
+    assert!(
+        line.starts_with("namespaces could not be listed (see `kubectl auth can-i list namespaces -A`: "),
+        "{line}"
+    );
+    assert!(line.contains("the API answered 403 Forbidden: namespaces is forbidden: User"), "{line}");
+}
+
 /// A secondary that is told of a new serial transfers the zone, and should find that something is new.
 #[tokio::test]
 async fn only_what_changes_a_record_moves_the_serial() {

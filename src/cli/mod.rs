@@ -4,9 +4,13 @@
 //! asked, and with it the exit status. What people asked for goes to standard
 //! output; logs and errors go to standard error.
 
+mod audit;
 mod demo;
+mod explain;
+mod paper;
 mod progress;
 mod remote;
+mod reports;
 mod serve;
 mod zone;
 
@@ -43,6 +47,8 @@ enum Command {
     Serve(Box<serve::Serve>),
     Demo(demo::Demo),
     Zone(zone::Zone),
+    Explain(explain::Explain),
+    Audit(audit::Audit),
     /// Prints a script that teaches a shell to complete kubezone's commands and options
     #[command(after_help = "Example: kubezone completions bash > /etc/bash_completion.d/kubezone")]
     Completions {
@@ -124,6 +130,8 @@ pub fn main() -> ExitCode {
         Command::Serve(serve) => serve.run(),
         Command::Demo(demo) => demo.run(),
         Command::Zone(zone) => zone.run(),
+        Command::Explain(explain) => explain.run(),
+        Command::Audit(audit) => audit.run(),
         Command::Completions { shell } => completions(shell),
     };
     match result {

@@ -1,5 +1,6 @@
-//! A line on the terminal that says how far a large file has been read.
+//! A line on the terminal that says how far something has come that takes its time.
 
+use std::fmt;
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -12,15 +13,52 @@ const LARGE: usize = 4 << 20;
 /// How often the line changes.
 const PACE: Duration = Duration::from_millis(100);
 
-/// The progress of one file. The line goes when this does.
+/// A line on standard error, where that is a terminal. It goes when this does.
+pub(super) struct Line<W: Write> {
+    /// The terminal, if there is one.
+    terminal: Option<W>,
+    /// When the line was written last; none: there is none.
+    shown: Option<Instant>,
+}
+
+impl Line<io::Stderr> {
+    pub(super) fn new() -> Self {
+        Self::on(io::stderr().is_terminal().then(io::stderr))
+    }
+}
+
+impl<W: Write> Line<W> {
+    fn on(terminal: Option<W>) -> Self {
+        Self { terminal, shown: None }
+    }
+
+    /// Shows `text`, if the line has not changed just now.
+    pub(super) fn show(&mut self, text: impl fmt::Display) {
+        let Some(terminal) = self.terminal.as_mut().filter(|_| self.shown.is_none_or(|at| at.elapsed() >= PACE)) else {
+            return;
+        };
+        // Back to the beginning of the line, and what is left of the longer one before is erased. Nobody has to see it.
+        let _ = write!(terminal, "\r{text}\x1b[K");
+        let _ = terminal.flush();
+        self.shown = Some(Instant::now());
+    }
+}
+
+impl<W: Write> Drop for Line<W> {
+    fn drop(&mut self) {
+        if let (Some(terminal), Some(_)) = (&mut self.terminal, self.shown) {
+            let _ = write!(terminal, "\r\x1b[K");
+            let _ = terminal.flush();
+        }
+    }
+}
+
+/// The progress of one file.
 pub(super) struct Progress<'a, W: Write> {
     file: &'a Path,
     octets: usize,
     started: Instant,
-    /// When the line was written last; none: there is none.
-    shown: Option<Instant>,
-    /// The terminal, if there is one.
-    terminal: Option<W>,
+    line: Line<W>,
 }
 
 impl<'a> Progress<'a, io::Stderr> {
@@ -32,29 +70,15 @@ impl<'a> Progress<'a, io::Stderr> {
 
 impl<'a, W: Write> Progress<'a, W> {
     fn on(terminal: Option<W>, file: &'a Path, octets: usize) -> Self {
-        let terminal = terminal.filter(|_| octets >= LARGE);
-        Self { file, octets, started: Instant::now(), shown: None, terminal }
+        let line = Line::on(terminal.filter(|_| octets >= LARGE));
+        Self { file, octets, started: Instant::now(), line }
     }
 
     pub(super) fn tell(&mut self, master::Progress { octets, records }: master::Progress) {
-        let Some(terminal) = self.terminal.as_mut().filter(|_| self.shown.is_none_or(|at| at.elapsed() >= PACE)) else {
-            return;
-        };
-        let (file, percent) = (self.file.display(), octets * 100 / self.octets);
-        let seconds = self.started.elapsed().as_secs_f64();
-        // Back to the beginning of the line, and what is left of the longer one before is erased. Nobody has to see it.
-        let _ = write!(terminal, "\r{file}: {percent} %, {records} records, {seconds:.1} s\x1b[K");
-        let _ = terminal.flush();
-        self.shown = Some(Instant::now());
-    }
-}
-
-impl<W: Write> Drop for Progress<'_, W> {
-    fn drop(&mut self) {
-        if let (Some(terminal), Some(_)) = (&mut self.terminal, self.shown) {
-            let _ = write!(terminal, "\r\x1b[K");
-            let _ = terminal.flush();
-        }
+        let (file, of, seconds) = (self.file.display(), self.octets, self.started.elapsed().as_secs_f64());
+        // An empty file has nothing to tell.
+        let percent = octets * 100 / of.max(1);
+        self.line.show(format_args!("{file}: {percent} %, {records} records, {seconds:.1} s"));
     }
 }
 

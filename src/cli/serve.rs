@@ -1,10 +1,10 @@
 //! `kubezone serve`: the main job.
 
 use std::error::Error;
+use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use std::{env, io};
 
 use clap::{ArgGroup, ArgMatches, Args, Command};
 use humantime_serde::re::humantime;
@@ -12,6 +12,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::sleep;
 use tracing::{error, info};
 
+use super::reports::access;
 use super::{Failure, runtime};
 use crate::config::{self, Access, Admin, Changes, Config, ConfigError, NameServerFlag};
 use crate::error::chain;
@@ -164,14 +165,7 @@ impl Serve {
     }
 
     fn access(&self) -> Access {
-        if let Some(folder) = &self.manifests {
-            return Access::Manifests(folder.clone());
-        }
-        let told = self.kubeconfig.is_some() || self.context.is_some();
-        if !told && env::var_os("KUBERNETES_SERVICE_HOST").is_some() {
-            return Access::InCluster;
-        }
-        Access::Kubeconfig { path: self.kubeconfig.clone(), context: self.context.clone() }
+        access(self.manifests.clone(), self.kubeconfig.clone(), self.context.clone())
     }
 }
 

@@ -5,6 +5,8 @@ use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 /// A Service's place in its cluster; ordered by namespace, then by name.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ServiceKey {
@@ -86,12 +88,31 @@ pub struct Port {
 }
 
 /// A family of addresses, as `spec.ipFamilies` names them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum IpFamily {
     /// `IPv4`
+    #[serde(rename = "IPv4")]
     V4,
     /// `IPv6`
+    #[serde(rename = "IPv6")]
     V6,
+}
+
+impl IpFamily {
+    /// The family of `address`.
+    #[must_use]
+    pub fn of(address: &IpAddr) -> Self {
+        if address.is_ipv6() { Self::V6 } else { Self::V4 }
+    }
+
+    /// As the API writes it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::V4 => "IPv4",
+            Self::V6 => "IPv6",
+        }
+    }
 }
 
 /// `spec.ipFamilyPolicy`: how many families a Service is to have.

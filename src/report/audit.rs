@@ -7,7 +7,8 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Family, Ready, Report, Said};
+use super::{Ready, Report, Said};
+use crate::cluster::IpFamily;
 use crate::schema::Meaning;
 
 /// How far a Service is from being reached over IPv6.
@@ -105,7 +106,7 @@ impl Finding {
                 "NoIPv6Family",
                 "The Service has IPv4 only, so that Kubernetes makes no IPv6 endpoints for it: whether its Pods could \
                  serve IPv6 is not to be seen.",
-                "Give it both families, and audit again.",
+                "Give it both families, with the patch that the audit tells, and audit again.",
             ),
             Self::NoIpv6Endpoints => (
                 "KZ0203",
@@ -118,8 +119,9 @@ impl Finding {
                 "KZ0204",
                 "IPv6EndpointsUnused",
                 "IPv6 endpoints are ready, and the Service has no IPv6 family.",
-                "Give it both families. Its primary one stays what it is: that cannot be changed in place, and a Service \
-                 that is to have IPv6 alone is deleted and created again with `ipFamilies: [IPv6]`.",
+                "Give it both families, with the patch that the audit tells. The primary one stays what it is: that cannot be \
+                 changed in place, and a Service that is to have IPv6 alone is deleted and created again with \
+                 `ipFamilies: [IPv6]`.",
             ),
             Self::Ipv6NotPublished => (
                 "KZ0205",
@@ -164,8 +166,8 @@ impl Finding {
         }
         let mut spec = serde_json::json!({ "ipFamilyPolicy": "RequireDualStack" });
         // The primary family has to stay the first.
-        if report.families == [Family::V4] {
-            spec["ipFamilies"] = serde_json::json!([Family::V4, Family::V6]);
+        if report.families == [IpFamily::V4] {
+            spec["ipFamilies"] = serde_json::json!([IpFamily::V4, IpFamily::V6]);
         }
         let patch = serde_json::json!({ "spec": spec });
         // Neither names nor this JSON have a quote that would end the shell's.
@@ -200,10 +202,10 @@ pub struct Audited {
     /// What it is, as in a [`Report`].
     #[serde(rename = "type")]
     pub service_type: Option<String>,
-    /// The families of its addresses, the primary first.
-    pub families: Vec<Family>,
-    /// The first of them.
-    pub primary: Option<Family>,
+    /// Its families, as in a [`Report`].
+    pub families: Vec<IpFamily>,
+    /// The primary one, if it is known.
+    pub primary: Option<IpFamily>,
     /// How many endpoints are ready.
     pub ready: Ready,
     /// Whether it is published.
@@ -268,15 +270,15 @@ fn judge(report: &Report, target: Option<Target>) -> (Verdict, Option<Finding>) 
         return (finding.verdict(), Some(finding));
     }
     let is_published = report.addresses.iter().any(|published| published.address.is_ipv6());
-    let has_family = report.families.contains(&Family::V6);
+    let has_family = report.families.contains(&IpFamily::V6);
     let finding = match (report.ready.v6 > 0, is_published) {
-        (true, true) if report.primary == Some(Family::V4) => Finding::Ipv4Primary,
+        (true, true) if report.primary == Some(IpFamily::V4) => Finding::Ipv4Primary,
         (true, true) => return (Verdict::Ready, None),
         (true, false) if !has_family => Finding::Ipv6EndpointsUnused,
         (true, false) if !report.published => return (Verdict::Change, None),
         (true, false) => Finding::Ipv6NotPublished,
         (false, true) => Finding::BlackHole,
-        (false, false) if report.families == [Family::V4] => Finding::NoIpv6Family,
+        (false, false) if report.families == [IpFamily::V4] => Finding::NoIpv6Family,
         (false, false) => Finding::NoIpv6Endpoints,
     };
     (finding.verdict(), Some(finding))

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use hickory_proto::rr::{Name, RecordType};
 
-use super::{Address, AddressReport, Holder, NameReport, NamespaceReport, RecordText, Report, View};
+use super::{Address, AddressReport, Holder, NameReport, NamespaceReport, RecordText, Report, Said, View};
 use crate::cluster::{ServiceKey, Subject};
 use crate::schema::{AddressOrigin, PublishedAddress};
 use crate::zone::{Record, Serial, name_to_text};
@@ -36,29 +36,44 @@ impl View<'_> {
     /// What there is to say about `name`, which is at or below the zone's apex.
     #[must_use]
     pub fn name(&self, name: &Name) -> NameReport {
-        let mut records = Vec::new();
-        let mut exists = false;
-        let mut others = Vec::new();
-        self.each_record(&mut |record| {
+        let name = &name.to_lowercase();
+        let (mut records, mut others, mut exists) = (Vec::new(), Vec::new(), false);
+        let mut tell = |record: &Record| {
             if record.owner == *name {
                 records.push(RecordText::from(record));
             } else if !name.zone_of(&record.owner) {
                 others.push(record.owner.clone());
             }
             exists |= name.zone_of(&record.owner);
-        });
+        };
+        // An SOA record has a serial, which only a server has.
+        self.zone.apex(Serial(0)).iter().filter(|record| record.rtype != RecordType::SOA).for_each(&mut tell);
+        let mut reasons = Vec::new();
+        for subject in self.zone.subjects(self.cluster) {
+            let decision = self.register.decision(self.zone, self.cluster, &subject);
+            self.owned(&subject, &decision).for_each(&mut tell);
+            if let Subject::Pods { namespace, address } = &subject
+                && decision.subtree.is_some_and(|subtree| subtree.root.zone_of(name))
+            {
+                let pod = self.cluster.pods(namespace, *address).next().map(|pod| &*pod.name).unwrap_or_default();
+                let said = self.register.reasons(&subject);
+                reasons.extend(said.into_iter().map(|reason| Said::of_pod(reason, namespace, pod)));
+            }
+        }
         let holder = self.register.holder(name).and_then(|holder| match holder {
             Subject::Service(key) => Some(key.clone()),
             Subject::Pods { .. } => None,
         });
         let service = self.zone.service_of(name).filter(|key| self.cluster.service(key).is_some()).or(holder);
+        let service = service.map(|key| self.service(&key));
         NameReport {
             zone: name_to_text(&self.zone.origin),
             name: name_to_text(name),
             records,
             exists,
-            service: service.map(|key| self.service(&key)),
-            nearest: if exists { None } else { nearest(name, &others) },
+            reasons: service.as_ref().map_or(reasons, |service| service.reasons.clone()),
+            nearest: if exists || service.is_some() { None } else { nearest(name, &others) },
+            service,
         }
     }
 
@@ -106,27 +121,18 @@ impl View<'_> {
     }
 
     /// The Service whose place is the nearest to `key`, in its namespace if that has any.
-    #[must_use]
-    pub fn nearest_service(&self, key: &ServiceKey) -> Option<ServiceKey> {
+    pub(super) fn nearest_service(&self, key: &ServiceKey) -> Option<String> {
         let distance = |other: &ServiceKey| {
             (other.namespace != key.namespace, strsim::damerau_levenshtein(&other.name, &key.name))
         };
-        self.cluster.services().map(|service| &service.key).min_by_key(|other| distance(other)).cloned()
-    }
-
-    /// All records of the zone but its SOA, which only a server has.
-    fn each_record(&self, tell: &mut impl FnMut(&Record)) {
-        self.zone.apex(Serial(0)).iter().filter(|record| record.rtype != RecordType::SOA).for_each(&mut *tell);
-        for subject in self.zone.subjects(self.cluster) {
-            let decision = self.register.decision(self.zone, self.cluster, &subject);
-            self.owned(&subject, &decision).for_each(&mut *tell);
-        }
+        let keys = self.cluster.services().map(|service| &service.key);
+        keys.min_by_key(|other| distance(other)).map(|key| Subject::from(key.clone()).to_string())
     }
 }
 
-/// The one of `others` that is written most like `name`.
+/// The one of `others` that is written most like `name`, which is in lower case.
 fn nearest(name: &Name, others: &[Name]) -> Option<String> {
-    let name = name_to_text(&name.to_lowercase());
+    let name = name_to_text(name);
     let texts = others.iter().map(|other| name_to_text(&other.to_lowercase()));
     texts.min_by_key(|other| (strsim::damerau_levenshtein(other, &name), other.len()))
 }

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 pub use audit::{Audited, Finding, Target, Verdict};
 
-use crate::cluster::{Cluster, ServiceKey, ServiceType, Subject};
+use crate::cluster::{Cluster, IpFamily, ServiceKey, ServiceType, Subject};
 use crate::schema::{AddressOrigin, ClusterZone, Decision, Meaning, PublishedAddress, Reason, Register};
 use crate::zone::{Record, name_to_text};
 
@@ -43,10 +43,10 @@ pub struct Report {
     /// What it is: `ClusterIP` (NodePort, too), `LoadBalancer`, `Headless`, `ExternalName`; none: there is no such Service.
     #[serde(rename = "type")]
     pub service_type: Option<String>,
-    /// The families of its addresses, the primary first.
-    pub families: Vec<Family>,
-    /// The first of them.
-    pub primary: Option<Family>,
+    /// `spec.ipFamilies`, or else those of its addresses or its endpoints'; the primary first.
+    pub families: Vec<IpFamily>,
+    /// The first of them, if that is known to be the primary.
+    pub primary: Option<IpFamily>,
     /// How many endpoints are ready, by the family of their addresses.
     pub ready: Ready,
     /// Whether it owns records beside those of a name server that is called after it.
@@ -63,34 +63,8 @@ pub struct Report {
     pub claims: Vec<Claim>,
     /// All reasons that hold, the first of which is the one for a Service that is not published.
     pub reasons: Vec<Said>,
-}
-
-/// A family of addresses.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-pub enum Family {
-    /// IPv4
-    #[serde(rename = "IPv4")]
-    V4,
-    /// IPv6
-    #[serde(rename = "IPv6")]
-    V6,
-}
-
-impl Family {
-    /// The family of `address`.
-    #[must_use]
-    pub fn of(address: &IpAddr) -> Self {
-        if address.is_ipv6() { Self::V6 } else { Self::V4 }
-    }
-
-    /// As the Kubernetes API writes it.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::V4 => "IPv4",
-            Self::V6 => "IPv6",
-        }
-    }
+    /// Of one that is not there, the nearest that is: `NAMESPACE/NAME`.
+    pub nearest: Option<String>,
 }
 
 /// Numbers of ready endpoints. One with an address of each family counts for both; one that is in several slices, once.
@@ -183,7 +157,9 @@ pub struct NameReport {
     pub exists: bool,
     /// The Service that it is the name of, is below the name of, or that has it by a claim.
     pub service: Option<Report>,
-    /// The nearest name that does exist, for one that does not.
+    /// The reasons of that Service, or of the Pods that it would be the name of.
+    pub reasons: Vec<Said>,
+    /// The nearest name that does exist, for one that does not and that is no Service's.
     pub nearest: Option<String>,
 }
 
@@ -217,7 +193,7 @@ impl View<'_> {
         let subject = Subject::Service(key.clone());
         let decision = self.register.decision(self.zone, self.cluster, &subject);
         let service = self.cluster.service(key);
-        let families = self.families(key);
+        let (families, primary) = self.families(key);
         // The register says nothing of a Service that is not there.
         let reasons = if service.is_some() { self.register.reasons(&subject) } else { decision.reasons.clone() };
         let claim = |owner| {
@@ -233,8 +209,8 @@ impl View<'_> {
             namespace: key.namespace.to_string(),
             name: key.name.to_string(),
             service_type: service.map(|service| type_to_text(service.service_type).to_owned()),
-            primary: families.first().copied(),
             families,
+            primary,
             ready: self.ready(key),
             published: decision.is_published,
             global_name: decision.subtree.as_ref().map(|subtree| name_to_text(&subtree.root)),
@@ -243,6 +219,7 @@ impl View<'_> {
             records: self.owned(&subject, &decision).map(RecordText::from).collect(),
             claims: decision.names.iter().map(|claim| &claim.owner).map(claim).collect(),
             reasons: reasons.into_iter().map(|reason| Said::of(reason, key)).collect(),
+            nearest: if service.is_none() { self.nearest_service(key) } else { None },
         }
     }
 
@@ -258,19 +235,22 @@ impl View<'_> {
         own.chain(held.flat_map(|claim| &claim.records))
     }
 
-    /// The families of a Service's addresses, or else of its endpoints'.
-    fn families(&self, key: &ServiceKey) -> Vec<Family> {
-        let Some(service) = self.cluster.service(key) else { return Vec::new() };
-        let endpoints = self.cluster.slices(key).flat_map(|slice| &slice.endpoints);
-        let addresses = service.cluster_ips.iter().chain(endpoints.flat_map(|endpoint| &endpoint.addresses));
-        let mut families = Vec::new();
-        for family in addresses.map(Family::of) {
-            if !families.contains(&family) {
-                families.push(family);
-            }
+    /// The families of a Service, and the primary one. Manifests mostly do not tell; what is there does.
+    fn families(&self, key: &ServiceKey) -> (Vec<IpFamily>, Option<IpFamily>) {
+        let Some(service) = self.cluster.service(key) else { return (Vec::new(), None) };
+        let mut families: Vec<_> = service.families.iter().copied().flatten().collect();
+        if families.is_empty() {
+            families.extend(service.cluster_ips.iter().map(IpFamily::of));
         }
-        families.truncate(if service.cluster_ips.is_empty() { 2 } else { service.cluster_ips.len() });
-        families
+        if !families.is_empty() {
+            let primary = families.first().copied();
+            return (families, primary);
+        }
+        let endpoints = self.cluster.slices(key).flat_map(|slice| &slice.endpoints);
+        let of_endpoints: BTreeSet<_> = endpoints.flat_map(|endpoint| &endpoint.addresses).map(IpFamily::of).collect();
+        let families: Vec<_> = of_endpoints.into_iter().rev().collect();
+        let primary = families.first().copied().filter(|_| families.len() == 1);
+        (families, primary)
     }
 
     fn ready(&self, key: &ServiceKey) -> Ready {
@@ -295,6 +275,12 @@ impl Report {
 impl Said {
     fn of(reason: Reason, key: &ServiceKey) -> Self {
         Self::from_meaning(reason.meaning(), &key.namespace, &key.name)
+    }
+
+    /// The fixes are written for Services, and Pods have the same annotations.
+    fn of_pod(reason: Reason, namespace: &str, name: &str) -> Self {
+        let said = Self::from_meaning(reason.meaning(), namespace, name);
+        Self { fix: said.fix.replace(" service ", " pod "), ..said }
     }
 
     fn from_meaning(meaning: Meaning, namespace: &str, name: &str) -> Self {

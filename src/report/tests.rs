@@ -1,5 +1,5 @@
 use super::*;
-use crate::cluster::{Annotations, Endpoint, EndpointSlice, Labels, Object, Service};
+use crate::cluster::{Annotations, Endpoint, EndpointSlice, Labels, Object, Pod, Service};
 use hickory_proto::rr::Name;
 
 fn service(name: &str, address: &str) -> Service {
@@ -27,13 +27,13 @@ fn name(text: &str) -> Name {
     Name::from_ascii(text).unwrap()
 }
 
-/// Calls `check` with the view of a zone with short names and these Services in the Namespace shop.
+/// Calls `check` with the view of a zone with short names, names of Pods and these Services in the Namespace shop.
 fn view(services: impl IntoIterator<Item = Service>, check: impl FnOnce(View<'_>)) {
     view_of(services.into_iter().map(Object::Service), check);
 }
 
 fn view_of(objects: impl IntoIterator<Item = Object>, check: impl FnOnce(View<'_>)) {
-    let zone = ClusterZone { short_names: true, ..ClusterZone::at(name("c2.k8s.ooo.")) };
+    let zone = ClusterZone { short_names: true, pods: true, ..ClusterZone::at(name("c2.k8s.ooo.")) };
     let mut cluster = Cluster::default();
     for object in objects {
         cluster.apply(object);
@@ -73,7 +73,7 @@ fn a_service_is_told_with_what_it_owns() {
         );
         let claim = Claim { name: "web.shop.c2.k8s.ooo.".into(), holder: "shop/web".into(), held: true };
         assert_eq!((report.published, report.claims), (true, vec![claim]));
-        assert_eq!((report.primary, report.families), (Some(Family::V6), vec![Family::V6]));
+        assert_eq!((report.primary, report.families), (Some(IpFamily::V6), vec![IpFamily::V6]));
     });
 }
 
@@ -99,6 +99,24 @@ fn a_name_that_does_not_exist_is_told_with_the_nearest_that_does() {
         let short = view.name(&name("WEB.shop.c2.k8s.ooo."));
         assert_eq!(lines(&short.records), ["web.shop.c2.k8s.ooo. 30 CNAME web.shop.svc.c2.k8s.ooo."]);
         assert_eq!(short.service.map(|service| service.name).as_deref(), Some("web"));
+    });
+}
+
+#[test]
+fn the_name_of_a_pod_that_is_hidden_is_told_with_what_would_change_that() {
+    let pod = Pod {
+        namespace: "shop".into(),
+        name: "web-0".into(),
+        created: None,
+        addresses: vec!["2a0a:e5c0:10:2::11".parse().unwrap()],
+        annotations: Annotations::from([("k8s.ooo/publish".into(), "false".into())]),
+    };
+    view_of([Object::Pod(pod)], |view| {
+        let report = view.name(&name("2a0a-e5c0-10-2--11.shop.pod.c2.k8s.ooo."));
+        assert!(!report.exists);
+        assert_eq!(report.reasons.iter().map(|reason| reason.name.as_str()).collect::<Vec<_>>(), ["OptedOut"]);
+        let fix = &report.reasons[0].fix;
+        assert!(fix.starts_with("`kubectl -n shop annotate --overwrite pod web-0 k8s.ooo/publish=true`"), "{fix}");
     });
 }
 

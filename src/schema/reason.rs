@@ -150,11 +150,11 @@ impl Reason {
             Self::NameConflict => Meaning {
                 code: "KZ0106",
                 name: "NameConflict",
-                sentence: "A name that the Service claims beside its own is another's: the schema's, the configuration's, \
-                           or an older object's.",
+                sentence: "A name that would be the Service's, its own or one that it claims beside, is another's: the \
+                           schema's, the configuration's, or an older object's.",
                 fix: "Claim another name, or give the name up where it is held now (`kubezone explain` of the name says \
                       where).",
-                withholds: false,
+                withholds: true,
             },
             Self::NoReadyEndpoints => Meaning {
                 code: "KZ0107",

@@ -134,6 +134,24 @@ pub async fn check(access: &Access) -> Result<(), AccessError> {
     }
 }
 
+/// All that the API at `access` has now, read once, and its Pods if they are wanted; `tell` hears how many objects of a kind
+/// there are so far.
+///
+/// # Errors
+///
+/// What could not be listed, and why.
+///
+/// # Panics
+///
+/// For manifests: [`manifests::read`] reads those.
+pub async fn read(
+    access: &Access,
+    pods: bool,
+    tell: &mut impl FnMut(&'static str, usize),
+) -> Result<cluster::Cluster, AccessError> {
+    api::read(access.into(), pods, tell).await.map_err(|error| AccessError::Api(Box::new(error)))
+}
+
 /// Why there is nothing that could be followed.
 #[derive(Debug, thiserror::Error)]
 pub enum AccessError {

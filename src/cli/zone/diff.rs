@@ -4,12 +4,13 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use serde_json::Value;
+use serde::Serialize;
 use tracing::warn;
 
 use super::text::is_stdin;
-use super::{Output, Text, ZoneProblem, as_json, print_json, usage, zone_name};
+use super::{Output, Text, ZoneProblem, print_json, usage, zone_name};
 use crate::cli::Failure;
+use crate::report::RecordText;
 use crate::zone::{Change, Zone, diff, name_to_text};
 
 /// Prints the records that a new version of a zone removes (-) and adds (+)
@@ -51,7 +52,7 @@ impl Diff {
             warn!(%before, %after, "the zone changes and its serial does not rise: raise it, secondaries go by it");
         }
         match self.output {
-            Output::Json => print_json(&mut out, &changes.iter().map(change_as_json).collect::<Vec<_>>())?,
+            Output::Json => print_json(&mut out, &changes.iter().map(Told::from).collect::<Vec<_>>())?,
             Output::Table => {
                 if before != after {
                     writeln!(out, "; serial {before} to {after}")?;
@@ -73,12 +74,20 @@ impl Diff {
     }
 }
 
-fn change_as_json(change: &Change) -> Value {
-    let (change, record) = match change {
-        Change::Removed(record) => ("removed", record),
-        Change::Added(record) => ("added", record),
-    };
-    let mut object = as_json(record);
-    object["change"] = change.into();
-    object
+/// One change as an object.
+#[derive(Debug, Serialize)]
+struct Told {
+    change: &'static str,
+    #[serde(flatten)]
+    record: RecordText,
+}
+
+impl From<&Change> for Told {
+    fn from(change: &Change) -> Self {
+        let (change, record) = match change {
+            Change::Removed(record) => ("removed", record),
+            Change::Added(record) => ("added", record),
+        };
+        Self { change, record: record.into() }
+    }
 }

@@ -13,13 +13,12 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand, ValueEnum};
 use hickory_proto::rr::Name;
 use serde::Serialize;
-use serde_json::json;
 
 use self::text::Text;
 use super::Failure;
 use super::remote::ServerUrl;
 use crate::cluster::{Cluster, Subject};
-use crate::config::{Access, Config, FileZone};
+use crate::config::{self, Access, Config, FileZone, NameServerFlag};
 use crate::error::chain;
 use crate::schema::{AddressClaims, ClusterZone, Reason, Register, ReverseZone};
 use crate::source::load::FileError;
@@ -43,7 +42,7 @@ enum Command {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Output {
+pub(super) enum Output {
     /// Lines for people
     Table,
     /// A list of objects
@@ -125,7 +124,7 @@ fn usage(problem: ZoneProblem) -> Failure {
     Failure::Usage(problem.into())
 }
 
-fn zone_name(text: &str) -> Result<Name, Failure> {
+pub(super) fn zone_name(text: &str) -> Result<Name, Failure> {
     match Name::from_ascii(text) {
         // Nothing at all would be the root.
         Ok(mut name) if !text.is_empty() => {
@@ -168,7 +167,7 @@ fn forwards(config: &Config, reverse: &ReverseZone) -> Vec<(ClusterZone, Access)
 }
 
 /// The cluster that manifests describe, all of which have to be as they should; else everything that is wrong.
-fn read_manifests(folder: &Path) -> Result<Cluster, Failure> {
+pub(super) fn read_manifests(folder: &Path) -> Result<Cluster, Failure> {
     let (objects, mut errors) = manifests::read(folder);
     // An error without a place in the text is the file system's.
     let unreadable = errors.iter().any(|error| error.position.is_none());
@@ -184,6 +183,18 @@ fn read_manifests(folder: &Path) -> Result<Cluster, Failure> {
         cluster.apply(object);
     }
     Ok(cluster)
+}
+
+/// The zone called `name` with the defaults, and without name servers where none are given.
+pub(super) fn default_zone(name: &str, nameservers: &[NameServerFlag], access: Access) -> Result<ClusterZone, Failure> {
+    // The short form is that of a server, which needs one; what is printed does not.
+    let stand_in = [".".parse().expect("any text will do")];
+    let config = config::short_form(name, if nameservers.is_empty() { &stand_in } else { nameservers }, access)?;
+    let mut zone = config.clusters.into_iter().flat_map(|cluster| cluster.zones).next().expect("the zone asked for");
+    if nameservers.is_empty() {
+        zone.nameservers.clear();
+    }
+    Ok(zone)
 }
 
 /// The records that `cluster` makes in `zone`: the apex first, then Service by Service, and why some own none.
@@ -209,16 +220,7 @@ fn made_reverse(reverse: &ReverseZone, forwards: &[(ClusterZone, Access)]) -> Re
     Ok(reverse.records(Serial(1), &claims.iter().collect::<Vec<_>>()))
 }
 
-fn as_json(record: &Record) -> serde_json::Value {
-    json!({
-        "owner": name_to_text(&record.owner),
-        "ttl": record.ttl,
-        "type": record.rtype_to_text(),
-        "rdata": record.rdata_to_text(),
-    })
-}
-
-fn print_json(mut out: impl Write, objects: &impl Serialize) -> Result<(), Failure> {
+pub(super) fn print_json(mut out: impl Write, objects: &impl Serialize) -> Result<(), Failure> {
     serde_json::to_writer_pretty(&mut out, objects).map_err(io::Error::from)?;
     Ok(writeln!(out)?)
 }

@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use hickory_proto::rr::RecordType;
 
-use super::{Configured, Output, ZoneProblem, as_json, find, made, print_json, read_manifests, usage, zone_name};
+use super::{Configured, Output, ZoneProblem, default_zone, find, made, print_json, read_manifests, usage, zone_name};
 use crate::cli::Failure;
 use crate::cli::remote::{Remote, ServerUrl};
 use crate::config::{self, Access, NameServerFlag};
-use crate::report::Report;
+use crate::report::{RecordText, Report};
 use crate::schema::ClusterZone;
 use crate::zone::{Lines, Record, master, name_to_text};
 
@@ -57,7 +57,7 @@ impl Records {
         };
         match self.output {
             Output::Json => {
-                let records: Vec<_> = records.iter().map(as_json).collect();
+                let records: Vec<_> = records.iter().map(RecordText::from).collect();
                 print_json(&mut out, &records)?;
             }
             Output::Table => {
@@ -102,15 +102,6 @@ impl Records {
                 }
             };
         }
-        // The short form is that of a server, which needs one; what is printed does not.
-        let stand_in = [".".parse().expect("any text will do")];
-        let nameservers = if self.nameserver.is_empty() { &stand_in } else { self.nameserver.as_slice() };
-        let config = config::short_form(&self.zone, nameservers, Access::Manifests(manifests.to_owned()))?;
-        let mut zone =
-            config.clusters.into_iter().flat_map(|cluster| cluster.zones).next().expect("the zone asked for");
-        if self.nameserver.is_empty() {
-            zone.nameservers.clear();
-        }
-        Ok(zone)
+        default_zone(&self.zone, &self.nameserver, Access::Manifests(manifests.to_owned()))
     }
 }

@@ -18,6 +18,7 @@
 //! of a deletion only when the API does. It does not know what is served.
 
 mod client;
+mod once;
 #[cfg(test)]
 mod tests;
 
@@ -42,6 +43,7 @@ use tracing::{debug, info, warn};
 
 pub(super) use self::client::{Access, watch_configuration};
 use self::client::{Connection, Found};
+pub(super) use self::once::read;
 use super::aside;
 use super::event::Event;
 use super::translate::{self, Identity, Item};
@@ -207,13 +209,7 @@ impl Follower {
 
     /// The text of a page of a list.
     async fn page(&self, client: &Client, params: &ListParams) -> Result<String, FollowError> {
-        let params = ListParams { field_selector: field_selector(self.kind), ..params.clone() };
-        let request = match self.kind {
-            Kind::Namespace => request(self.kind).list_metadata(&params),
-            Kind::Service | Kind::EndpointSlice | Kind::Pod => request(self.kind).list(&params),
-        };
-        let request = request.expect("the parameters are valid");
-        Ok(within(self.pace.watch + self.pace.slack, client.request_text(request)).await??)
+        page(client, self.kind, params, self.pace.watch + self.pace.slack).await
     }
 
     /// Whether the API's store is older than `position`, as far as these can be compared.
@@ -386,6 +382,17 @@ fn request(kind: Kind) -> Request {
 /// Which objects of a kind are asked for. Pods that have ended may be most of them; one that ends is told as deleted.
 fn field_selector(kind: Kind) -> Option<String> {
     (kind == Kind::Pod).then(|| "status.phase!=Succeeded,status.phase!=Failed".to_owned())
+}
+
+/// The text of a page of a list of `kind`.
+async fn page(client: &Client, kind: Kind, params: &ListParams, patience: Duration) -> Result<String, FollowError> {
+    let params = ListParams { field_selector: field_selector(kind), ..params.clone() };
+    let request = match kind {
+        Kind::Namespace => request(kind).list_metadata(&params),
+        Kind::Service | Kind::EndpointSlice | Kind::Pod => request(kind).list(&params),
+    };
+    let request = request.expect("the parameters are valid");
+    Ok(within(patience, client.request_text(request)).await??)
 }
 
 /// What `future` gives, if it does so within `patience`.
