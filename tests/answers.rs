@@ -56,7 +56,7 @@ macro_rules! tables {
 tables! {
     aliases any cuts dname edns escapes found_by_differential matrix_cluster matrix_parent messages negative
     order_of_checks parent_and_child pending records refused reverse rfc8906 root sizes targets tsig wildcards;
-    of a cluster: coredns coredns_external hidden
+    of a cluster: coredns coredns_external coredns_pods coredns_reverse hidden
 }
 
 fn name(function: &str) -> String {
@@ -147,7 +147,7 @@ fn in_process_the_kubernetes_document_says_what_is_tested() {
         rows += 1;
     }
     assert!(rows > 40, "{rows} rows");
-    let stories = ["coredns", "coredns-external"].map(Story::load);
+    let stories = ["coredns", "coredns-external", "coredns-pods", "coredns-reverse"].map(Story::load);
     assert_eq!(of_coredns, stories.iter().flat_map(Story::reasons).map(str::to_owned).collect());
 }
 

@@ -7,9 +7,11 @@
 mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use futures::{StreamExt as _, stream};
+use hickory_proto::rr::Name;
 use k8s_openapi::api::core::v1::{Pod, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::api::rbac::v1::ClusterRoleBinding;
@@ -452,6 +454,43 @@ async fn endpoint_slices_made_by_hand_count_as_they_are() {
     kubezone.answers("db.by-hand.svc A", "147.78.194.10").await;
     slices.delete("db-c", &DeleteParams::default()).await.expect("deleted");
     kubezone.answers("db.by-hand.svc A", ABSENT).await;
+}
+
+#[tokio::test]
+async fn addresses_have_names_while_they_are_published() {
+    let Some(plane) = control_plane::shared("addresses_have_names").await else { return };
+    let scene = plane.namespace("reverse").await;
+    let apex = "0.0.0.0.3.0.0.0.0.1.0.0.0.c.5.e.a.0.a.2.ip6.arpa";
+    let configuration = json!({
+        "listen": { "dns": ["[::1]:0"], "metrics": "[::1]:0" },
+        "clusters": [{ "name": "c2", "kubeconfig": plane.kubeconfig() }],
+        "zones": [
+            { "name": ZONE, "cluster": "c2", "nameservers": [{ "name": "ns", "addresses": ["2a0a:e5c0:13:e2::a"] }] },
+            { "name": apex, "reverseOf": [ZONE], "nameservers": [{ "name": format!("ns.{ZONE}.") }] },
+        ],
+    });
+    let folder = Folder::new().expect("a temporary folder");
+    let kubezone = Kubezone::configured(ZONE, folder, &configuration.to_string()).await.ready().await;
+
+    let web = scene.create_service("web", https()).await;
+    let ptr = format!("{} PTR", Name::from(address(&web).parse::<IpAddr>().expect("an address")));
+    let absent = format!("NXDOMAIN {apex}.");
+    kubezone.answers(&ptr, "web.reverse.svc.c2.k8s.ooo.").await;
+    scene.change_namespace(json!({ "annotations": { "k8s.ooo/publish": "false" } })).await;
+    kubezone.answers(&ptr, &absent).await;
+    scene.change_namespace(json!({ "annotations": null })).await;
+    kubezone.answers(&ptr, "web.reverse.svc.c2.k8s.ooo.").await;
+
+    // Whoever has the address as its cluster IP goes before whoever merely says so.
+    scene.create_service("thief", json!({ "clusterIP": "None", "ports": ports(&[("https", 443)]) })).await;
+    let stolen = json!([{ "addresses": [address(&web)], "hostname": "www" }]);
+    scene.create_slice("thief-a", "thief", "IPv6", stolen, ports(&[("https", 443)])).await;
+    kubezone.answers("www.thief.reverse.svc AAAA", &address(&web)).await;
+    kubezone.answers(&ptr, "web.reverse.svc.c2.k8s.ooo.").await;
+    scene.delete_service("web").await;
+    kubezone.answers(&ptr, "www.thief.reverse.svc.c2.k8s.ooo.").await;
+    scene.delete_service("thief").await;
+    kubezone.answers(&ptr, &absent).await;
 }
 
 /// Waits until kubezone has counted so many versions, which it does once it answers from them; fails if there are more.

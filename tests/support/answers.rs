@@ -294,21 +294,22 @@ impl Story {
 
     /// The first type that two names of one length are not answered alike for, byte by byte but for the question.
     fn unlike(&self, one: &str, other: &str, server: &mut impl Exchange) -> Option<String> {
-        // All that are assigned (RFC 6895 §3.1), some of those for private use, and the last.
-        let mut numbers = (0..=264).chain(32_768..=32_770).chain(65_280..=65_284).chain([65_535]);
-        numbers.find_map(|number| {
-            let questions = [one, other].map(|name| self.question(&format!("{name} TYPE{number}")));
+        // All that are assigned (RFC 6895 §3.1), some of those for private use, and the last; over TCP, a connection each, the
+        // usual ones.
+        let numbers = (0..=264).chain(32_768..=32_770).chain(65_280..=65_284).chain([65_535]);
+        let over_udp = numbers.map(|number| (Via::Udp, format!("TYPE{number}")));
+        let mut asked = over_udp.chain(TYPES.map(|qtype| (Via::Tcp, qtype.to_owned())));
+        asked.find_map(|(via, qtype)| {
+            let questions = [one, other].map(|name| self.question(&format!("{name} {qtype}")));
             let end = HEADER + questions[0].section().len();
             assert_eq!(end, HEADER + questions[1].section().len(), "{one} and {other} have one length");
-            [Via::Udp, Via::Tcp].into_iter().find_map(|via| {
-                let responses = questions.each_ref().map(|question| {
-                    let mut response = server.exchange(via, &question.bytes).expect("an answer");
-                    drop(response.splice(HEADER..end, []));
-                    response
-                });
-                let differs = responses[0] != responses[1];
-                differs.then(|| format!("TYPE{number} of {one} and of {other} ({via:?}): not the same\n"))
-            })
+            let responses = questions.each_ref().map(|question| {
+                let mut response = server.exchange(via, &question.bytes).expect("an answer");
+                drop(response.splice(HEADER..end, []));
+                response
+            });
+            let differs = responses[0] != responses[1];
+            differs.then(|| format!("{qtype} of {one} and of {other} ({via:?}): not the same\n"))
         })
     }
 

@@ -220,11 +220,12 @@ zones:
         (head.to_owned(), body.to_owned())
     }
 
-    /// A question as `name TYPE`, the name relative to the zone; `@` is the apex.
+    /// A question as `name TYPE`, the name relative to the zone, or absolute; `@` is the apex.
     fn question(&self, question: &str) -> Message {
         let (qname, qtype) = question.split_once(' ').expect("name and type");
         let qname = match qname {
             "@" => self.zone.clone(),
+            absolute if absolute.ends_with('.') => Name::from_ascii(absolute).expect("a name"),
             relative => Name::from_ascii(relative).and_then(|name| name.append_domain(&self.zone)).expect("a name"),
         };
         let mut message = Message::query();
