@@ -73,3 +73,130 @@ fn hostname(zone: &ClusterZone, prefix: &str) -> Option<Name> {
     }
     Some(owner)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::IpAddr;
+
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+    use proptest::sample::select;
+
+    use super::*;
+    use crate::cluster::{Annotations, Labels, ServiceKey, ServiceType};
+    use crate::schema::NameServer;
+    use crate::zone::master;
+
+    fn name(text: &str) -> Name {
+        Name::from_ascii(text).unwrap()
+    }
+
+    /// A zone in which much has a name already.
+    fn zone(wildcards: bool) -> ClusterZone {
+        let addresses: Vec<IpAddr> = vec!["2001:db8::53".parse().unwrap()];
+        let nameserver = |text| NameServer { name: name(text), addresses: addresses.clone() };
+        let nameservers = ["ns.c2.k8s.ooo.", "ns.infra.c2.k8s.ooo."].map(nameserver).to_vec();
+        let zone = ClusterZone { nameservers, hostnames: true, wildcards, ..ClusterZone::at(name("c2.k8s.ooo.")) };
+        let extra = master::parse(b"$TTL 5\nwww A 192.0.2.1\nlab NS ns.example.\n", &zone.origin, None).unwrap();
+        zone.with_extra(extra).unwrap()
+    }
+
+    fn service(annotation: &str) -> Service {
+        Service {
+            key: ServiceKey { namespace: "shop".into(), name: "web".into() },
+            created: None,
+            service_type: ServiceType::ClusterIp,
+            cluster_ips: Vec::new(),
+            ports: Vec::new(),
+            families: Default::default(),
+            family_policy: None,
+            ingress_ips: Vec::new(),
+            external_ips: Vec::new(),
+            hostnames: Vec::new(),
+            labels: Labels::new(),
+            annotations: Annotations::from([(HOSTNAME[0].into(), annotation.into())]),
+        }
+    }
+
+    /// Text of what names are made of, and of what they are not.
+    fn any_annotation() -> impl Strategy<Value = String> {
+        let piece = select(vec![
+            "svc",
+            "SVC",
+            "pod",
+            "dns-version",
+            "ns",
+            "infra",
+            "www",
+            "lab",
+            "app",
+            "web",
+            "shop",
+            "*",
+            "_http",
+            "_tcp",
+            "-",
+            "\\",
+            "\\115vc",
+            "\\.",
+            "é",
+            " ",
+            "\t",
+            "@",
+            "",
+            "c2",
+            "k8s",
+            "ooo",
+            "c2.k8s.ooo",
+            "c2.k8s.ooo.",
+            "C2.K8S.ooo",
+            ",",
+        ]);
+        let separator = select(vec![".", ".", ".", ",", ", ", "..", ""]);
+        let many = vec((piece, separator), 0..12)
+            .prop_map(|parts| parts.iter().flat_map(|(one, other)| [*one, *other]).collect::<String>());
+        prop_oneof![many.clone(), many.prop_map(|text| format!("{text}.c2.k8s.ooo")), any::<String>()]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 2048, ..ProptestConfig::default() })]
+
+        /// Told without a word of what decides it: by the text of the name that a claim is for.
+        #[test]
+        fn no_annotation_claims_a_name_that_is_taken(annotation in any_annotation(), wildcards in any::<bool>()) {
+            let (zone, root) = (zone(wildcards), name("web.shop.svc.c2.k8s.ooo."));
+            let own = master::parse(b"$TTL 5\nweb.shop.svc AAAA 2001:db8::1\n", &zone.origin, None).unwrap();
+            let (mut names, mut reasons) = (Vec::new(), Vec::new());
+            claim(&zone, &service(&annotation), &root, &own, &mut names, &mut reasons);
+            for NameClaim { owner, records, .. } in names {
+                let text = owner.to_string();
+                let inside = text.strip_suffix(".c2.k8s.ooo.").expect("below the apex");
+                let labels: Vec<&str> = inside.split('.').collect();
+                let host = |label: &&str| label.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
+                let (first, others) = labels.split_first().unwrap();
+                prop_assert!(others.iter().all(host), "{}", text);
+                prop_assert!(host(first) || (*first == "*" && wildcards && !others.is_empty()), "{}", text);
+                let top = *labels.last().unwrap();
+                prop_assert!(!["svc", "pod", "dns-version", "ns", "lab"].contains(&top), "{}", text);
+                prop_assert!(!inside.ends_with("ns.infra") && inside != "www", "{}", text);
+                prop_assert!(records.iter().all(|record| record.owner == owner), "{}", text);
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_not_taken_is_claimed() {
+        let (zone, root) = (zone(true), name("web.shop.svc.c2.k8s.ooo."));
+        let own = master::parse(b"$TTL 5\nweb.shop.svc AAAA 2001:db8::1\n", &zone.origin, None).unwrap();
+        let (mut names, mut reasons) = (Vec::new(), Vec::new());
+        let annotation =
+            " App.c2.k8s.ooo,\t*.app.c2.k8s.ooo., infra.c2.k8s.ooo,x.svc.app.c2.k8s.ooo,1st.www.c2.k8s.ooo";
+        claim(&zone, &service(annotation), &root, &own, &mut names, &mut reasons);
+        let owners: Vec<String> = names.iter().map(|claim| claim.owner.to_string()).collect();
+        assert_eq!(
+            owners,
+            ["app", "*.app", "infra", "x.svc.app", "1st.www"].map(|owner| format!("{owner}.c2.k8s.ooo.")),
+        );
+        assert_eq!(reasons, []);
+    }
+}
