@@ -657,7 +657,7 @@ impl Client {
     async fn ask(&mut self, qname: &str, qtype: RecordType) -> String {
         self.asked += 1;
         let question = question(qname, qtype);
-        if self.asked % 2 == 0 {
+        if self.asked.is_multiple_of(2) {
             over_tcp(&mut self.tcp, &question).await
         } else {
             over_udp(&self.udp, &question).await
