@@ -29,6 +29,7 @@ zones:
 - { name: k8s.ooo, file: k8s.ooo.zone }
 - { name: c2.k8s.ooo, cluster: c2, nameservers: [{ name: ns, addresses: [\"2001:db8::53\"] }] }
 - { name: c3.k8s.ooo, cluster: c3, nameservers: [{ name: ns.example. }] }
+- { name: 3.0.0.0.0.1.0.0.0.c.5.e.a.0.a.2.ip6.arpa, reverseOf: [c2.k8s.ooo], nameservers: [{ name: ns.c2.k8s.ooo. }] }
 ";
 
 /// A Service called `name` with this address.
@@ -85,6 +86,8 @@ async fn zones_and_clusters_are_told() {
         "serial": null, "records": null, "age": null,
     });
     assert_eq!(zones["items"][2], pending);
+    assert_eq!([zone(3, "kind"), zone(3, "source"), zone(3, "state")], ["reverse", "c2.k8s.ooo.", "loaded"]);
+    assert_eq!((zone(3, "records"), zone(3, "age")), (json!(3), zone(1, "age")));
 
     let clusters = json(&kubezone, "/api/v1/clusters").await;
     let [c2, c3] = [0, 1].map(|place| clusters["items"][place].clone());
@@ -102,7 +105,8 @@ async fn a_zone_is_a_master_file() {
     assert_eq!(kubezone.api("/api/v1/zones/C2.k8s.ooo.").await.1, body);
 
     let error = refused(&kubezone, "/api/v1/zones/c4.k8s.ooo", 404).await;
-    assert_eq!(error, "there is no zone c4.k8s.ooo.: there is k8s.ooo., c2.k8s.ooo., c3.k8s.ooo.");
+    let known = "k8s.ooo., c2.k8s.ooo., c3.k8s.ooo., 3.0.0.0.0.1.0.0.0.c.5.e.a.0.a.2.ip6.arpa.";
+    assert_eq!(error, format!("there is no zone c4.k8s.ooo.: there is {known}"));
     let error = refused(&kubezone, "/api/v1/zones/c3.k8s.ooo.", 503).await;
     assert!(error.starts_with("zone c3.k8s.ooo. is not loaded yet"), "{error}");
     for (path, status) in [("/api/v1/zones/a..b", 400), ("/api/v1/zones/%ff", 400), ("/", 404), ("/metrics", 404)] {
@@ -273,6 +277,7 @@ async fn commands_say_of_a_server_what_they_say_of_its_files() {
     for (args, files) in [
         ("zone dump c2.k8s.ooo", &["--config", "kubezone.yaml"][..]),
         ("zone dump k8s.ooo.", &["--config", "kubezone.yaml"]),
+        ("zone dump 3.0.0.0.0.1.0.0.0.c.5.e.a.0.a.2.ip6.arpa", &["--config", "kubezone.yaml"]),
         ("zone records --zone c2.k8s.ooo", &["-f", "c2", "--config", "kubezone.yaml"]),
     ] {
         let of_server = print(args, &["--server", &server]);

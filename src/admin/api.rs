@@ -98,9 +98,9 @@ pub struct Page<T> {
 pub struct ZoneStatus {
     /// Its name, absolute, as master files have it.
     pub zone: String,
-    /// What it comes from: `file` or `cluster`.
+    /// What it comes from: `file`, `cluster` or `reverse`.
     pub kind: String,
-    /// The master file, or the cluster's name.
+    /// The master file, the cluster's name, or the zones that it is the reverse of.
     pub source: String,
     /// `pending`, `loaded` or `expired`; only a loaded one is answered for.
     pub state: String,
@@ -108,7 +108,8 @@ pub struct ZoneStatus {
     pub serial: Option<u32>,
     /// How many records it has, glue included; none while it is pending.
     pub records: Option<usize>,
-    /// Seconds since its cluster's last sign of life; none for zones from files, and where there was none.
+    /// Seconds since its cluster's last sign of life, or that of the oldest of several; none for zones from files, and
+    /// where there was none.
     pub age: Option<u64>,
 }
 
@@ -173,6 +174,13 @@ impl Api {
             let of_cluster =
                 cluster.zones.iter().map(|zone| status(&zone.origin, "cluster", cluster.name.clone(), age));
             zones.extend(of_cluster);
+        }
+        for reverse in &running.config.reverses {
+            let of: Vec<_> = reverse.of.iter().map(name_to_text).collect();
+            // As old as the oldest of what it is made from.
+            let ages = zones.iter().filter(|zone| of.contains(&zone.zone)).map(|zone| zone.age);
+            let age = ages.collect::<Option<Vec<_>>>().and_then(|ages| ages.into_iter().max());
+            zones.push(status(&reverse.origin, "reverse", of.join(", "), age));
         }
         zones
     }

@@ -26,13 +26,14 @@ const LOOKUP_TIMEOUT: Duration = Duration::from_secs(5);
 /// ready: it is published with an IPv6 address, and something is ready behind it. change: something is ready, and to edit
 /// the Service or what selects it is enough. blocked: nothing is ready over IPv6. An IPv6 address that is published with
 /// nothing behind it is a BlackHole. Whether the target of an ExternalName has an IPv6 address only --resolve tells. Exit
-/// status: 0; 1 with --fail-on where there is such a Service; 2 usage or configuration; 3 the cluster or the manifests
-/// cannot be read.
+/// status: 0; 1 with --fail-on where there is such a Service; 2 usage or configuration; 3 the cluster, the manifests or the
+/// server cannot be read.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   kubezone audit --context c2 --zone c2.k8s.ooo
   kubezone audit -n shop --config kubezone.yaml --resolve -o csv
+  kubezone audit --server http://[::1]:9154
   kubectl get services,endpointslices -A -o yaml >all.yaml; kubezone audit -f all.yaml --zone c2.k8s.ooo --fail-on blocked
 
 docs/reasons.md has all codes.")]
