@@ -268,33 +268,47 @@ async fn served_by_knot(masters: &[Master], scratch: &Folder) -> BTreeMap<String
 const NOT_DUMPED: [&str; 5] =
     ["case-in-rdata", "type-hinfo-by-number", "missing-glue-at-apex", "ns-is-an-alias", "wildcard-ns"];
 
-/// The names of the addresses that the example's Services have.
+/// The names of the addresses that the Services of the example and of the schema's tables have.
 const REVERSE: &str = "0.c.5.e.a.0.a.2.ip6.arpa";
 
-/// What `kubezone zone dump` writes is read by others as the records that we have.
+/// What `kubezone zone dump` writes is read by others as the records that we have: master files, a cluster with all that
+/// the schema's tables have and everything switched on, the names of its addresses.
 #[tokio::test]
 async fn dumps_are_read_by_others_as_they_are() {
     let readers = [Peer::Bind, Peer::Knot, Peer::Nsd];
     if let Some(absent) = readers.iter().find(|peer| peer.version().is_none()) {
         return skip("dumps", &format!("there is no {} in the path", absent.program()[0]));
     }
-    let here = std::env::current_dir().unwrap();
+    let (here, scratch) = (std::env::current_dir().unwrap(), Folder::new().unwrap());
+    fs::create_dir(scratch.join("tables")).unwrap();
+    // That one has what no API server takes.
+    for entry in fs::read_dir("tests/data/schema").unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().expect("a file's name");
+        if path.extension().is_some_and(|extension| extension == "yaml") && name != "odd-names.yaml" {
+            fs::copy(&path, scratch.join("tables").join(name)).unwrap();
+        }
+    }
     let mut config = format!(
-        "clusters: [{{ name: c2, manifests: {here}/examples/c2 }}]\nzones:\n\
-         - {{ name: c2.k8s.ooo, cluster: c2, nameservers: [{{ name: kube-dns.kube-system.svc }}] }}\n\
-         - {{ name: {REVERSE}, reverseOf: [c2.k8s.ooo], nameservers: [{{ name: ns.example. }}] }}\n\
+        "clusters:\n- {{ name: example, manifests: {here}/examples/c2 }}\n\
+         - {{ name: tables, manifests: tables }}\nzones:\n\
+         - {{ name: c3.k8s.ooo, cluster: example, nameservers: [{{ name: kube-dns.kube-system.svc }}] }}\n\
+         - {{ name: c2.k8s.ooo, cluster: tables, nameservers: [{{ name: ns, addresses: [\"2a0a:e5c0:13:e2::a\"] }}],\n    \
+         extra: {here}/tests/data/schema/extra.static,\n    \
+         publish: {{ pods: true, shortNames: true, hostnames: true, wildcards: true }},\n    \
+         ipv4: {{ nat64: [{{ from: \"2a0a:e5c0:13:e2::a\", to: 147.78.194.9 }}], proxies: [147.78.194.10] }} }}\n\
+         - {{ name: {REVERSE}, reverseOf: [c2.k8s.ooo, c3.k8s.ooo], nameservers: [{{ name: ns.example. }}] }}\n\
          - {{ name: ., file: {here}/examples/root.zone }}\n\
          - {{ name: example, file: {here}/tests/data/masters/every-type.zone }}\n",
         here = here.display()
     );
-    let mut names = ["c2.k8s.ooo", REVERSE, "", "example"].map(str::to_owned).to_vec();
+    let mut names = ["c2.k8s.ooo", "c3.k8s.ooo", REVERSE, "", "example"].map(str::to_owned).to_vec();
     let corpus = ["valid", "odd"].into_iter().flat_map(Master::of_kind);
     for master in corpus.filter(|master| !NOT_DUMPED.contains(&&*master.name)) {
         let file = here.join(&master.folder).join(master.file());
         writeln!(config, "- {{ name: {}, file: {} }}", master.name, file.display()).unwrap();
         names.push(master.name);
     }
-    let scratch = Folder::new().unwrap();
     let config = scratch.write("kubezone.yaml", &config).unwrap();
     let dump = |name: String| {
         let mut command = Command::new(KUBEZONE.as_str());
@@ -306,6 +320,11 @@ async fn dumps_are_read_by_others_as_they_are() {
     };
     let dumped: Vec<_> = names.into_iter().map(dump).collect();
 
+    let everything = dumped[0].text();
+    for owner in ["*.app", "web.shop", "2a0a-e5c0-10-2--11.shop.pod", "_acme-challenge.web.shop.svc", "ns"] {
+        let line = format!("\n{owner}.c2.k8s.ooo. ");
+        assert!(String::from_utf8_lossy(&everything).contains(&line), "{owner} is not switched on");
+    }
     let originals = Master::all();
     let mut served = served_by_knot(&dumped, &scratch).await;
     let mut unlike = String::new();
