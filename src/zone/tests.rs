@@ -431,3 +431,19 @@ fn elsewhere(block: Block<'_>, frame: &[u8], padding: usize, gap: usize) -> Vec<
     });
     records.collect()
 }
+
+#[test]
+fn names_of_addresses_lie_apart_and_those_of_a_service_together() {
+    let check = |origin: &str, expected: u8| {
+        assert_eq!(grain(&HashedName::from(&Name::from_ascii(origin).unwrap())), expected, "{origin}");
+    };
+
+    check("c2.k8s.ooo.", 6);
+    check(".", 3);
+    check("arpa.", 4);
+    check("e164.arpa.", 5);
+    check("IP6.arpa.", u8::MAX);
+    check("0.c.5.e.a.0.a.2.ip6.arpa.", u8::MAX);
+    check("194.78.147.in-addr.arpa.", u8::MAX);
+    check("ip6.arpa.example.", 6);
+}
