@@ -127,7 +127,7 @@ impl Look {
             let name = name.as_ref().map(name_to_text);
             return Err(Failure::Usage(LookProblem::NotServed { name, known }.into()));
         }
-        Ok(Reports::Served(server, zones))
+        Ok(Reports::Served(Box::new(server), zones))
     }
 }
 
@@ -169,7 +169,7 @@ pub(super) enum Reports {
     /// They are made here, from clusters that were read.
     Read(Vec<Known>),
     /// A server makes them, of these zones.
-    Served(Remote, Vec<Name>),
+    Served(Box<Remote>, Vec<Name>),
 }
 
 impl Reports {
