@@ -37,7 +37,7 @@ fn services(count: usize) -> Value {
             "apiVersion": "v1", "kind": "Service",
             "metadata": {
                 "name": format!("s{n}"), "namespace": format!("n{}", n % 100),
-                "labels": { "team": if n % 2 == 0 { "a" } else { "b" } },
+                "labels": { "team": if n.is_multiple_of(2) { "a" } else { "b" } },
             },
             "spec": {
                 "clusterIP": address, "clusterIPs": [address],

@@ -278,7 +278,7 @@ fn address<W: Write>(report: &AddressReport, paper: &mut Paper<W>) -> io::Result
     };
     paper.table("  ", &published.iter().map(row).collect::<Vec<_>>())?;
     if published.iter().filter(|holder| holder.address.origin.owns_ptr()).count() > 1 {
-        paper.line("The first has the PTR record, the others lose it")?;
+        paper.line("Of these, the first has the PTR record")?;
     }
     if published.is_empty() && withheld.is_empty() {
         paper.line("No Service has it, and no endpoint of one")?;

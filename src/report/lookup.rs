@@ -7,7 +7,7 @@ use hickory_proto::rr::{Name, RecordType};
 
 use super::{Address, AddressReport, Holder, NameReport, NamespaceReport, RecordText, Report, Said, View};
 use crate::cluster::{ServiceKey, Subject};
-use crate::schema::{AddressOrigin, PublishedAddress};
+use crate::schema::{AddressClaims, Age, PublishedAddress};
 use crate::zone::{Record, Serial, name_to_text};
 
 impl View<'_> {
@@ -69,29 +69,23 @@ impl View<'_> {
     /// What there is to say about `address`.
     #[must_use]
     pub fn address(&self, address: IpAddr) -> AddressReport {
-        let mut claims = Vec::new();
+        let is_it = |published: &PublishedAddress| published.address == address;
+        let mut claims = AddressClaims::default();
+        claims.set(None, Age::default(), self.zone.addresses_at_apex().into_iter().filter(is_it).collect());
+        let mut in_front = Vec::new();
         for subject in self.zone.subjects(self.cluster) {
-            let decision = self.register.decision(self.zone, self.cluster, &subject);
-            for published in decision.addresses.iter().filter(|published| published.address == address) {
-                claims.push((published.origin, decision.age, subject.clone(), Address::from(published)));
+            let mut decision = self.register.decision(self.zone, self.cluster, &subject);
+            decision.addresses.retain(is_it);
+            for published in decision.addresses.iter().filter(|published| !published.origin.owns_ptr()) {
+                in_front.push(Holder { subject: Some(subject.to_string()), address: published.into() });
             }
+            claims.set(Some(subject), decision.age, decision.addresses);
         }
-        // They count in this order, as PTR records do.
-        claims.sort_by(|one, other| (one.0, one.1, &one.2).cmp(&(other.0, other.1, &other.2)));
-        let configured = self.zone.nameservers.iter().filter(|nameserver| {
-            nameserver.addresses.contains(&address) && self.zone.service_of(&nameserver.name).is_none()
-        });
-        let configured = configured.map(|nameserver| {
-            let (origin, owner, ttl) = (AddressOrigin::NameServer, nameserver.name.clone(), self.zone.nameserver_ttl);
-            Holder { subject: None, address: Address::from(&PublishedAddress { address, origin, owner, ttl }) }
-        });
-        let published: Vec<Holder> = configured
-            .chain(
-                claims
-                    .into_iter()
-                    .map(|(_, _, subject, address)| Holder { subject: Some(subject.to_string()), address }),
-            )
-            .collect();
+        let holder = |(subject, published): (Option<&Subject>, PublishedAddress)| Holder {
+            subject: subject.map(ToString::to_string),
+            address: Address::from(&published),
+        };
+        let published: Vec<Holder> = claims.claimants(address).map(holder).chain(in_front).collect();
         let publishes =
             |key: &ServiceKey| published.iter().any(|it| it.subject == Some(Subject::from(key.clone()).to_string()));
         let withheld = self.cluster.services().filter(|service| {

@@ -170,7 +170,8 @@ pub struct AddressReport {
     pub zone: String,
     /// The address.
     pub address: IpAddr,
-    /// Who publishes it, in the order in which claims to a PTR record count: the first has it.
+    /// Who publishes it, in the order in which claims to its PTR record count: of this zone, the first has it. Behind them
+    /// those whose IPv4 clients come through it, which makes no PTR record.
     pub published: Vec<Holder>,
     /// The Services that have the address and do not publish it.
     pub withheld: Vec<Report>,

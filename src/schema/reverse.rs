@@ -189,6 +189,17 @@ impl AddressClaims {
         differing
     }
 
+    /// Who claims `address`, the best first: the subject, none being the zone itself, and what it publishes.
+    pub fn claimants(&self, address: IpAddr) -> impl Iterator<Item = (Option<&Subject>, PublishedAddress)> {
+        let claims =
+            self.claims.range((address, Rank::BEST)..).take_while(move |((claimed, _), _)| *claimed == address);
+        claims.map(|((address, rank), Target { owner, ttl })| {
+            let published =
+                PublishedAddress { address: *address, origin: rank.origin, owner: owner.clone(), ttl: *ttl };
+            (rank.claimant.as_ref(), published)
+        })
+    }
+
     fn best(&self, address: IpAddr) -> Option<(&Rank, &Target)> {
         let ((claimed, rank), target) = self.claims.range((address, Rank::BEST)..).next()?;
         (*claimed == address).then_some((rank, target))
