@@ -8,6 +8,7 @@ mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use futures::{StreamExt as _, stream};
@@ -24,7 +25,7 @@ use serde_json::{Value, json};
 use support::control_plane::{self, ControlPlane, Scene, address, addresses, https, ports};
 use support::kubezone::{KUBEZONE, Kubezone};
 use support::process::Folder;
-use support::{eventually, tell};
+use support::{eventually, skip, tell};
 
 /// The zone of almost every test.
 const ZONE: &str = "c2.k8s.ooo";
@@ -58,6 +59,35 @@ async fn a_service_is_answered_from_its_creation_to_its_deletion() {
 
     let deleted = kubezone.serial().await;
     assert!(created < changed && changed < deleted, "serials rise: {created}, {changed}, {deleted}");
+}
+
+#[tokio::test]
+async fn a_server_tells_of_a_zone_that_comes_from_an_api() {
+    const TEST: &str = "a_server_tells";
+    let Some(plane) = control_plane::shared(TEST).await else { return };
+    let scene = plane.namespace("told").await;
+    let kubezone = Kubezone::serve(ZONE, &plane.kubeconfig()).await.ready().await;
+    let web = scene.create_service("web", https()).await;
+    kubezone.answers("web.told.svc AAAA", &address(&web)).await;
+
+    let server = format!("http://{}", kubezone.admin());
+    let say = |args: &[&str]| {
+        let output = Command::new(KUBEZONE.as_str()).args(args).args(["--server", &server]).output();
+        let output = output.expect("kubezone started");
+        assert!(output.status.success(), "{args:?}: {output:?}");
+        String::from_utf8(output.stdout).expect("UTF-8")
+    };
+    let explained = say(&["explain", "svc/web", "-n", "told"]);
+    assert!(explained.contains("published as web.told.svc.c2.k8s.ooo."), "{explained}");
+    assert!(explained.contains(&address(&web)), "{explained}");
+    let dumped = say(&["zone", "dump", ZONE]);
+    assert!(dumped.contains(&format!(" AAAA  {}\n", address(&web))), "{dumped}");
+    let folder = Folder::new().expect("a temporary folder");
+    let file = folder.write("c2.zone", &dumped).expect("written");
+    match Command::new("named-checkzone").arg(ZONE).arg(file).output() {
+        Ok(output) => assert!(output.status.success(), "{output:?}"),
+        Err(error) => skip(TEST, &error),
+    }
 }
 
 #[tokio::test]
@@ -276,7 +306,7 @@ async fn what_an_audit_tells_to_do_makes_a_service_ready() {
     for name in ["by-hand", "selected", "headless"] {
         let command = audited(&plane, name).await["command"].as_str().expect("a command").to_owned();
         let script = format!("kubectl() {{ printf '%s\\n' \"$@\"; }}; {command}");
-        let typed = std::process::Command::new("sh").args(["-c", &script]).output().expect("sh");
+        let typed = Command::new("sh").args(["-c", &script]).output().expect("sh");
         let typed = String::from_utf8(typed.stdout).expect("UTF-8");
         let args: Vec<_> = typed.lines().collect();
         let &["patch", "svc", of, "-n", "shop", "--type=merge", "-p", patch] = &args[..] else { panic!("{typed}") };
