@@ -212,6 +212,19 @@ mod tests {
     }
 
     #[test]
+    fn what_is_below_the_apex_is_no_name_servers_where_the_apex_is() {
+        let (mut zone, root) = (zone(false), name("web.shop.svc.c2.k8s.ooo."));
+        zone.nameservers[0].name = zone.origin.clone();
+        zone.short_names = true;
+        let own = master::parse(b"$TTL 5\nweb.shop.svc AAAA 2001:db8::1\n", &zone.origin, None).unwrap();
+        let (mut names, mut reasons) = (Vec::new(), Vec::new());
+        claim(&zone, &service("app.c2.k8s.ooo,c2.k8s.ooo"), &root, &own, &mut names, &mut reasons);
+        let owners: Vec<String> = names.iter().map(|claim| claim.owner.to_string()).collect();
+        assert_eq!(owners, ["web.shop.c2.k8s.ooo.", "app.c2.k8s.ooo."]);
+        assert_eq!(reasons, [Reason::NameConflict]);
+    }
+
+    #[test]
     fn an_annotation_claims_so_many_names_and_no_more() {
         let (zone, root) = (zone(false), name("web.shop.svc.c2.k8s.ooo."));
         let own = master::parse(b"$TTL 5\nweb.shop.svc AAAA 2001:db8::1\n", &zone.origin, None).unwrap();
