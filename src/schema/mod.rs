@@ -274,11 +274,13 @@ impl ClusterZone {
     /// A wildcard directly below the apex would stand in for `svc` as long as there is no Service.
     fn reserves(&self, name: &Name) -> bool {
         let schemas = ["svc", "pod", "dns-version"].iter().filter_map(|label| below(&self.origin, label));
+        // Where the apex itself is a name server's, what is below it is not.
+        let nameservers = self.nameservers.iter().map(|it| it.name.clone()).filter(|it| *it != self.origin);
         let wildcard = below(&self.origin, "*");
         *name == self.origin
             || wildcard.is_some_and(|wildcard| *name == wildcard)
             || self.extra.has(name)
-            || schemas.chain(self.nameservers.iter().map(|it| it.name.clone())).any(|taken| taken.zone_of(name))
+            || schemas.chain(nameservers).any(|taken| taken.zone_of(name))
     }
 
     /// The Service that `name` is the name of, or is below the name of.

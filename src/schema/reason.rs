@@ -194,7 +194,7 @@ impl Reason {
                 sentence: "An annotation of the Service or its Namespace has a value that means nothing.",
                 fix: "See them, `kubectl -n NAMESPACE get service NAME -o yaml`: `k8s.ooo/publish` and \
                       `k8s.ooo/ipv4-proxy` are \"true\" or \"false\", `k8s.ooo/ttl` seconds or a duration such as 1m, \
-                      a host name has labels of letters, digits and `-`.",
+                      a host name has labels of letters, digits and `-`, and there are 100 of them at most.",
                 withholds: false,
             },
             Self::TooManyRecords => Meaning {

@@ -1037,3 +1037,17 @@ async fn zones_of_a_cluster_that_is_silent_for_too_long_are_not_answered_for_unt
     turn().await;
     assert_eq!((is_expired(), writing.serial()), (None, Some(2)));
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_another_source_left_too_old_is_answered_for_once_this_one_says_the_same() {
+    let (before, published) = (Writing::synced().await, Arc::new(Published::new(Served::default())));
+    published.replace([(name("c2.k8s.ooo."), State::Expired(before.zone("c2.k8s.ooo.").unwrap()))]);
+
+    let writing = Writing::start_on(vec![zone("c2.k8s.ooo.", "ns.example.")], published);
+    assert_eq!(writing.serial(), None);
+    for kind in KINDS {
+        writing.list(kind, []).await;
+    }
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(writing.serial(), Some(1));
+}
