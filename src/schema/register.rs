@@ -42,6 +42,8 @@ struct Claimant {
 /// What was said of a subject.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Said {
+    /// Whether there is such a subject: what a name server lacks is said of one that is not, too.
+    exists: bool,
     is_published: bool,
     /// Without what others' claims do to it.
     reasons: Box<[Reason]>,
@@ -100,8 +102,15 @@ impl Register {
                 }
                 update.parts.push(subtree.into());
             }
-            let said = Said { is_published: decision.is_published, reasons: decision.reasons.into(), loses: false };
-            self.say(&subject, cluster.has(&subject).then_some(said));
+            self.say(
+                &subject,
+                Said {
+                    exists: cluster.has(&subject),
+                    is_published: decision.is_published,
+                    reasons: decision.reasons.into(),
+                    loses: false,
+                },
+            );
             update.addresses.push((subject, decision.age, decision.addresses));
         }
         for owner in contested {
@@ -173,17 +182,18 @@ impl Register {
         let said = match self.said.get(subject) {
             Some(said) => Said { loses, ..said.clone() },
             // Who claims a name is published.
-            None => Said { is_published: true, reasons: [].into(), loses },
+            None => Said { exists: true, is_published: true, reasons: [].into(), loses },
         };
-        self.say(subject, Some(said));
+        self.say(subject, said);
     }
 
-    /// Puts what is said of a subject, none for one that is not there, in the place of what was.
-    fn say(&mut self, subject: &Subject, said: Option<Said>) {
+    /// Puts what is said of a subject in the place of what was.
+    fn say(&mut self, subject: &Subject, said: Said) {
         if let Some(before) = self.said.remove(subject) {
             self.count(subject, &before, |count| *count -= 1);
         }
-        if let Some(said) = said.filter(|said| !said.is_published || said.loses || !said.reasons.is_empty()) {
+        let is_withheld = said.exists && !said.is_published;
+        if is_withheld || said.loses || !said.reasons.is_empty() {
             self.count(subject, &said, |count| *count += 1);
             self.said.insert(subject.clone(), said);
         }
@@ -196,7 +206,7 @@ impl Register {
         }
         let reasons = said.reasons();
         reasons.iter().for_each(|reason| change(self.noted.entry(*reason).or_default()));
-        if let Some(first) = reasons.first().filter(|_| !said.is_published) {
+        if let Some(first) = reasons.first().filter(|_| said.exists && !said.is_published) {
             change(self.withheld.entry(*first).or_default());
         }
     }

@@ -385,6 +385,11 @@ fn a_name_server_keeps_its_last_addresses_while_its_service_has_none() {
     let records: Vec<String> = subtree.unwrap().records.iter().map(Record::to_string).collect();
     assert_eq!(records, ["kube-dns.kube-system.svc.c2.k8s.ooo. 3600 IN AAAA 2a0a:e5c0:10:3::a"]);
     assert_eq!(reasons, [Reason::NameServerWithoutAddress]);
+
+    // There is no such Service to be counted among those that are not published; that a name server lacks it is.
+    let mut register = Register::default();
+    register.update(&zone, &Cluster::default(), [key]);
+    assert_eq!((register.withheld().len(), register.noted()[&Reason::NameServerWithoutAddress]), (0, 1));
 }
 
 #[test]
