@@ -337,7 +337,9 @@ impl ClusterZone {
         if !owned.records.iter().any(is_address) {
             reasons.push(Reason::NameServerWithoutAddress);
             if name == root {
-                self.own_nameserver(root, last, owned);
+                // They are of another configuration, maybe, and this one's word counts.
+                let last: Vec<IpAddr> = last.iter().copied().filter(|ip| self.addresses.passes(*ip)).collect();
+                self.own_nameserver(root, &last, owned);
             }
         }
         for record in owned.records.iter_mut().filter(|record| is_address(record)) {

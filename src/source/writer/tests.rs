@@ -20,7 +20,9 @@ use crate::cluster::{
 };
 use crate::metrics::Metrics;
 use crate::nameserver::Served;
-use crate::schema::{AddressOrigin, Age, Ipv4Paths, Mode, NameServer, Nat64, Policy, PublishedAddress, ReverseZone};
+use crate::schema::{
+    AddressFilter, AddressOrigin, Age, Ipv4Paths, Mode, NameServer, Nat64, Policy, PublishedAddress, ReverseZone,
+};
 use crate::source::{InspectError, Inspector, inspector, propose};
 use crate::zone::{Record, master};
 
@@ -429,6 +431,15 @@ async fn a_name_server_keeps_its_last_addresses_while_its_service_has_none() {
     writing.apply(service("kube-system/dns", "2a0a::54"), None).await;
     sleep(Duration::from_secs(1)).await;
     assert_eq!((writing.serial(), writing.addresses()), (Some(2), 1));
+
+    // They are kept over a reload, where that lets them be published.
+    writing.send(Event::Delete { key: object_key(Kind::Service, "kube-system/dns"), version: None }).await;
+    let config = zone("c2.k8s.ooo.", "dns.kube-system.svc.c2.k8s.ooo.");
+    take_over(&writing, vec![ClusterZone { ttl: 5, ..config.clone() }]).await;
+    assert_eq!(writing.addresses(), 1);
+    let addresses = AddressFilter::allowing(vec!["fd00::/8".parse().unwrap()]);
+    take_over(&writing, vec![ClusterZone { addresses, ..config }]).await;
+    assert_eq!(writing.addresses(), 0);
 }
 
 #[tokio::test(start_paused = true)]
