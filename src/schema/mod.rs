@@ -249,14 +249,15 @@ impl ClusterZone {
             owned.records.retain(|record| is_address(record) && is_nameserver(&record.owner));
             owned.addresses.retain(|published| is_nameserver(&published.owner));
         }
-        let subtree = (!self.extra.hides(&root)).then(|| {
-            let records = owned.records.iter().chain(self.extra.within(&root));
-            Subtree { records: records.cloned().collect(), root: root.clone() }
-        });
         let mut names = Vec::new();
         if is_published {
             names::claim(self, service.expect("it is published"), &root, &owned.records, &mut names, &mut reasons);
         }
+        let subtree = (!self.extra.hides(&root)).then(|| {
+            let mut records = owned.records;
+            records.extend(self.extra.within(&root).cloned());
+            Subtree { root, records }
+        });
         reasons.sort_unstable();
         reasons.dedup();
         Decision {
