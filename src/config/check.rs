@@ -292,11 +292,11 @@ fn cluster_zone(origin: Name, entry: file::Zone, folder: &Path, config: &mut Con
         Some(entries) if !entries.value.is_empty() => nameservers(&entries.value, |entry| nameserver(entry, &origin))?,
         _ => return Err(Problem::NoNameServers { zone: origin }.at(entry.name.referenced)),
     };
+    let usual = ClusterZone::at(origin.clone());
     let hostmaster = match &entry.hostmaster {
         Some(text) => mailbox(text, &origin)?,
-        None => relative(&file::unplaced("hostmaster"), &origin)?,
+        None => usual.hostmaster.clone(),
     };
-    let usual = ClusterZone::at(origin);
     let mut zone = ClusterZone {
         ttl: ttl(entry.ttl.as_ref(), usual.ttl)?,
         negative_ttl: ttl(entry.negative_ttl.as_ref(), usual.negative_ttl)?,
