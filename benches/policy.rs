@@ -51,7 +51,7 @@ fn services(count: usize) -> Value {
 /// Puts a configuration with this policy in the place of the one before, as editors do.
 fn configure(folder: &Path, policy: &str) -> Result<()> {
     let text = format!(
-        "listen: {{ dns: [\"[::1]:0\"], metrics: \"[::1]:0\" }}\n\
+        "listen: {{ dns: [\"[::1]:0\"], metrics: \"[::1]:0\", admin: \"[::1]:0\" }}\n\
          clusters: [{{ name: c2, manifests: c2 }}]\n\
          zones: [{{ name: c2.k8s.ooo, cluster: c2, nameservers: [{{ name: ns.example. }}], publish: {{ {policy} }} }}]\n"
     );

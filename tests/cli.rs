@@ -416,7 +416,7 @@ fn explain_and_audit_have_fields_for_programs() {
     let (_, csv, _) = of_migration(&["audit", "-n", "shop", "-o", "csv"]);
     assert_eq!(csv.matches("\r\n").count(), 7, "{csv}");
     assert!(
-        csv.contains("\r\nc2.k8s.ooo.,shop,web,ClusterIP,IPv6 IPv4,IPv6,2,0,true,2a0a:e5c0:10:3::17,ready,,,\r\n"),
+        csv.contains("\r\nc2.k8s.ooo.,shop,web,ClusterIP,IPv6 IPv4,IPv6,2,0,0,0,true,2a0a:e5c0:10:3::17,ready,,,\r\n"),
         "{csv}"
     );
 }
@@ -483,7 +483,7 @@ fn an_audit_looks_up_what_aliases_lead_to() {
     let output = command.output().expect("unshare started");
     let csv = String::from_utf8(output.stdout).expect("UTF-8");
     for (name, verdict) in [("both", "ready,,,"), ("old", "blocked,KZ0206,"), ("none", "blocked,KZ0207,")] {
-        let row = format!("c2.k8s.ooo.,shop,{name},ExternalName,,,0,0,true,,{verdict}");
+        let row = format!("c2.k8s.ooo.,shop,{name},ExternalName,,,0,0,0,0,true,,{verdict}");
         assert!(csv.contains(&row), "{row}: {csv}{}", String::from_utf8_lossy(&output.stderr));
     }
 }

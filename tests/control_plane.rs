@@ -301,8 +301,15 @@ async fn what_an_audit_tells_to_do_makes_a_service_ready() {
     scene.create_slice("by-hand-6", "by-hand", "IPv6", endpoints, ports(&[("http", 80)])).await;
 
     audit(&plane, "by-hand", "change", "IPv6EndpointsUnused").await;
+    // Without the right to list Pods nobody sees what these have.
     audit(&plane, "selected", "blocked", "NoIPv6Family").await;
-    audit(&plane, "headless", "blocked", "NoIPv6Family").await;
+    plane.let_watch_pods().await;
+    audit(&plane, "selected", "change", "IPv6EndpointsUnused").await;
+    audit(&plane, "headless", "change", "IPv6EndpointsUnused").await;
+    scene.create_pod("old-0", "old", json!({ "app": "old" }), json!([])).await;
+    scene.set_pod("old-0", &["10.244.0.11"], true).await;
+    scene.create_service("old", v4(json!({ "selector": { "app": "old" } }))).await;
+    audit(&plane, "old", "blocked", "NoIPv6Family").await;
     for name in ["by-hand", "selected", "headless"] {
         let command = audited(&plane, name).await["command"].as_str().expect("a command").to_owned();
         let script = format!("kubectl() {{ printf '%s\\n' \"$@\"; }}; {command}");

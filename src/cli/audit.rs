@@ -15,6 +15,7 @@ use super::reports::Look;
 use super::zone::print_json;
 use super::{Failure, runtime};
 use crate::report::{Audited, Report, Target, Verdict};
+use crate::source::Pods;
 
 /// Names that are looked up at a time.
 const LOOKUPS: usize = 16;
@@ -55,7 +56,7 @@ pub(super) struct Audit {
     resolve: bool,
     #[command(flatten)]
     look: Look,
-    /// How to print it; as objects, Services have the fields namespace, name, type, families, primary, ready, published,
+    /// How to print it; as objects, Services have the fields namespace, name, type, families, primary, ready, pods, published,
     /// addresses, verdict, code, fix, command and reasons
     #[arg(short, long, value_name = "FORMAT", default_value = "table")]
     output: AuditOutput,
@@ -90,7 +91,7 @@ enum AuditOutput {
 impl Audit {
     pub(super) fn run(&self) -> Result<(), Failure> {
         let AuditTarget::Ipv6Only = self.target;
-        let mut reports = self.look.reports()?.services()?;
+        let mut reports = self.look.reports(Pods::IfAllowed)?.services()?;
         if let Some(namespace) = &self.namespace {
             reports.retain(|report| report.namespace == *namespace);
         }
@@ -217,8 +218,7 @@ fn or_dash(text: String) -> String {
 }
 
 fn csv(audited: &[Audited], mut out: impl Write) -> io::Result<()> {
-    let header =
-        "zone,namespace,name,type,families,primary,ready_ipv6,ready_ipv4,published,addresses,verdict,code,fix,command";
+    let header = "zone,namespace,name,type,families,primary,ready_ipv6,ready_ipv4,pods_ipv6,pods_ipv4,published,addresses,verdict,code,fix,command";
     write!(out, "{header}\r\n")?;
     for it in audited {
         let addresses: Vec<_> = it.addresses.iter().map(ToString::to_string).collect();
@@ -232,6 +232,8 @@ fn csv(audited: &[Audited], mut out: impl Write) -> io::Result<()> {
             it.primary.map(|family| family.name().to_owned()).unwrap_or_default(),
             it.ready.v6.to_string(),
             it.ready.v4.to_string(),
+            it.pods.v6.to_string(),
+            it.pods.v4.to_string(),
             it.published.to_string(),
             addresses.join(" "),
             it.verdict.name().to_owned(),

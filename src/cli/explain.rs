@@ -15,6 +15,7 @@ use super::zone::{Output, print_json};
 use crate::cluster::ServiceKey;
 use crate::report::{AddressReport, Holder, NameReport, NamespaceReport, RecordText, Report, Said};
 use crate::schema::AddressOrigin;
+use crate::source::Pods;
 use crate::zone::name_to_text;
 
 /// Says what a Service, a name, an address or a Namespace has in the DNS, and why; or why not, and what would change it
@@ -92,7 +93,7 @@ impl FromStr for What {
 
 impl Explain {
     pub(super) fn run(&self) -> Result<(), Failure> {
-        let reports = self.look.reports()?;
+        let reports = self.look.reports(Pods::No)?;
         let mut out = BufWriter::new(io::stdout().lock());
         let resolves = self.print(&reports, &mut out)?;
         out.flush()?;

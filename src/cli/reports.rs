@@ -18,7 +18,7 @@ use crate::cluster::{Cluster, ServiceKey};
 use crate::config::{self, Access};
 use crate::report::{AddressReport, NameReport, NamespaceReport, Report, View};
 use crate::schema::{ClusterZone, Register};
-use crate::source;
+use crate::source::{self, Pods};
 use crate::zone::{HashedName, name_to_text};
 
 /// What to look at, and by which configuration.
@@ -74,8 +74,8 @@ fn named(name: Option<&str>, known: &[String]) -> String {
 }
 
 impl Look {
-    /// Reads what there is.
-    pub(super) fn reports(&self) -> Result<Reports, Failure> {
+    /// Reads what there is, and Pods where a zone has them, or else as it is asked for.
+    pub(super) fn reports(&self, pods: Pods) -> Result<Reports, Failure> {
         if let Some(url) = &self.server {
             return self.served(Remote::new(url)?);
         }
@@ -107,7 +107,7 @@ impl Look {
         };
         clusters
             .into_iter()
-            .map(|(access, zones)| Known::read(&access, zones))
+            .map(|(access, zones)| Known::read(&access, zones, pods))
             .collect::<Result<_, _>>()
             .map(Reports::Read)
     }
@@ -138,11 +138,11 @@ pub(super) struct Known {
 }
 
 impl Known {
-    fn read(access: &Access, zones: Vec<ClusterZone>) -> Result<Self, Failure> {
+    fn read(access: &Access, zones: Vec<ClusterZone>, pods: Pods) -> Result<Self, Failure> {
         let cluster = match access {
             Access::Manifests(folder) => read_manifests(folder)?,
             api => {
-                let pods = zones.iter().any(|zone| zone.pods);
+                let pods = if zones.iter().any(|zone| zone.pods) { Pods::Yes } else { pods };
                 let mut line = Line::new();
                 let mut tell = |kind: &'static str, count: usize| line.show(format_args!("{kind}: {count}"));
                 let runtime = runtime()?;

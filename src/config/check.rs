@@ -292,11 +292,11 @@ fn cluster_zone(origin: Name, entry: file::Zone, folder: &Path, config: &mut Con
         Some(entries) if !entries.value.is_empty() => nameservers(&entries.value, |entry| nameserver(entry, &origin))?,
         _ => return Err(Problem::NoNameServers { zone: origin }.at(entry.name.referenced)),
     };
+    let usual = ClusterZone::at(origin.clone());
     let hostmaster = match &entry.hostmaster {
         Some(text) => mailbox(text, &origin)?,
-        None => relative(&file::unplaced("hostmaster"), &origin)?,
+        None => usual.hostmaster.clone(),
     };
-    let usual = ClusterZone::at(origin);
     let mut zone = ClusterZone {
         ttl: ttl(entry.ttl.as_ref(), usual.ttl)?,
         negative_ttl: ttl(entry.negative_ttl.as_ref(), usual.negative_ttl)?,
@@ -344,7 +344,7 @@ fn extra(zone: ClusterZone, path: &Path) -> Result<ClusterZone, ExtraProblem> {
     })
 }
 
-/// What may be published in `zone`. All that this version cannot enforce is refused: a fence that is not there would leak.
+/// What may be published in `zone`.
 fn publish(entry: file::Publish, zone: &mut ClusterZone) -> Checked<()> {
     let allow = entry.addresses.allow.iter().map(|cidr| value(cidr, "CIDR such as `fd00::/8`"));
     zone.addresses = AddressFilter::allowing(allow.collect::<Checked<_>>()?);
@@ -550,13 +550,14 @@ const TTL: &str = "number of seconds from 0 to 2147483647";
 
 fn max_records(text: Option<&Text>, default: usize) -> Checked<usize> {
     let Some(text) = text else { return Ok(default) };
-    match value(text, MAX_RECORDS)? {
+    match value::<u16>(text, MAX_RECORDS)? {
         0 => Err(unlike(text, MAX_RECORDS)),
-        records => Ok(records),
+        records => Ok(records.into()),
     }
 }
 
-const MAX_RECORDS: &str = "number of records from 1 on";
+/// No section of a message counts further, and no zone has larger RRsets.
+const MAX_RECORDS: &str = "number of records from 1 to 65535";
 
 fn value<T: FromStr>(text: &Text, expected: &'static str) -> Checked<T> {
     text.value.parse().map_err(|_| unlike(text, expected))

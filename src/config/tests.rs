@@ -319,7 +319,8 @@ fn a_value_says_what_would_be_right() {
         &c2("  publish: { wildcards: true }"),
         "6:25: `publish.wildcards` needs `publish.hostnames: true`: it is about the names that annotations ask for",
     );
-    check(&c2("  maxRecords: 0"), "6:15: `0` is no number of records from 1 on");
+    check(&c2("  maxRecords: 0"), "6:15: `0` is no number of records from 1 to 65535");
+    check(&c2("  maxRecords: 65536"), "6:15: `65536` is no number of records from 1 to 65535");
     check(
         &c2("  hostmaster: admin@example.com"),
         "6:15: `admin@example.com` is no mailbox in the form of a name, such as `hostmaster.example.com.`",

@@ -43,11 +43,11 @@ impl Verdict {
 pub enum Finding {
     /// An IPv6 address is published and nothing is ready behind it.
     BlackHole,
-    /// The Service has no IPv6 family, and so Kubernetes makes no IPv6 endpoints for it.
+    /// The Service has no IPv6 family, so that Kubernetes makes no IPv6 endpoints for it, and no Pod with IPv6 is seen there.
     NoIpv6Family,
     /// No IPv6 endpoint is ready.
     NoIpv6Endpoints,
-    /// IPv6 endpoints are ready, and the Service has no IPv6 family.
+    /// IPv6 endpoints are ready, or Pods that have IPv6 are, and the Service has no IPv6 family.
     Ipv6EndpointsUnused,
     /// IPv6 endpoints are ready, and what is published of the Service is IPv4.
     Ipv6NotPublished,
@@ -104,9 +104,11 @@ impl Finding {
             Self::NoIpv6Family => (
                 "KZ0202",
                 "NoIPv6Family",
-                "The Service has IPv4 only, so that Kubernetes makes no IPv6 endpoints for it: whether its Pods could \
-                 serve IPv6 is not to be seen.",
-                "Give it both families, with the patch that the audit tells, and audit again.",
+                "The Service has IPv4 only, so that Kubernetes makes no IPv6 endpoints for it, and no ready Pod with an IPv6 \
+                 address is seen behind it.",
+                "See whether its Pods have IPv6 addresses: `kubectl -n NAMESPACE get pods -o \
+                 custom-columns=POD:.metadata.name,IPS:.status.podIPs[*].ip`. Once they do, give it both families with \
+                 the patch that the audit tells.",
             ),
             Self::NoIpv6Endpoints => (
                 "KZ0203",
@@ -118,7 +120,7 @@ impl Finding {
             Self::Ipv6EndpointsUnused => (
                 "KZ0204",
                 "IPv6EndpointsUnused",
-                "IPv6 endpoints are ready, and the Service has no IPv6 family.",
+                "IPv6 endpoints are ready, or ready Pods behind the Service have IPv6 addresses, and it has no IPv6 family.",
                 "Give it both families, with the patch that the audit tells. The primary one stays what it is: that cannot be \
                  changed in place, and a Service that is to have IPv6 alone is deleted and created again with \
                  `ipFamilies: [IPv6]`.",
@@ -206,8 +208,10 @@ pub struct Audited {
     pub families: Vec<IpFamily>,
     /// The primary one, if it is known.
     pub primary: Option<IpFamily>,
-    /// How many endpoints are ready.
+    /// How many endpoints are ready, as in a [`Report`].
     pub ready: Ready,
+    /// How many Pods are behind them, as in a [`Report`].
+    pub pods: Ready,
     /// Whether it is published.
     pub published: bool,
     /// The addresses that are published.
@@ -242,6 +246,7 @@ impl Audited {
             families: report.families.clone(),
             primary: report.primary,
             ready: report.ready,
+            pods: report.pods,
             published: report.published,
             addresses,
             verdict,
@@ -278,6 +283,7 @@ fn judge(report: &Report, target: Option<Target>) -> (Verdict, Option<Finding>) 
         (true, false) if !report.published => return (Verdict::Change, None),
         (true, false) => Finding::Ipv6NotPublished,
         (false, true) => Finding::BlackHole,
+        (false, false) if report.families == [IpFamily::V4] && report.pods.v6 > 0 => Finding::Ipv6EndpointsUnused,
         (false, false) if report.families == [IpFamily::V4] => Finding::NoIpv6Family,
         (false, false) => Finding::NoIpv6Endpoints,
     };

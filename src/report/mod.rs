@@ -50,6 +50,9 @@ pub struct Report {
     pub primary: Option<IpFamily>,
     /// How many endpoints are ready, by the family of their addresses.
     pub ready: Ready,
+    /// How many Pods are behind the ready endpoints, by the families of all the addresses that the Pods have: Kubernetes makes
+    /// endpoints for a Service's own families only. Nothing where Pods are not known.
+    pub pods: Ready,
     /// Whether it owns records beside those of a name server that is called after it.
     pub published: bool,
     /// Its name in the zone; none if it makes none.
@@ -68,7 +71,8 @@ pub struct Report {
     pub nearest: Option<String>,
 }
 
-/// Numbers of ready endpoints. One with an address of each family counts for both; one that is in several slices, once.
+/// Numbers of what is ready. An endpoint or a Pod with an address of each family counts for both; one that is in several
+/// slices, once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Ready {
     /// With an IPv6 address.
@@ -215,6 +219,7 @@ impl View<'_> {
             families,
             primary,
             ready: self.ready(key),
+            pods: self.pods(key),
             published: decision.is_published,
             global_name: decision.subtree.as_ref().map(|subtree| name_to_text(&subtree.root)),
             hostnames: service.into_iter().flat_map(|service| &service.hostnames).map(ToString::to_string).collect(),
@@ -256,10 +261,21 @@ impl View<'_> {
         (families, primary)
     }
 
-    fn ready(&self, key: &ServiceKey) -> Ready {
+    /// The addresses of its ready endpoints.
+    fn ready_addresses(&self, key: &ServiceKey) -> BTreeSet<IpAddr> {
         let endpoints = self.cluster.slices(key).flat_map(|slice| &slice.endpoints);
-        let addresses = endpoints.filter(|endpoint| endpoint.ready).flat_map(|endpoint| &endpoint.addresses);
-        let addresses: BTreeSet<&IpAddr> = addresses.collect();
+        endpoints.filter(|endpoint| endpoint.ready).flat_map(|endpoint| &endpoint.addresses).copied().collect()
+    }
+
+    fn pods(&self, key: &ServiceKey) -> Ready {
+        let behind = |address| self.cluster.pods(&key.namespace, address).map(|pod| (&pod.name, &pod.addresses));
+        let pods: BTreeMap<_, _> = self.ready_addresses(key).into_iter().flat_map(behind).collect();
+        let count = |is_of_family: fn(&IpAddr) -> bool| pods.values().filter(|of| of.iter().any(is_of_family)).count();
+        Ready { v6: count(IpAddr::is_ipv6), v4: count(IpAddr::is_ipv4) }
+    }
+
+    fn ready(&self, key: &ServiceKey) -> Ready {
+        let addresses = self.ready_addresses(key);
         let v6 = addresses.iter().filter(|address| address.is_ipv6()).count();
         Ready { v6, v4: addresses.len() - v6 }
     }

@@ -67,7 +67,7 @@ fn a_report_can_be_read_back() {
         let reports: Vec<Report> = view.services().collect();
         let json = serde_json::to_string(&reports).unwrap();
         assert_eq!(serde_json::from_str::<Vec<Report>>(&json).unwrap(), reports);
-        assert!(json.contains(r#""ready":{"IPv6":0,"IPv4":0},"published":false"#), "{json}");
+        assert!(json.contains(r#""ready":{"IPv6":0,"IPv4":0},"pods":{"IPv6":0,"IPv4":0},"published":false"#), "{json}");
         assert!(json.contains(r#""origin":"ClusterIP""#), "{json}");
     });
 }
@@ -300,6 +300,45 @@ fn a_verdict_goes_by_what_is_published_and_ready() {
     check(&[ula], &[pod6], Verdict::Change, Some("AddressNotPublic"));
     check(&[ula], &[], Verdict::Blocked, Some("NoIPv6Endpoints"));
     check(&[ula, "147.78.194.9"], &[pod6], Verdict::Change, Some("IPv6NotPublished"));
+}
+
+/// Endpoints are made for a Service's families; the Pods behind them tell what there could be.
+#[test]
+fn pods_tell_what_an_ipv4_service_could_have() {
+    let check = |pods: &[&[&str]], verdict, name: &str| {
+        let pods = pods.iter().zip(0..).map(|(addresses, number)| {
+            let (namespace, name) = ("shop".into(), format!("web-{number}").into());
+            Object::Pod(Pod {
+                namespace,
+                name,
+                created: None,
+                addresses: parsed(addresses),
+                annotations: Annotations::new(),
+            })
+        });
+        let slice = EndpointSlice {
+            name: "web-1".into(),
+            service: key("web"),
+            endpoints: vec![
+                Endpoint { addresses: parsed(&["10.0.0.1"]), hostname: None, ready: true },
+                Endpoint { addresses: parsed(&["10.0.0.2"]), hostname: None, ready: false },
+            ],
+            ports: Vec::new(),
+        };
+        let objects = [Object::Service(service("web", "10.96.0.7")), Object::EndpointSlice(slice)];
+        view_of(objects.into_iter().chain(pods), |view| {
+            let audited = Audited::of(&view.service(&key("web")), None);
+            assert_eq!((audited.verdict, audited.reasons[0].name.as_str()), (verdict, name), "{:?}", audited.pods);
+            assert!(audited.command.is_some());
+        });
+    };
+
+    check(&[], Verdict::Blocked, "NoIPv6Family");
+    check(&[&["10.0.0.1"]], Verdict::Blocked, "NoIPv6Family");
+    check(&[&["10.0.0.1", "2a0a:e5c0:10:2::1"]], Verdict::Change, "IPv6EndpointsUnused");
+    // It is not ready, or nobody's endpoint.
+    check(&[&["10.0.0.2", "2a0a:e5c0:10:2::2"]], Verdict::Blocked, "NoIPv6Family");
+    check(&[&["10.0.0.3", "2a0a:e5c0:10:2::3"]], Verdict::Blocked, "NoIPv6Family");
 }
 
 #[test]

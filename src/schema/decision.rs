@@ -90,11 +90,11 @@ pub enum AddressOrigin {
     LoadBalancer,
     /// An EndpointSlice's endpoint.
     Endpoint,
-    /// `spec.externalIPs`: anybody may write them.
-    #[serde(rename = "ExternalIP")]
-    ExternalIp,
     /// `status.podIPs` of a Pod.
     Pod,
+    /// `spec.externalIPs`, the last: anybody may write them.
+    #[serde(rename = "ExternalIP")]
+    ExternalIp,
     /// What an IPv6 address is translated to, by `ipv4.nat64`.
     #[serde(rename = "NAT64")]
     Nat64,

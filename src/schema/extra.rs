@@ -119,8 +119,8 @@ impl Extra {
 
     /// Those at and below `root`.
     pub(super) fn within<'a>(&'a self, root: &'a Name) -> impl Iterator<Item = &'a Record> {
-        let from_root = self.by_owner.range(root.to_lowercase()..);
-        from_root.take_while(|(owner, _)| root.zone_of(owner)).flat_map(|(_, records)| records)
+        let from_root = (!self.by_owner.is_empty()).then(|| self.by_owner.range(root.to_lowercase()..));
+        from_root.into_iter().flatten().take_while(|(owner, _)| root.zone_of(owner)).flat_map(|(_, records)| records)
     }
 
     /// Whether `name` is theirs: it owns one of them, or is below a delegation or a DNAME.

@@ -160,18 +160,21 @@ impl Room {
 
     /// Takes the host in, if all of it fits.
     fn take(&mut self, host: &Host) -> bool {
-        let addresses: BTreeSet<IpAddr> = self.addresses.iter().chain(host.addresses.keys()).copied().collect();
-        let v6 = addresses.iter().filter(|address| address.is_ipv6()).count();
-        let mut targets = self.targets.clone();
+        let has_room = |is_of_family: fn(&IpAddr) -> bool| {
+            let new = host.addresses.keys().filter(|address| !self.addresses.contains(*address));
+            self.addresses.iter().chain(new).filter(|address| is_of_family(address)).count() <= self.limit
+        };
+        let mut targets: BTreeMap<&SrvPrefix, usize> = BTreeMap::new();
         for (prefix, _) in &host.ports {
-            *targets.entry(prefix.clone()).or_default() += 1;
+            let before = self.targets.get(prefix).copied().unwrap_or(0);
+            *targets.entry(prefix).or_insert(before) += 1;
         }
-        let largest = targets.values().copied().max().unwrap_or(0).max(v6).max(addresses.len() - v6);
-        if largest > self.limit {
+        if targets.values().any(|count| *count > self.limit) || !has_room(IpAddr::is_ipv6) || !has_room(IpAddr::is_ipv4)
+        {
             return false;
         }
-        self.addresses = addresses;
-        self.targets = targets;
+        self.addresses.extend(host.addresses.keys());
+        self.targets.extend(targets.into_iter().map(|(prefix, count)| (prefix.clone(), count)));
         true
     }
 }

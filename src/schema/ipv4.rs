@@ -120,7 +120,7 @@ impl Nat64 {
 
     /// Adds what `addresses` are translated to, unless there is an IPv4 address among them.
     pub(super) fn complete(&self, addresses: &mut BTreeMap<IpAddr, AddressOrigin>) {
-        if addresses.keys().any(IpAddr::is_ipv4) {
+        if self.to.is_empty() || addresses.keys().any(IpAddr::is_ipv4) {
             return;
         }
         let translated: Vec<_> = addresses.keys().filter_map(|address| self.ipv4_of(*address)).collect();

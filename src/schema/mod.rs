@@ -271,14 +271,15 @@ impl ClusterZone {
             owned.records.retain(|record| is_address(record) && is_nameserver(&record.owner));
             owned.addresses.retain(|published| is_nameserver(&published.owner));
         }
-        let subtree = (!self.extra.hides(&root)).then(|| {
-            let records = owned.records.iter().chain(self.extra.within(&root));
-            Subtree { records: records.cloned().collect(), root: root.clone() }
-        });
         let mut names = Vec::new();
         if is_published {
             names::claim(self, service.expect("it is published"), &root, &owned.records, &mut names, &mut reasons);
         }
+        let subtree = (!self.extra.hides(&root)).then(|| {
+            let mut records = owned.records;
+            records.extend(self.extra.within(&root).cloned());
+            Subtree { root, records }
+        });
         reasons.sort_unstable();
         reasons.dedup();
         Decision {
@@ -296,11 +297,13 @@ impl ClusterZone {
     /// A wildcard directly below the apex would stand in for `svc` as long as there is no Service.
     fn reserves(&self, name: &Name) -> bool {
         let schemas = ["svc", "pod", "dns-version"].iter().filter_map(|label| below(&self.origin, label));
+        // Where the apex itself is a name server's, what is below it is not.
+        let nameservers = self.nameservers.iter().map(|it| it.name.clone()).filter(|it| *it != self.origin);
         let wildcard = below(&self.origin, "*");
         *name == self.origin
             || wildcard.is_some_and(|wildcard| *name == wildcard)
             || self.extra.has(name)
-            || schemas.chain(self.nameservers.iter().map(|it| it.name.clone())).any(|taken| taken.zone_of(name))
+            || schemas.chain(nameservers).any(|taken| taken.zone_of(name))
     }
 
     /// The Service that `name` is the name of, or is below the name of.
@@ -363,7 +366,9 @@ impl ClusterZone {
         if !owned.records.iter().any(is_address) {
             reasons.push(Reason::NameServerWithoutAddress);
             if name == root {
-                self.own_nameserver(root, last, owned);
+                // They are of another configuration, maybe, and this one's word counts.
+                let last: Vec<IpAddr> = last.iter().copied().filter(|ip| self.addresses.passes(*ip)).collect();
+                self.own_nameserver(root, &last, owned);
             }
         }
         for record in owned.records.iter_mut().filter(|record| is_address(record)) {

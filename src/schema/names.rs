@@ -1,6 +1,8 @@
 //! Names that a Service may claim outside of its own subtree: the short form of
 //! its name, and host names that its annotations ask for.
 
+use std::collections::BTreeSet;
+
 use hickory_proto::rr::rdata::CNAME;
 use hickory_proto::rr::{Name, RData, RecordType};
 
@@ -10,6 +12,10 @@ use crate::zone::Record;
 
 /// The annotations of external-dns that hold host names, separated by commas; the first that is there counts.
 const HOSTNAME: [&str; 2] = ["external-dns.kubernetes.io/hostname", "external-dns.alpha.kubernetes.io/hostname"];
+
+/// How many names an annotation may claim. It has room for some twenty thousand, and each of them owns all that the
+/// Service's own name does.
+const MOST: usize = 100;
 
 /// Adds to `names` what `service` claims, whose own name is `root` and whose own records are `records`.
 pub(super) fn claim(
@@ -37,6 +43,7 @@ pub(super) fn claim(
     if !zone.hostnames {
         return;
     }
+    let mut asked = BTreeSet::new();
     let annotation = HOSTNAME.iter().find_map(|key| service.annotations.get(*key));
     for text in annotation.into_iter().flat_map(|value| value.split(',')) {
         let Some(prefix) = inside(zone, text.trim()) else { continue };
@@ -44,9 +51,13 @@ pub(super) fn claim(
             reasons.push(Reason::BadAnnotation);
             continue;
         };
+        if asked.len() == MOST && !asked.contains(&owner) {
+            reasons.push(Reason::BadAnnotation);
+            return;
+        }
         if zone.reserves(&owner) {
             reasons.push(Reason::NameConflict);
-        } else if names.iter().all(|claim| claim.owner != owner || claim.rank != NameRank::Annotation) {
+        } else if asked.insert(owner.clone()) {
             let moved = |record: &Record| Record { owner: owner.clone(), ..record.clone() };
             let records = at_root().filter(|record| is_address(record) || record.rtype == RecordType::CNAME).map(moved);
             names.push(NameClaim { rank: NameRank::Annotation, records: records.collect(), owner: owner.clone() });
@@ -198,5 +209,33 @@ mod tests {
             ["app", "*.app", "infra", "x.svc.app", "1st.www"].map(|owner| format!("{owner}.c2.k8s.ooo.")),
         );
         assert_eq!(reasons, []);
+    }
+
+    #[test]
+    fn what_is_below_the_apex_is_no_name_servers_where_the_apex_is() {
+        let (mut zone, root) = (zone(false), name("web.shop.svc.c2.k8s.ooo."));
+        zone.nameservers[0].name = zone.origin.clone();
+        zone.short_names = true;
+        let own = master::parse(b"$TTL 5\nweb.shop.svc AAAA 2001:db8::1\n", &zone.origin, None).unwrap();
+        let (mut names, mut reasons) = (Vec::new(), Vec::new());
+        claim(&zone, &service("app.c2.k8s.ooo,c2.k8s.ooo"), &root, &own, &mut names, &mut reasons);
+        let owners: Vec<String> = names.iter().map(|claim| claim.owner.to_string()).collect();
+        assert_eq!(owners, ["web.shop.c2.k8s.ooo.", "app.c2.k8s.ooo."]);
+        assert_eq!(reasons, [Reason::NameConflict]);
+    }
+
+    #[test]
+    fn an_annotation_claims_so_many_names_and_no_more() {
+        let (zone, root) = (zone(false), name("web.shop.svc.c2.k8s.ooo."));
+        let own = master::parse(b"$TTL 5\nweb.shop.svc AAAA 2001:db8::1\n", &zone.origin, None).unwrap();
+        let check = |count: usize, claimed: usize, expected: &[Reason]| {
+            let (mut names, mut reasons) = (Vec::new(), Vec::new());
+            let annotation = (0..count).map(|number| format!("n{number}.c2.k8s.ooo,")).collect::<String>().repeat(2);
+            claim(&zone, &service(&annotation), &root, &own, &mut names, &mut reasons);
+            assert_eq!((names.len(), &*reasons), (claimed, expected));
+        };
+
+        check(100, 100, &[]);
+        check(101, 100, &[Reason::BadAnnotation]);
     }
 }

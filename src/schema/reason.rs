@@ -36,7 +36,7 @@ pub enum Reason {
     TooManyRecords,
     /// Beside records: a port has a name that makes no label (RFC 6335 §5.1 and `_`, 63 bytes at most); it owns no SRV.
     InvalidPortName,
-    /// Beside records: an endpoint's hostname makes no label; its address names it.
+    /// Beside records: an endpoint's hostname makes no label, and its address names it; or no name that fits into 255 bytes.
     InvalidHostname,
     /// Beside records: a load balancer has several host names and no address; the first one is the alias's target.
     SeveralHostnames,
@@ -194,7 +194,7 @@ impl Reason {
                 sentence: "An annotation of the Service or its Namespace has a value that means nothing.",
                 fix: "See them, `kubectl -n NAMESPACE get service NAME -o yaml`: `k8s.ooo/publish` and \
                       `k8s.ooo/ipv4-proxy` are \"true\" or \"false\", `k8s.ooo/ttl` seconds or a duration such as 1m, \
-                      a host name has labels of letters, digits and `-`.",
+                      a host name has labels of letters, digits and `-`, and there are 100 of them at most.",
                 withholds: false,
             },
             Self::TooManyRecords => Meaning {
@@ -216,7 +216,7 @@ impl Reason {
             Self::InvalidHostname => Meaning {
                 code: "KZ0114",
                 name: "InvalidHostname",
-                sentence: "An endpoint's hostname makes no label, and its address names it.",
+                sentence: "An endpoint's hostname makes no label, and its address names it; or no name that fits, and it has none.",
                 fix: "Set the Pod's `spec.hostname`, or that of the endpoint in a hand-made EndpointSlice, to lower-case \
                       letters, digits and `-`.",
                 withholds: false,

@@ -42,6 +42,8 @@ struct Claimant {
 /// What was said of a subject.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Said {
+    /// Whether there is such a subject: what a name server lacks is said of one that is not, too.
+    exists: bool,
     is_published: bool,
     /// Without what others' claims do to it.
     reasons: Box<[Reason]>,
@@ -100,8 +102,15 @@ impl Register {
                 }
                 update.parts.push(subtree.into());
             }
-            let said = Said { is_published: decision.is_published, reasons: decision.reasons.into(), loses: false };
-            self.say(&subject, cluster.has(&subject).then_some(said));
+            self.say(
+                &subject,
+                Said {
+                    exists: cluster.has(&subject),
+                    is_published: decision.is_published,
+                    reasons: decision.reasons.into(),
+                    loses: false,
+                },
+            );
             update.addresses.push((subject, decision.age, decision.addresses));
         }
         for owner in contested {
@@ -173,17 +182,18 @@ impl Register {
         let said = match self.said.get(subject) {
             Some(said) => Said { loses, ..said.clone() },
             // Who claims a name is published.
-            None => Said { is_published: true, reasons: [].into(), loses },
+            None => Said { exists: true, is_published: true, reasons: [].into(), loses },
         };
-        self.say(subject, Some(said));
+        self.say(subject, said);
     }
 
-    /// Puts what is said of a subject, none for one that is not there, in the place of what was.
-    fn say(&mut self, subject: &Subject, said: Option<Said>) {
+    /// Puts what is said of a subject in the place of what was.
+    fn say(&mut self, subject: &Subject, said: Said) {
         if let Some(before) = self.said.remove(subject) {
             self.count(subject, &before, |count| *count -= 1);
         }
-        if let Some(said) = said.filter(|said| !said.is_published || said.loses || !said.reasons.is_empty()) {
+        let is_withheld = said.exists && !said.is_published;
+        if is_withheld || said.loses || !said.reasons.is_empty() {
             self.count(subject, &said, |count| *count += 1);
             self.said.insert(subject.clone(), said);
         }
@@ -196,7 +206,7 @@ impl Register {
         }
         let reasons = said.reasons();
         reasons.iter().for_each(|reason| change(self.noted.entry(*reason).or_default()));
-        if let Some(first) = reasons.first().filter(|_| !said.is_published) {
+        if let Some(first) = reasons.first().filter(|_| said.exists && !said.is_published) {
             change(self.withheld.entry(*first).or_default());
         }
     }
@@ -215,4 +225,58 @@ fn addresses_of(owner: &Name, records: &[Record]) -> Vec<IpAddr> {
             }
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cluster::{Annotations, Kind, Labels, Object, ObjectKey, Service, ServiceKey, ServiceType};
+
+    /// Has `namespace/name` ask for `hostname`, or not be there any more, and tells what owns something in the zone for that.
+    fn change(register: &mut Register, cluster: &mut Cluster, text: &str, hostname: Option<&str>) -> Vec<String> {
+        let zone = ClusterZone {
+            short_names: true,
+            hostnames: true,
+            ..ClusterZone::at(Name::from_ascii("c2.k8s.ooo.").unwrap())
+        };
+        let (namespace, name) = text.split_once('/').unwrap();
+        let key = ServiceKey { namespace: namespace.into(), name: name.into() };
+        let touched = match hostname {
+            Some(hostname) => cluster.apply(Object::Service(Service {
+                key,
+                created: None,
+                service_type: ServiceType::ClusterIp,
+                cluster_ips: vec!["2a0a::1".parse().unwrap()],
+                families: Default::default(),
+                family_policy: None,
+                ports: Vec::new(),
+                ingress_ips: Vec::new(),
+                external_ips: Vec::new(),
+                hostnames: Vec::new(),
+                labels: Labels::new(),
+                annotations: Annotations::from([("external-dns.kubernetes.io/hostname".into(), hostname.into())]),
+            })),
+            None => cluster.delete(&ObjectKey { kind: Kind::Service, namespace: key.namespace, name: key.name }),
+        };
+        let parts = register.update(&zone, cluster, touched).parts;
+        parts.iter().filter(|part| !part.records().is_empty()).map(|part| part.root().to_string()).collect()
+    }
+
+    #[test]
+    fn nothing_is_remembered_of_services_that_are_gone() {
+        let (mut register, mut cluster) = (Register::default(), Cluster::default());
+        let names = |names: &[&str]| names.iter().map(|name| format!("{name}.c2.k8s.ooo.")).collect::<Vec<_>>();
+        let mut check = |service: &str, hostname: Option<&str>, expected: &[&str]| {
+            assert_eq!(change(&mut register, &mut cluster, service, hostname), names(expected), "{service}");
+        };
+
+        check("shop/web", Some("www.c2.k8s.ooo"), &["web.shop.svc", "web.shop", "www"]);
+        check("shop/db", Some("www.c2.k8s.ooo,_.c2.k8s.ooo"), &["db.shop.svc", "db.shop", "www"]);
+        check("shop/web", Some("app.c2.k8s.ooo"), &["web.shop.svc", "app", "web.shop", "www"]);
+        check("shop/web", None, &[]);
+        check("shop/db", None, &[]);
+        let Register { claims, claimed, last, said, withheld, noted } = &register;
+        assert!(claims.is_empty() && claimed.is_empty() && last.is_empty() && said.is_empty(), "{register:?}");
+        assert!(withheld.values().chain(noted.values()).all(|count| *count == 0), "{register:?}");
+    }
 }

@@ -287,6 +287,7 @@ mod tests {
                 "cluster" => AddressOrigin::ClusterIp,
                 "balancer" => AddressOrigin::LoadBalancer,
                 "endpoint" => AddressOrigin::Endpoint,
+                "pod" => AddressOrigin::Pod,
                 "external" => AddressOrigin::ExternalIp,
                 _ => panic!("{line}"),
             };
@@ -311,7 +312,8 @@ mod tests {
         check("", "nobody");
         check("c2 shop/web 1 external web.", "web.");
         // Where it comes from, before everything else.
-        check("c2 a/a 1 external thief.\n c2 z/z 9 endpoint z.", "z.");
+        check("c2 a/a 1 external thief.\n c2 z/z 9 pod z.", "z.");
+        check("c2 a/a 1 pod a.\n c2 z/z 9 endpoint z.", "z.");
         check("c2 a/a 1 endpoint a.\n c2 z/z 9 balancer z.", "z.");
         check("c2 a/a 1 balancer a.\n c2 z/z 9 cluster z.", "z.");
         check("c2 a/a 1 cluster a.\n c2 - - nameserver ns.", "ns.");

@@ -134,7 +134,18 @@ pub async fn check(access: &Access) -> Result<(), AccessError> {
     }
 }
 
-/// All that the API at `access` has now, read once, and its Pods if they are wanted; `tell` hears how many objects of a kind
+/// Whether Pods are read, too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pods {
+    /// They matter to nobody.
+    No,
+    /// If that is allowed; what they say is not missed otherwise.
+    IfAllowed,
+    /// Nothing can be said without them.
+    Yes,
+}
+
+/// All that the API at `access` has now, read once; `tell` hears how many objects of a kind
 /// there are so far.
 ///
 /// # Errors
@@ -146,7 +157,7 @@ pub async fn check(access: &Access) -> Result<(), AccessError> {
 /// For manifests: [`manifests::read`] reads those.
 pub async fn read(
     access: &Access,
-    pods: bool,
+    pods: Pods,
     tell: &mut impl FnMut(&'static str, usize),
 ) -> Result<cluster::Cluster, AccessError> {
     api::read(access.into(), pods, tell).await.map_err(|error| AccessError::Api(Box::new(error)))

@@ -215,11 +215,12 @@ impl Pages {
 
 impl Reversed {
     fn new(config: ReverseZone, published: &Zones) -> Self {
-        let zone = match published.get(&config.origin) {
-            Some(State::Loaded(zone) | State::Expired(zone)) => Some(Arc::clone(zone)),
-            Some(State::Pending) | None => None,
+        let (zone, is_expired) = match published.get(&config.origin) {
+            Some(State::Loaded(zone)) => (Some(Arc::clone(zone)), false),
+            Some(State::Expired(zone)) => (Some(Arc::clone(zone)), true),
+            Some(State::Pending) | None => (None, false),
         };
-        Self { config, zone, made: Made::Elsewhere, is_expired: false }
+        Self { config, zone, made: Made::Elsewhere, is_expired }
     }
 
     /// What was made is not what it should have been made from.
@@ -235,12 +236,18 @@ impl Reversed {
         let is_expired = of.iter().any(|forward| forward.is_expired);
         let before = self.zone.clone();
         let is_whole = of.iter().all(|forward| forward.is_known);
-        if is_whole && (self.made != Made::Now || self.config.is_single()) {
-            if let Err(error) = self.rebuild(of) {
-                error!(zone = %self.config.origin, %error, "zone not built");
+        let is_due = is_whole && self.made != Made::Now;
+        // What stands at an apex cannot be derived.
+        if is_due || (self.config.is_single() && self.made != Made::Elsewhere) {
+            match self.rebuild(of) {
+                Ok(()) if is_whole => self.made = Made::Now,
+                Ok(()) => {}
+                Err(error) => error!(zone = %self.config.origin, %error, "zone not built"),
             }
         } else if self.made != Made::Elsewhere {
             self.derive(of, changed);
+        } else {
+            return None;
         }
         let zone = self.zone.clone()?;
         let is_same = before.is_some_and(|before| Arc::ptr_eq(&before, &zone));
@@ -275,7 +282,6 @@ impl Reversed {
         let records = self.config.records(serial, &claims(of));
         let count = records.len();
         let (mut zone, _) = Zone::build(&self.config.origin, records)?;
-        self.made = Made::Now;
         match &self.zone {
             Some(before) if before.says_the_same(&zone) => return Ok(()),
             Some(before) => zone = zone.with_serial(before.serial().next(hint)),
@@ -482,12 +488,37 @@ mod tests {
     }
 
     #[test]
+    fn what_another_source_left_too_old_is_answered_for_once_all_are_known() {
+        let before = book(&[reverse("2.ip6.arpa.", &["c2."])]);
+        before.publish(Vec::new(), vec![all("c2.", "web 2a0a::1", 7)]);
+        let left = match before.published().load().zones.get(&name("2.ip6.arpa.")) {
+            Some(State::Loaded(zone)) => Arc::clone(zone),
+            other => panic!("{other:?}"),
+        };
+
+        let book = AddressBook::new(Arc::new(Published::new(Served::default())));
+        book.published().replace([(name("2.ip6.arpa."), State::Expired(left))]);
+        configure(&book, &[reverse("2.ip6.arpa.", &["c2."])], Vec::new());
+        check(&book, "2.ip6.arpa.", "7 expired web.");
+        book.publish(Vec::new(), vec![all("c2.", "web 2a0a::1", 7)]);
+        check(&book, "2.ip6.arpa.", "7 loaded web.");
+    }
+
+    #[test]
     fn a_zone_of_one_address_has_its_name_at_the_apex() {
         let book = book(&[reverse("9.194.78.147.in-addr.arpa.", &["c2."])]);
         book.publish(Vec::new(), vec![all("c2.", "web 147.78.194.9", 100)]);
         check(&book, "9.194.78.147.in-addr.arpa.", "100 loaded web.");
         book.publish(Vec::new(), vec![some("c2.", "web", 101)]);
         check(&book, "9.194.78.147.in-addr.arpa.", "101 loaded");
+
+        // Another zone joins, and is waited for.
+        configure(&book, &[reverse("9.194.78.147.in-addr.arpa.", &["c2.", "c3."])], Vec::new());
+        book.publish(Vec::new(), vec![some("c2.", "db 147.78.194.9", 102)]);
+        check(&book, "9.194.78.147.in-addr.arpa.", "102 loaded db.");
+        book.publish(Vec::new(), vec![all("c3.", "mail 147.78.194.8", 1000)]);
+        book.publish(Vec::new(), vec![some("c2.", "db", 103)]);
+        check(&book, "9.194.78.147.in-addr.arpa.", "1103 loaded");
     }
 
     #[test]

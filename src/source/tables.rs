@@ -385,6 +385,11 @@ fn a_name_server_keeps_its_last_addresses_while_its_service_has_none() {
     let records: Vec<String> = subtree.unwrap().records.iter().map(Record::to_string).collect();
     assert_eq!(records, ["kube-dns.kube-system.svc.c2.k8s.ooo. 3600 IN AAAA 2a0a:e5c0:10:3::a"]);
     assert_eq!(reasons, [Reason::NameServerWithoutAddress]);
+
+    // There is no such Service to be counted among those that are not published; that a name server lacks it is.
+    let mut register = Register::default();
+    register.update(&zone, &Cluster::default(), [key]);
+    assert_eq!((register.withheld().len(), register.noted()[&Reason::NameServerWithoutAddress]), (0, 1));
 }
 
 #[test]
@@ -435,4 +440,49 @@ fn an_address_has_the_name_of_who_has_the_best_claim() {
         let expected = master::parse(expected.as_bytes(), &reverse.origin, None).unwrap();
         assert_eq!(lines_at(origin, records), lines_at(origin, expected));
     }
+}
+
+#[test]
+fn what_does_not_fit_below_a_long_name_is_left_out() {
+    let label = "x".repeat(63);
+    let origin = name(&format!("{label}.{label}.{label}.{}.", "y".repeat(48)));
+    let zone = ClusterZone { short_names: true, hostnames: true, pods: true, origin: origin.clone(), ..zone() };
+    let manifests = "
+kind: Service
+metadata: { name: web, namespace: shop, annotations: { external-dns.kubernetes.io/hostname: APP.ORIGIN } }
+spec: { clusterIPs: ['2a0a:e5c0:10:3::11'], ports: [{ name: http, port: 80 }] }
+---
+kind: Service
+metadata: { name: db, namespace: shop }
+spec: { clusterIPs: [None] }
+---
+kind: EndpointSlice
+metadata: { name: db-1, namespace: shop, labels: { kubernetes.io/service-name: db } }
+endpoints: [{ addresses: ['2a0a:e5c0:10:2::11'], hostname: a }]
+ports: [{ name: http, port: 80 }]
+---
+kind: Pod
+metadata: { name: a, namespace: shop }
+status: { podIP: '2a0a::1' }
+";
+    let cluster = cluster(&manifests.replace("ORIGIN", &origin.to_string()));
+    // The root is one more on the wire.
+    assert_eq!(format!("web.shop.svc.{origin}").len() + 1, 255);
+    let mut register = Register::default();
+    let records = lines_at(&origin.to_string(), records(&zone, &cluster, &mut register));
+    let relative = |line: &String| line.replace(&format!(".{origin}"), "");
+    let mut found: Vec<String> = records.iter().map(relative).collect();
+    found.retain(|line| line.contains(" AAAA ") || line.contains(" CNAME ") || line.contains(" SRV "));
+    found.extend(zone.subjects(&cluster).flat_map(|subject| said(&register, &subject)));
+    let expected = [
+        "app 30 IN AAAA 2a0a:e5c0:10:3::11",
+        "db.shop 30 IN CNAME db.shop.svc",
+        "web.shop 30 IN CNAME web.shop.svc",
+        "db.shop.svc 30 IN AAAA 2a0a:e5c0:10:2::11",
+        "web.shop.svc 30 IN AAAA 2a0a:e5c0:10:3::11",
+        "shop/db InvalidHostname",
+        "shop/web InvalidPortName",
+        "shop/2a0a::1 InvalidName",
+    ];
+    assert_eq!(found, expected);
 }

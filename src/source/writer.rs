@@ -424,7 +424,8 @@ impl WrittenZone {
         Some((zone.apex().clone(), state(Arc::clone(zone))))
     }
 
-    /// The version that follows, if it would be another than the one before, and what there is to tell of reverse zones.
+    /// The version that follows, if it would be another than the one before or is the first of this source, and what there is to
+    /// tell of reverse zones.
     fn next(
         &mut self,
         cluster: &Cluster,
@@ -436,13 +437,12 @@ impl WrittenZone {
         }
         let (next, told) = match self.zone.clone().filter(|_| self.is_own) {
             None => {
-                let before = self.zone.clone();
                 let told = self.rebuild(cluster, hint).unwrap_or_else(|error| {
                     error!(zone = %self.config.origin, %error, "zone not built");
                     None
                 });
-                let is_same = before.zip(self.zone.as_ref()).is_some_and(|(before, zone)| Arc::ptr_eq(&before, zone));
-                return (self.zone.clone().filter(|_| self.is_own && !is_same), told);
+                // Also where it says what another source left: that may be too old to be answered with.
+                return (self.zone.clone().filter(|_| self.is_own), told);
             }
             Some(zone) => {
                 let update = self.register.update(&self.config, cluster, touched.iter().cloned());

@@ -8,8 +8,8 @@ use tracing::warn;
 use super::client::{Access, Connection, Found};
 use super::{Decoded, FollowError, PAGE, Page, page};
 use crate::cluster::{Cluster, Kind};
-use crate::source::aside;
 use crate::source::translate::Item;
+use crate::source::{Pods, aside};
 
 /// How long one page may take, and to connect.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -22,20 +22,24 @@ pub(in crate::source) struct ListError {
     source: FollowError,
 }
 
-/// All objects of the cluster at `access`, kind by kind and page by page, and Pods if they are wanted; `tell` hears how many
-/// of a kind there are so far.
+/// All objects of the cluster at `access`, kind by kind and page by page; `tell` hears how many of a kind there are so far.
 ///
 /// One that cannot be decoded is left out, with a warning.
 pub(in crate::source) async fn read(
     access: Access,
-    pods: bool,
+    pods: Pods,
     tell: &mut impl FnMut(&'static str, usize),
 ) -> Result<Cluster, ListError> {
     let mut connection = Connection::new(access);
     let mut cluster = Cluster::from_api();
-    let pods = pods.then_some(Kind::Pod);
-    for kind in [Kind::Namespace, Kind::Service, Kind::EndpointSlice].into_iter().chain(pods) {
-        list(&mut connection, kind, &mut cluster, tell).await.map_err(|source| ListError { kind, source })?;
+    let kinds = [Kind::Namespace, Kind::Service, Kind::EndpointSlice];
+    for kind in kinds.into_iter().chain((pods != Pods::No).then_some(Kind::Pod)) {
+        match list(&mut connection, kind, &mut cluster, tell).await {
+            Err(FollowError::Status(status)) if status.code == 403 && (kind, pods) == (Kind::Pod, Pods::IfAllowed) => {
+                warn!(error = status.message, "pods could not be listed: what they could serve is not seen");
+            }
+            listed => listed.map_err(|source| ListError { kind, source })?,
+        }
     }
     Ok(cluster)
 }

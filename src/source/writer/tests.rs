@@ -20,7 +20,9 @@ use crate::cluster::{
 };
 use crate::metrics::Metrics;
 use crate::nameserver::Served;
-use crate::schema::{AddressOrigin, Age, Ipv4Paths, Mode, NameServer, Nat64, Policy, PublishedAddress, ReverseZone};
+use crate::schema::{
+    AddressFilter, AddressOrigin, Age, Ipv4Paths, Mode, NameServer, Nat64, Policy, PublishedAddress, ReverseZone,
+};
 use crate::source::{InspectError, Inspector, inspector, propose};
 use crate::zone::{Record, master};
 
@@ -429,6 +431,15 @@ async fn a_name_server_keeps_its_last_addresses_while_its_service_has_none() {
     writing.apply(service("kube-system/dns", "2a0a::54"), None).await;
     sleep(Duration::from_secs(1)).await;
     assert_eq!((writing.serial(), writing.addresses()), (Some(2), 1));
+
+    // They are kept over a reload, where that lets them be published.
+    writing.send(Event::Delete { key: object_key(Kind::Service, "kube-system/dns"), version: None }).await;
+    let config = zone("c2.k8s.ooo.", "dns.kube-system.svc.c2.k8s.ooo.");
+    take_over(&writing, vec![ClusterZone { ttl: 5, ..config.clone() }]).await;
+    assert_eq!(writing.addresses(), 1);
+    let addresses = AddressFilter::allowing(vec!["fd00::/8".parse().unwrap()]);
+    take_over(&writing, vec![ClusterZone { addresses, ..config }]).await;
+    assert_eq!(writing.addresses(), 0);
 }
 
 #[tokio::test(start_paused = true)]
@@ -1036,4 +1047,18 @@ async fn zones_of_a_cluster_that_is_silent_for_too_long_are_not_answered_for_unt
     writing.send(Event::Bookmark { kind: Kind::Service, version: None }).await;
     turn().await;
     assert_eq!((is_expired(), writing.serial()), (None, Some(2)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_another_source_left_too_old_is_answered_for_once_this_one_says_the_same() {
+    let (before, published) = (Writing::synced().await, Arc::new(Published::new(Served::default())));
+    published.replace([(name("c2.k8s.ooo."), State::Expired(before.zone("c2.k8s.ooo.").unwrap()))]);
+
+    let writing = Writing::start_on(vec![zone("c2.k8s.ooo.", "ns.example.")], published);
+    assert_eq!(writing.serial(), None);
+    for kind in KINDS {
+        writing.list(kind, []).await;
+    }
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(writing.serial(), Some(1));
 }
