@@ -99,6 +99,24 @@ fn of_a_service_that_is_not_there_nothing_is_told() {
 }
 
 #[test]
+fn of_a_service_that_is_not_there_the_nearest_is_told() {
+    let key = |namespace: &str, name: &str| ServiceKey { namespace: namespace.into(), name: name.into() };
+    let place = |namespace, name| Service { key: key(namespace, name), ..service("", "2a0a::1") };
+    view([place("default", "kubernetes"), place("shop", "web"), place("shop", "wall")], |view| {
+        let check = |namespace: &str, name: &str, expected: Option<&str>| {
+            assert_eq!(view.service(&key(namespace, name)).nearest.as_deref(), expected, "{namespace}/{name}");
+        };
+        check("shop", "wbe", Some("shop/web"));
+        check("shop", "kuberneted", Some("shop/web"));
+        check("shop", "kubernetes", Some("default/kubernetes"));
+        check("default", "web", Some("shop/web"));
+        check("depot", "wal", Some("shop/wall"));
+        check("shop", "web", None);
+        check("shop", &"web".repeat(100), None);
+    });
+}
+
+#[test]
 fn a_name_that_does_not_exist_is_told_with_the_nearest_that_does() {
     view([service("web", "2a0a:e5c0:10:3::17")], |view| {
         let report = told(view, "wbe.shop.svc.c2.k8s.ooo.");
