@@ -165,10 +165,16 @@ fn holder(subject: Option<&Subject>, published: &PublishedAddress) -> Holder {
 }
 
 impl NameReport {
-    /// With the nearest of `owners`, if it is of a name that there is not and that no Service is known by.
+    /// Whether nothing is known of the name, so that the nearest one helps.
+    #[must_use]
+    pub fn is_lost(&self) -> bool {
+        !self.exists && self.records.is_empty() && self.service.is_none()
+    }
+
+    /// With the nearest of `owners`, if that helps.
     #[must_use]
     pub fn among(self, owners: impl Iterator<Item = Name>) -> Self {
-        if self.exists || !self.records.is_empty() || self.service.is_some() {
+        if !self.is_lost() {
             return self;
         }
         let apex = &self.zone.to_ascii_lowercase();
