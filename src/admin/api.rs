@@ -26,22 +26,22 @@ use futures::stream;
 use hickory_proto::rr::Name;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::spawn_blocking;
 
 use crate::cluster::{Service, ServiceKey, Subject};
 use crate::config::{Cluster, Config};
 use crate::metrics::ClusterMetrics;
 use crate::published::Published;
-use crate::report::{AddressReport, NameReport, Report, View};
+use crate::report::{AddressReport, AddressSearch, NameReport, Report, View};
 use crate::source::{InspectError, Inspector};
-use crate::zone::{State, Zone, dump, name_to_text};
+use crate::zone::{HashedName, State, Zone, dump, name_to_text};
 
 /// How long a connection may take, from its first byte to the last: as long as the largest zone over a slow tunnel.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Zones that are written out at a time: each is in memory as text and records besides.
-const DUMPS: usize = 2;
+/// Zones that are written out or searched at a time: each is in memory as text or records besides.
+const WALKS: usize = 2;
 
 /// The octets of a zone that are on their way at a time.
 const CHUNK: usize = 64 * 1024;
@@ -64,7 +64,7 @@ const HEADERS: [(HeaderName, &str); 4] = [
 pub struct Api {
     published: Arc<Published>,
     running: ArcSwap<Running>,
-    dumps: Arc<Semaphore>,
+    walks: Arc<Semaphore>,
 }
 
 /// What is configured, and whom to ask about it.
@@ -139,7 +139,7 @@ impl Api {
     /// One that tells of what is `published`; of no configuration yet.
     #[must_use]
     pub fn new(published: Arc<Published>) -> Self {
-        Self { published, running: ArcSwap::default(), dumps: Arc::new(Semaphore::new(DUMPS)) }
+        Self { published, running: ArcSwap::default(), walks: Arc::new(Semaphore::new(WALKS)) }
     }
 
     /// This is what the server does from now on.
@@ -197,21 +197,32 @@ impl Api {
 
     /// The zone at `apex` as it is answered for.
     fn loaded(&self, apex: &Name) -> Result<Arc<Zone>, Refusal> {
+        let (zone, is_expired) = self.version(apex)?;
+        if is_expired {
+            let sentence = "is not answered for: its cluster has been silent for longer than maxStaleness";
+            return Err(not_now(apex, sentence));
+        }
+        Ok(zone)
+    }
+
+    /// The last version of the zone at `apex`, and whether it is too old to be answered with.
+    fn version(&self, apex: &Name) -> Result<(Arc<Zone>, bool), Refusal> {
         let served = self.published.load();
-        let zone = name_to_text(apex);
-        let not_now = |why| Err(Refusal(StatusCode::SERVICE_UNAVAILABLE, format!("zone {zone} {why}")));
         match served.zones.get(apex) {
-            Some(State::Loaded(zone)) => Ok(Arc::clone(zone)),
-            Some(State::Pending) => not_now("is not loaded yet: the server's log says what it waits for"),
-            Some(State::Expired(_)) => {
-                not_now("is not answered for: its cluster has been silent for longer than maxStaleness")
-            }
+            Some(State::Loaded(zone)) => Ok((Arc::clone(zone), false)),
+            Some(State::Expired(zone)) => Ok((Arc::clone(zone), true)),
+            Some(State::Pending) => Err(not_now(apex, "is not loaded yet: the server's log says what it waits for")),
             None => {
                 let known: Vec<_> = served.zones.iter().map(|(_, apex, _)| name_to_text(apex)).collect();
-                let known = known.join(", ");
+                let (zone, known) = (name_to_text(apex), known.join(", "));
                 Err(Refusal(StatusCode::NOT_FOUND, format!("there is no zone {zone}: there is {known}")))
             }
         }
+    }
+
+    /// To go through a whole zone.
+    async fn permit(&self) -> OwnedSemaphorePermit {
+        Arc::clone(&self.walks).acquire_owned().await.expect("never closed")
     }
 
     /// What `question` makes of what is known about the zone at `apex`.
@@ -267,7 +278,7 @@ async fn clusters(Shared(api): Shared<Arc<Api>>) -> Json<Page<ClusterStatus>> {
 /// A zone as a master file, written while it is read.
 async fn zone(Shared(api): Shared<Arc<Api>>, name: Result<Path<String>, PathRejection>) -> Result<Response, Refusal> {
     let zone = api.loaded(&absolute(name.as_deref().map_or("", String::as_str))?)?;
-    let permit = Arc::clone(&api.dumps).acquire_owned().await.expect("never closed");
+    let permit = api.permit().await;
     let (chunks, mut written) = mpsc::channel(1);
     spawn_blocking(move || {
         let mut out = BufWriter::with_capacity(CHUNK, Chunks(chunks));
@@ -330,7 +341,16 @@ async fn name(
     if !apex.zone_of(&name) {
         return Err(bad(format!("{} is not in zone {}", name_to_text(&name), name_to_text(&apex))));
     }
-    api.ask(apex, move |view| view.name(&name)).await.map(Json)
+    let (zone, _) = api.version(&apex)?;
+    let at = zone.at(&HashedName::from(&name));
+    let told = api.ask(apex, move |view| view.name(&name, at)).await?;
+    // Every name of the zone may have to be looked at, on which nobody else has to wait.
+    let permit = api.permit().await;
+    let told = spawn_blocking(move || {
+        let _permit = permit;
+        told.among(zone.owners())
+    });
+    told.await.map(Json).map_err(|_| Refusal(StatusCode::INTERNAL_SERVER_ERROR, "the server's log says why".to_owned()))
 }
 
 /// An address, in one zone.
@@ -341,7 +361,17 @@ async fn address(
 ) -> Result<Json<AddressReport>, Refusal> {
     let Path(address) = address.map_err(|_| bad("that is no address: write one such as 2001:db8::1"))?;
     let apex = absolute(&Parameters::of(&uri, &["zone"])?.required("zone")?)?;
-    api.ask(apex, move |view| view.address(address)).await.map(Json)
+    let mut search = AddressSearch::new(address);
+    loop {
+        let found = api.ask(apex.clone(), move |view| {
+            let is_done = search.look(&view, MOST);
+            if is_done { Ok(search.report(view.zone)) } else { Err(search) }
+        });
+        match found.await? {
+            Ok(report) => return Ok(Json(report)),
+            Err(unfinished) => search = unfinished,
+        }
+    }
 }
 
 async fn nothing() -> Refusal {
@@ -394,6 +424,11 @@ impl Parameters {
 /// A request that means nothing.
 fn bad(sentence: impl Into<String>) -> Refusal {
     Refusal(StatusCode::BAD_REQUEST, sentence.into())
+}
+
+/// The zone at `apex` is there, and cannot be told of.
+fn not_now(apex: &Name, why: &str) -> Refusal {
+    Refusal(StatusCode::SERVICE_UNAVAILABLE, format!("zone {} {why}", name_to_text(apex)))
 }
 
 /// Lets through what may be asked, and has every answer say what it is.

@@ -298,14 +298,19 @@ fn name<W: Write>(report: &NameReport, paper: &mut Paper<W>) -> io::Result<()> {
     if let Some(of) = report.service.as_ref().filter(|of| of.global_name.as_ref() == Some(&report.name)) {
         return service(of, paper);
     }
-    let state = match (report.exists, report.records.is_empty()) {
-        (true, false) => paper.tinted(Tone::Good, "it resolves"),
-        (true, true) => paper.tinted(Tone::Odd, "it owns no records: there are only names below it"),
-        (false, _) => paper.tinted(Tone::Bad, "it does not exist"),
+    let state = match (report.exists, report.records.first()) {
+        (true, Some(_)) => paper.tinted(Tone::Good, "it resolves"),
+        (true, None) => paper.tinted(Tone::Odd, "it owns no records: there are only names below it"),
+        (false, Some(record)) if record.rtype == "NS" => paper.tinted(Tone::Odd, "it is in a zone that is delegated"),
+        (false, Some(record)) if record.rtype == "DNAME" => {
+            paper.tinted(Tone::Odd, "it is renamed by a DNAME above it")
+        }
+        (false, Some(_)) => paper.tinted(Tone::Good, "it does not exist, and a wildcard stands in for it"),
+        (false, None) => paper.tinted(Tone::Bad, "it does not exist"),
     };
     paper.line(format_args!("{} in {}: {state}", plain(&report.name), report.zone))?;
     match &report.service {
-        Some(of) if report.exists => records(&report.records, of, paper)?,
+        Some(of) => records(&report.records, of, paper)?,
         _ => {
             let row = |it: &RecordText| [&it.owner, &it.ttl.to_string(), &it.rtype, &it.rdata].map(Cell::from).into();
             paper.table("  ", &report.records.iter().map(row).collect::<Vec<_>>())?;

@@ -11,7 +11,7 @@ use hickory_proto::rr::Name;
 
 use super::progress::Line;
 use super::remote::{Remote, RemoteError, ServerUrl};
-use super::zone::{default_zone, read_manifests, zone_name};
+use super::zone::{default_zone, read_manifests, zone_name, zone_of};
 use super::{Failure, runtime};
 use crate::admin::api::ZoneStatus;
 use crate::cluster::{Cluster, ServiceKey};
@@ -19,7 +19,7 @@ use crate::config::{self, Access};
 use crate::report::{AddressReport, NameReport, NamespaceReport, Report, View};
 use crate::schema::{ClusterZone, Register};
 use crate::source::{self, Pods};
-use crate::zone::name_to_text;
+use crate::zone::{HashedName, name_to_text};
 
 /// What to look at, and by which configuration.
 #[derive(Debug, Args)]
@@ -208,7 +208,9 @@ impl Reports {
         match self {
             Self::Read(clusters) => {
                 let view = clusters.iter().flat_map(Known::views).find(|view| view.zone.origin == *zone);
-                Ok(view.map(|view| view.name(name)))
+                let view = view.expect("it is one of them");
+                let zone = zone_of(view.zone, view.cluster)?;
+                Ok(Some(view.name(name, zone.at(&HashedName::from(name))).among(zone.owners())))
             }
             Self::Served(server, _) => {
                 Ok(Some(server.get(&["names", &name_to_text(name)], &[("zone", &name_to_text(zone))])?))

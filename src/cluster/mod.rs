@@ -17,6 +17,7 @@ mod syntax;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::net::IpAddr;
+use std::ops::Bound;
 use std::sync::Arc;
 
 pub use object::{
@@ -182,8 +183,9 @@ impl Cluster {
     }
 
     /// The Services behind `key`, whether or not there is one, in the order of keys.
-    pub fn services_after<'a>(&'a self, key: &'a ServiceKey) -> impl Iterator<Item = &'a Service> {
-        self.services.from(key).filter(move |(found, _)| *found != key).map(|(_, service)| service)
+    pub fn services_after<'a>(&'a self, key: &ServiceKey) -> impl Iterator<Item = &'a Service> + use<'a> {
+        let key = key.clone();
+        self.services.from(&key).filter(move |(found, _)| **found != key).map(|(_, service)| service)
     }
 
     /// How many Services there are.
@@ -207,6 +209,15 @@ impl Cluster {
     /// What there are Pods for, in order.
     pub fn pod_subjects(&self) -> impl Iterator<Item = Subject> {
         self.pods_at.keys().map(pods_subject)
+    }
+
+    /// Those of them behind `subject`; all of them behind a Service.
+    pub fn pod_subjects_after<'a>(&'a self, subject: &Subject) -> impl Iterator<Item = Subject> + use<'a> {
+        let after = match subject {
+            Subject::Service(_) => Bound::Unbounded,
+            Subject::Pods { namespace, address } => Bound::Excluded((namespace.clone(), *address)),
+        };
+        self.pods_at.range((after, Bound::Unbounded)).map(|(key, _)| pods_subject(key))
     }
 
     /// Whether there is a Service, or a Pod, that is meant.

@@ -5,10 +5,10 @@ use std::net::IpAddr;
 
 use hickory_proto::rr::{Name, RecordType};
 
-use super::{Address, AddressReport, Holder, NameReport, NamespaceReport, RecordText, Report, Said, View};
-use crate::cluster::{ServiceKey, Subject};
-use crate::schema::{AddressClaims, Age, PublishedAddress};
-use crate::zone::{Record, Serial, name_to_text};
+use super::{AddressReport, Holder, NameReport, NamespaceReport, RecordText, Report, Said, View};
+use crate::cluster::{Service, ServiceKey, Subject};
+use crate::schema::{AddressClaims, Age, ClusterZone, PublishedAddress};
+use crate::zone::{Record, name_to_text};
 
 impl View<'_> {
     /// What there is to say about the Namespace called `namespace`; none: nothing is known of it, and no Service is in it.
@@ -22,94 +22,153 @@ impl View<'_> {
         Some(NamespaceReport::of(&name_to_text(&self.zone.origin), namespace, services))
     }
 
-    /// What there is to say about `name`, which is at or below the zone's apex.
+    /// What there is to say about `name`, which is at or below the zone's apex and owns what [`Zone::at`] tells; without the
+    /// nearest one to a name that there is not.
     #[must_use]
-    pub fn name(&self, name: &Name) -> NameReport {
+    pub fn name(&self, name: &Name, (exists, mut records): (bool, Vec<Record>)) -> NameReport {
         let name = &name.to_lowercase();
-        let (mut records, mut others, mut exists) = (Vec::new(), Vec::new(), false);
-        let mut tell = |record: &Record| {
-            if record.owner == *name {
-                records.push(RecordText::from(record));
-            } else if !name.zone_of(&record.owner) {
-                others.push(record.owner.clone());
-            }
-            exists |= name.zone_of(&record.owner);
+        // An SOA record has a serial, which only a server has; name servers are not known everywhere.
+        let is_whole = |record: &Record| match record.rtype {
+            RecordType::SOA => false,
+            RecordType::NS => record.owner != self.zone.origin || !self.zone.nameservers.is_empty(),
+            _ => true,
         };
-        // An SOA record has a serial, which only a server has.
-        self.zone.apex(Serial(0)).iter().filter(|record| record.rtype != RecordType::SOA).for_each(&mut tell);
-        let mut reasons = Vec::new();
-        for subject in self.zone.subjects(self.cluster) {
-            let decision = self.register.decision(self.zone, self.cluster, &subject);
-            self.owned(&subject, &decision).for_each(&mut tell);
-            if let Subject::Pods { namespace, address } = &subject
-                && decision.subtree.is_some_and(|subtree| subtree.root.zone_of(name))
-            {
-                let pod = self.cluster.pods(namespace, *address).next().map(|pod| &*pod.name).unwrap_or_default();
-                let said = self.register.reasons(&subject);
-                reasons.extend(said.into_iter().map(|reason| Said::of_pod(reason, namespace, pod)));
-            }
-        }
-        let holder = self.register.holder(name).and_then(|holder| match holder {
-            Subject::Service(key) => Some(key.clone()),
-            Subject::Pods { .. } => None,
+        records.retain(is_whole);
+        let service = self.zone.service_of(name).filter(|key| self.cluster.service(key).is_some());
+        let owner = records.first().map_or(name, |record| &record.owner);
+        let service = service.or_else(|| match self.register.holder(owner) {
+            Some(Subject::Service(key)) => Some(key.clone()),
+            _ => None,
         });
-        let service = self.zone.service_of(name).filter(|key| self.cluster.service(key).is_some()).or(holder);
         let service = service.map(|key| self.service(&key));
         NameReport {
             zone: name_to_text(&self.zone.origin),
             name: name_to_text(name),
-            records,
+            records: records.iter().map(RecordText::from).collect(),
             exists,
-            reasons: service.as_ref().map_or(reasons, |service| service.reasons.clone()),
-            nearest: if exists || service.is_some() { None } else { nearest(name, &others) },
+            reasons: service.as_ref().map_or_else(|| self.reasons_of_pods(name), |service| service.reasons.clone()),
+            nearest: None,
             service,
         }
+    }
+
+    /// Why the Pods that `name` would be the name of, or below the name of, have none.
+    fn reasons_of_pods(&self, name: &Name) -> Vec<Said> {
+        let Some(subject) = self.zone.pods_of(name) else { return Vec::new() };
+        let Subject::Pods { namespace, address } = &subject else { return Vec::new() };
+        let pod = self.cluster.pods(namespace, *address).next().map(|pod| &*pod.name).unwrap_or_default();
+        let said = self.register.reasons(&subject).into_iter();
+        said.map(|reason| Said::of_pod(reason, namespace, pod)).collect()
     }
 
     /// What there is to say about `address`.
     #[must_use]
     pub fn address(&self, address: IpAddr) -> AddressReport {
-        let is_it = |published: &PublishedAddress| published.address == address;
-        let mut claims = AddressClaims::default();
-        claims.set(None, Age::default(), self.zone.addresses_at_apex().into_iter().filter(is_it).collect());
-        let mut in_front = Vec::new();
-        for subject in self.zone.subjects(self.cluster) {
-            let mut decision = self.register.decision(self.zone, self.cluster, &subject);
-            decision.addresses.retain(is_it);
-            for published in decision.addresses.iter().filter(|published| !published.origin.owns_ptr()) {
-                in_front.push(Holder { subject: Some(subject.to_string()), address: published.into() });
-            }
-            claims.set(Some(subject), decision.age, decision.addresses);
-        }
-        let holder = |(subject, published): (Option<&Subject>, PublishedAddress)| Holder {
-            subject: subject.map(ToString::to_string),
-            address: Address::from(&published),
-        };
-        let published: Vec<Holder> = claims.claimants(address).map(holder).chain(in_front).collect();
-        let publishes =
-            |key: &ServiceKey| published.iter().any(|it| it.subject == Some(Subject::from(key.clone()).to_string()));
-        let withheld = self.cluster.services().filter(|service| {
-            let of_endpoints = || self.cluster.slices(&service.key).flat_map(|slice| &slice.endpoints);
-            let own = [&service.cluster_ips, &service.ingress_ips, &service.external_ips];
-            let has = own.into_iter().any(|addresses| addresses.contains(&address))
-                || of_endpoints().any(|endpoint| endpoint.addresses.contains(&address));
-            has && !publishes(&service.key)
-        });
-        AddressReport {
-            zone: name_to_text(&self.zone.origin),
-            address,
-            withheld: withheld.map(|service| self.service(&service.key)).collect(),
-            published,
-        }
+        let mut search = AddressSearch::new(address);
+        search.look(self, usize::MAX);
+        search.report(self.zone)
     }
 
     /// The Service whose place is the nearest to `key`, in its namespace if that has any.
     pub(super) fn nearest_service(&self, key: &ServiceKey) -> Option<String> {
-        let distance = |other: &ServiceKey| {
-            (other.namespace != key.namespace, strsim::damerau_levenshtein(&other.name, &key.name))
-        };
-        let keys = self.cluster.services().map(|service| &service.key);
-        keys.min_by_key(|other| distance(other)).map(|key| Subject::from(key.clone()).to_string())
+        let first = ServiceKey { name: "".into(), ..key.clone() };
+        let is_in_it = |service: &&Service| service.key.namespace == key.namespace;
+        let in_it = self.cluster.services_after(&first).take_while(is_in_it);
+        if let Some(name) = nearest(&key.name, in_it.map(|service| service.key.name.to_string())) {
+            return Some(format!("{}/{name}", key.namespace));
+        }
+        let place = |key: &ServiceKey| Subject::from(key.clone()).to_string();
+        nearest(&place(key), self.cluster.services().map(|service| place(&service.key)))
+    }
+}
+
+/// Who has an address, looked for among some subjects at a time: there may be many.
+#[derive(Debug)]
+pub struct AddressSearch {
+    address: IpAddr,
+    /// Those of subjects come behind this one; none: none has been looked at.
+    after: Option<Subject>,
+    claims: AddressClaims,
+    in_front: Vec<Holder>,
+    withheld: Vec<Report>,
+}
+
+impl AddressSearch {
+    /// One for `address` that has not looked anywhere.
+    #[must_use]
+    pub fn new(address: IpAddr) -> Self {
+        Self { address, after: None, claims: AddressClaims::default(), in_front: Vec::new(), withheld: Vec::new() }
+    }
+
+    /// Looks at `many` more subjects; whether these were the last.
+    pub fn look(&mut self, view: &View<'_>, many: usize) -> bool {
+        if self.after.is_none() {
+            self.take(None, Age::default(), view.zone.addresses_at_apex());
+        }
+        // No name is empty: this is in front of all of them.
+        let first = || ServiceKey { namespace: "".into(), name: "".into() }.into();
+        let after = self.after.take().unwrap_or_else(first);
+        let mut subjects = view.zone.subjects_after(view.cluster, &after);
+        for subject in subjects.by_ref().take(many) {
+            self.look_at(view, &subject);
+            self.after = Some(subject);
+        }
+        subjects.next().is_none()
+    }
+
+    fn look_at(&mut self, view: &View<'_>, subject: &Subject) {
+        let decision = view.register.decision(view.zone, view.cluster, subject);
+        if self.take(Some(subject), decision.age, decision.addresses) {
+            return;
+        }
+        let Subject::Service(key) = subject else { return };
+        let Some(service) = view.cluster.service(key) else { return };
+        let own = [&service.cluster_ips, &service.ingress_ips, &service.external_ips].into_iter().flatten();
+        let of_endpoints = view.cluster.slices(key).flat_map(|slice| &slice.endpoints).flat_map(|it| &it.addresses);
+        if own.chain(of_endpoints).any(|address| *address == self.address) {
+            self.withheld.push(view.service(key));
+        }
+    }
+
+    /// Notes what `subject`, or the configuration, publishes; whether it publishes the address.
+    fn take(&mut self, subject: Option<&Subject>, age: Age, mut published: Vec<PublishedAddress>) -> bool {
+        published.retain(|published| published.address == self.address);
+        let in_front = published.iter().filter(|published| !published.origin.owns_ptr());
+        self.in_front.extend(in_front.map(|published| holder(subject, published)));
+        let is_published = !published.is_empty();
+        self.claims.set(subject.cloned(), age, published);
+        is_published
+    }
+
+    /// What has been found in `zone`.
+    #[must_use]
+    pub fn report(self, zone: &ClusterZone) -> AddressReport {
+        let claimants = self.claims.claimants(self.address).map(|(subject, published)| holder(subject, &published));
+        AddressReport {
+            zone: name_to_text(&zone.origin),
+            address: self.address,
+            published: claimants.chain(self.in_front).collect(),
+            withheld: self.withheld,
+        }
+    }
+}
+
+fn holder(subject: Option<&Subject>, published: &PublishedAddress) -> Holder {
+    Holder { subject: subject.map(ToString::to_string), address: published.into() }
+}
+
+impl NameReport {
+    /// With the nearest of `owners`, if it is of a name that there is not and that no Service is known by.
+    #[must_use]
+    pub fn among(self, owners: impl Iterator<Item = Name>) -> Self {
+        if self.exists || !self.records.is_empty() || self.service.is_some() {
+            return self;
+        }
+        let apex = &self.zone.to_ascii_lowercase();
+        let own = |text: &str| text.strip_suffix(apex).unwrap_or(text).to_owned();
+        let owners = owners.map(|owner| own(&name_to_text(&owner.to_lowercase())));
+        let nearest = nearest(&own(&self.name), owners).map(|near| near + apex);
+        Self { nearest, ..self }
     }
 }
 
@@ -132,9 +191,37 @@ impl NamespaceReport {
     }
 }
 
-/// The one of `others` that is written most like `name`, which is in lower case.
-fn nearest(name: &Name, others: &[Name]) -> Option<String> {
-    let name = name_to_text(name);
-    let texts = others.iter().map(|other| name_to_text(&other.to_lowercase()));
-    texts.min_by_key(|other| (strsim::damerau_levenshtein(other, &name), other.len()))
+/// The one of `others` that is written most like `text`, the first of several in the order of lengths and then of letters.
+fn nearest(text: &str, others: impl Iterator<Item = String>) -> Option<String> {
+    let of_text = letters(text);
+    let mut others: Vec<_> = others.map(|other| (at_least(&of_text, &letters(&other)), other)).collect();
+    // Most are ruled out without having been compared: that takes the product of both lengths.
+    others.sort_unstable_by_key(|(at_least, _)| *at_least);
+    let mut best: Option<(usize, usize, &str)> = None;
+    for (at_least, other) in &others {
+        if best.is_some_and(|(distance, ..)| distance < *at_least) {
+            break;
+        }
+        let candidate = (strsim::damerau_levenshtein(other, text), other.len(), other.as_str());
+        best = Some(best.map_or(candidate, |best| best.min(candidate)));
+    }
+    best.map(|(.., other)| other.to_owned())
+}
+
+/// How often each octet is in `text`.
+fn letters(text: &str) -> [u8; 128] {
+    let mut letters = [0u8; 128];
+    for octet in text.bytes() {
+        let letter = &mut letters[usize::from(octet % 128)];
+        *letter = letter.saturating_add(1);
+    }
+    letters
+}
+
+/// A distance that two texts are apart by their letters alone: what one has and the other lacks is to be put in or replaced.
+fn at_least(one: &[u8; 128], other: &[u8; 128]) -> usize {
+    let lacks = |one: &[u8; 128], other: &[u8; 128]| {
+        one.iter().zip(other).map(|(one, other)| usize::from(one.saturating_sub(*other))).sum::<usize>()
+    };
+    lacks(one, other).max(lacks(other, one))
 }

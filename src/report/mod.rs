@@ -15,6 +15,7 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
 pub use audit::{Audited, Finding, Target, Verdict};
+pub use lookup::AddressSearch;
 
 use crate::cluster::{Cluster, IpFamily, ServiceKey, ServiceType, Subject};
 use crate::schema::{AddressOrigin, ClusterZone, Decision, Meaning, PublishedAddress, Reason, Register};
@@ -155,7 +156,8 @@ pub struct NameReport {
     pub zone: String,
     /// The name.
     pub name: String,
-    /// What the name owns.
+    /// The records that speak for it: its own, or, where it does not exist, those of the wildcard, the delegation or the DNAME
+    /// that stands in for it. Their owner tells.
     pub records: Vec<RecordText>,
     /// Whether there is anything at or below the name.
     pub exists: bool,

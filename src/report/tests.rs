@@ -1,5 +1,7 @@
 use super::*;
 use crate::cluster::{Annotations, Endpoint, EndpointSlice, Labels, Object, Pod, Service};
+use crate::schema::NameServer;
+use crate::zone::{HashedName, Part, Serial, Zone, master};
 use hickory_proto::rr::Name;
 
 fn service(name: &str, address: &str) -> Service {
@@ -41,6 +43,16 @@ fn view_of(objects: impl IntoIterator<Item = Object>, check: impl FnOnce(View<'_
     let mut register = Register::default();
     register.update(&zone, &cluster, zone.subjects(&cluster));
     check(View { zone: &zone, cluster: &cluster, register: &register });
+}
+
+/// What there is to say about `text` in the zone of `view`, whose records come from there, too.
+fn told(view: View<'_>, text: &str) -> NameReport {
+    let nameservers = vec![NameServer { name: name("ns.example."), addresses: Vec::new() }];
+    let config = ClusterZone { nameservers, ..view.zone.clone() };
+    let parts = Register::default().update(&config, view.cluster, config.subjects(view.cluster)).parts;
+    let records = config.apex(Serial(1)).into_iter().chain(parts.into_iter().flat_map(Part::into_records));
+    let zone = Zone::build(&config.origin, records.collect::<Vec<_>>()).unwrap().0;
+    view.name(&name(text), zone.at(&HashedName::from(&name(text)))).among(zone.owners())
 }
 
 fn lines(records: &[RecordText]) -> Vec<String> {
@@ -89,16 +101,71 @@ fn of_a_service_that_is_not_there_nothing_is_told() {
 #[test]
 fn a_name_that_does_not_exist_is_told_with_the_nearest_that_does() {
     view([service("web", "2a0a:e5c0:10:3::17")], |view| {
-        let report = view.name(&name("wbe.shop.svc.c2.k8s.ooo."));
+        let report = told(view, "wbe.shop.svc.c2.k8s.ooo.");
         assert!(!report.exists && report.service.is_none());
         assert_eq!(report.nearest.as_deref(), Some("web.shop.svc.c2.k8s.ooo."));
 
-        let above = view.name(&name("shop.svc.c2.k8s.ooo."));
+        let above = told(view, "shop.svc.c2.k8s.ooo.");
         assert!(above.exists && above.records.is_empty() && above.nearest.is_none());
 
-        let short = view.name(&name("WEB.shop.c2.k8s.ooo."));
+        let short = told(view, "WEB.shop.c2.k8s.ooo.");
         assert_eq!(lines(&short.records), ["web.shop.c2.k8s.ooo. 30 CNAME web.shop.svc.c2.k8s.ooo."]);
         assert_eq!(short.service.map(|service| service.name).as_deref(), Some("web"));
+    });
+}
+
+#[test]
+fn what_stands_in_for_a_name_is_told() {
+    let annotation = ("external-dns.kubernetes.io/hostname".into(), "*.app.c2.k8s.ooo".into());
+    let web = Service { annotations: Annotations::from([annotation]), ..service("web", "2a0a:e5c0:10:3::17") };
+    view([web], |view| {
+        let zone = ClusterZone { hostnames: true, wildcards: true, ..view.zone.clone() };
+        let nameservers = vec![NameServer { name: name("ns.example."), addresses: Vec::new() }];
+        let extra = master::parse(b"$TTL 5\nlab NS ns.example.\n", &zone.origin, None).unwrap();
+        let zone = ClusterZone { nameservers, ..zone }.with_extra(extra).unwrap();
+        let mut register = Register::default();
+        register.update(&zone, view.cluster, zone.subjects(view.cluster));
+        let view = View { zone: &zone, register: &register, ..view };
+
+        let report = told(view, "any.app.c2.k8s.ooo.");
+        assert_eq!(lines(&report.records), ["*.app.c2.k8s.ooo. 30 AAAA 2a0a:e5c0:10:3::17"]);
+        assert_eq!((report.exists, report.nearest), (false, None));
+        assert_eq!(report.service.map(|service| service.name).as_deref(), Some("web"));
+
+        let report = told(view, "host.lab.c2.k8s.ooo.");
+        assert_eq!(
+            (report.exists, lines(&report.records)),
+            (false, vec!["lab.c2.k8s.ooo. 5 NS ns.example.".to_owned()])
+        );
+    });
+}
+
+#[test]
+fn an_address_is_told_alike_in_however_many_looks() {
+    let address: IpAddr = "2a0a:e5c0:10:3::17".parse().unwrap();
+    let services = (0..7).map(|number| Service {
+        created: Some(7 - number),
+        annotations: Annotations::from([("k8s.ooo/publish".into(), (number % 3 > 0).to_string().into())]),
+        ..service(&format!("s{number}"), "2a0a:e5c0:10:3::17")
+    });
+    let pods = ["shop", "depot"].map(|namespace| Pod {
+        namespace: namespace.into(),
+        name: "s-0".into(),
+        created: None,
+        addresses: vec!["2a0a:e5c0:10:2::11".parse().unwrap(), address],
+        annotations: Annotations::new(),
+    });
+    view_of(services.map(Object::Service).chain(pods.map(Object::Pod)), |view| {
+        let whole = view.address(address);
+        let subjects: Vec<_> = whole.published.iter().map(|holder| holder.subject.clone().unwrap()).collect();
+        let pods = ["depot", "shop"].map(|namespace| format!("{namespace}/{address}"));
+        assert_eq!(subjects[..4], ["shop/s5", "shop/s4", "shop/s2", "shop/s1"]);
+        assert_eq!((&subjects[4..], whole.withheld.len()), (&pods[..], 3));
+        for many in 1..=12 {
+            let mut search = AddressSearch::new(address);
+            while !search.look(&view, many) {}
+            assert_eq!(search.report(view.zone), whole, "{many} at a time");
+        }
     });
 }
 
@@ -112,7 +179,7 @@ fn the_name_of_a_pod_that_is_hidden_is_told_with_what_would_change_that() {
         annotations: Annotations::from([("k8s.ooo/publish".into(), "false".into())]),
     };
     view_of([Object::Pod(pod)], |view| {
-        let report = view.name(&name("2a0a-e5c0-10-2--11.shop.pod.c2.k8s.ooo."));
+        let report = told(view, "2a0a-e5c0-10-2--11.shop.pod.c2.k8s.ooo.");
         assert!(!report.exists);
         assert_eq!(report.reasons.iter().map(|reason| reason.name.as_str()).collect::<Vec<_>>(), ["OptedOut"]);
         let fix = &report.reasons[0].fix;

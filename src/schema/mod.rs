@@ -29,7 +29,7 @@ mod ttl;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
-use std::str;
+use std::{iter, str};
 
 use hickory_proto::rr::rdata::{A, AAAA, CNAME, SRV, TXT};
 use hickory_proto::rr::{Name, RData, RecordType};
@@ -170,16 +170,38 @@ impl ClusterZone {
         owned
     }
 
-    /// All that may own something in this zone: the Services of the cluster,
+    /// All that may own something in this zone, in order: the Services of the cluster,
     /// those that a name server is called after or static records are for, whether they exist or not, and Pods where they
     /// have names.
     pub fn subjects<'a>(&'a self, cluster: &'a Cluster) -> impl Iterator<Item = Subject> + 'a {
+        // No name is empty: this is in front of all of them.
+        self.subjects_after(cluster, &ServiceKey { namespace: "".into(), name: "".into() }.into())
+    }
+
+    /// Those of them behind `subject`, whether or not that is one.
+    pub fn subjects_after<'a>(
+        &'a self,
+        cluster: &'a Cluster,
+        subject: &Subject,
+    ) -> impl Iterator<Item = Subject> + use<'a> {
+        let after = match subject {
+            Subject::Service(key) => Some(key),
+            Subject::Pods { .. } => None,
+        };
         let configured = self.nameservers.iter().map(|nameserver| &nameserver.name);
         let configured = configured.chain(self.extra.records().map(|record| &record.owner));
-        let configured: BTreeSet<ServiceKey> = configured.filter_map(|name| self.service_of(name)).collect();
-        let absent = configured.into_iter().filter(|key| cluster.service(key).is_none());
-        let services = cluster.services().map(|service| service.key.clone()).chain(absent).map(Subject::Service);
-        services.chain(self.pods.then(|| cluster.pod_subjects()).into_iter().flatten())
+        let configured = configured.filter_map(|name| self.service_of(name));
+        let is_next = |key: &ServiceKey| cluster.service(key).is_none() && after.is_some_and(|after| key > after);
+        let absent: BTreeSet<ServiceKey> = configured.filter(is_next).collect();
+        let services = after.map(|after| cluster.services_after(after).map(|service| service.key.clone()));
+        let (mut absent, mut services) = (absent.into_iter().peekable(), services.into_iter().flatten().peekable());
+        let both = iter::from_fn(move || match (absent.peek(), services.peek()) {
+            (Some(absent_key), Some(key)) if key < absent_key => services.next(),
+            (None, _) => services.next(),
+            _ => absent.next(),
+        });
+        let pods = self.pods.then(|| cluster.pod_subjects_after(subject)).into_iter().flatten();
+        both.map(Subject::Service).chain(pods)
     }
 
     /// What one subject owns, and what there is to say about it.
@@ -288,6 +310,12 @@ impl ClusterZone {
     #[must_use]
     pub fn service_of(&self, name: &Name) -> Option<ServiceKey> {
         service_of(&self.origin, name)
+    }
+
+    /// The Pods that `name` is the name of, or is below the name of, whether or not there are any.
+    #[must_use]
+    pub fn pods_of(&self, name: &Name) -> Option<Subject> {
+        pod::subject_of(self, name).filter(|_| self.pods)
     }
 
     /// The name of the Service at `key`.
@@ -413,20 +441,23 @@ impl Owned {
 
 /// The Service that `name` is the name of, or is below the name of, in a zone at `origin`.
 pub(crate) fn service_of(origin: &Name, name: &Name) -> Option<ServiceKey> {
+    let (service, namespace) = pair_below(origin, "svc", name)?;
+    Some(ServiceKey { namespace: namespace.into(), name: service.into() })
+}
+
+/// `one` and `other`, in lower case, of a name at or below `one.other.kind` in a zone at `origin`.
+fn pair_below(origin: &Name, kind: &str, name: &Name) -> Option<(String, String)> {
     if !origin.zone_of(name) {
         return None;
     }
     let depth = name.iter().count() - origin.iter().count();
     let labels: Vec<&[u8]> = name.iter().skip(depth.checked_sub(3)?).take(3).collect();
-    let &[service, namespace, svc] = labels.as_slice() else { return None };
-    if !svc.eq_ignore_ascii_case(b"svc") {
+    let &[one, other, last] = labels.as_slice() else { return None };
+    if !last.eq_ignore_ascii_case(kind.as_bytes()) {
         return None;
     }
-    let label = |bytes: &[u8]| {
-        let text = str::from_utf8(bytes).ok()?.to_ascii_lowercase();
-        is_label(&text).then(|| text.into())
-    };
-    Some(ServiceKey { namespace: label(namespace)?, name: label(service)? })
+    let label = |bytes: &[u8]| str::from_utf8(bytes).ok().map(str::to_ascii_lowercase).filter(|text| is_label(text));
+    Some((label(one)?, label(other)?))
 }
 
 /// `label` and then `parent`; none when that is too long to be a name.

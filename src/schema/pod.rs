@@ -13,8 +13,8 @@ use std::sync::Arc;
 use hickory_proto::rr::Name;
 
 use super::host::{self, Host};
-use super::{AddressOrigin, Age, ClusterZone, Decision, Owned, Reason, below};
-use crate::cluster::{Cluster, is_label};
+use super::{AddressOrigin, Age, ClusterZone, Decision, Owned, Reason, below, pair_below};
+use crate::cluster::{Cluster, Subject, is_label};
 use crate::zone::Subtree;
 
 /// What the Pods of `namespace` with `address` own.
@@ -52,6 +52,15 @@ pub(super) fn decide(zone: &ClusterZone, cluster: &Cluster, namespace: &Arc<str>
         addresses: owned.addresses,
         reasons,
     }
+}
+
+/// Those that `name` is the name of, or is below the name of.
+pub(super) fn subject_of(zone: &ClusterZone, name: &Name) -> Option<Subject> {
+    let (dashed, namespace) = pair_below(&zone.origin, "pod", name)?;
+    let v6 = || dashed.replace('-', ":").parse().map(IpAddr::V6).ok();
+    let address = dashed.replace('-', ".").parse().map(IpAddr::V4).ok().or_else(v6)?;
+    // Of the texts that an address has, one is a name.
+    (host::dashed(address) == dashed).then(|| Subject::Pods { namespace: namespace.into(), address })
 }
 
 /// The name that they share.

@@ -362,6 +362,34 @@ impl Zone {
         records
     }
 
+    /// Whether `name`, at or below the apex, exists, and the records that speak for it: its own, or else those of the
+    /// wildcard, the delegation or the DNAME that stands in for it. Glue counts.
+    #[must_use]
+    pub fn at(&self, name: &HashedName) -> (bool, Vec<Record>) {
+        let of = |node: &Node, is_meant: &dyn Fn(RecordType) -> bool| {
+            let mut records = node.records();
+            let owner = name::name(node.owner());
+            records.retain(|record| record.owner == owner && is_meant(record.rtype));
+            records
+        };
+        match self.place(name) {
+            Place::Node(node) => (true, of(node, &|_| true)),
+            Place::Wildcard(node) => (false, of(node, &|_| true)),
+            Place::Cut(referral) => match referral.hidden(name.wire()) {
+                Some(node) => (true, of(node, &|_| true)),
+                None => (false, of(self.closest_encloser(name).0, &|rtype| rtype == RecordType::NS)),
+            },
+            Place::Dname(_) => (false, of(self.closest_encloser(name).0, &|rtype| rtype == RecordType::DNAME)),
+            Place::Nowhere => (false, Vec::new()),
+        }
+    }
+
+    /// The names that own records, glue aside, in no order.
+    pub fn owners(&self) -> impl Iterator<Item = Name> {
+        let owns = |node: &&Arc<Node>| node.referral.is_some() || node.rrsets().next().is_some();
+        self.nodes.iter().filter(owns).map(|node| name::name(node.owner()))
+    }
+
     /// Whether both hold the same records, RRset by RRset in the same order: two versions of one zone, with the same serial.
     #[must_use]
     pub fn says_the_same(&self, other: &Self) -> bool {

@@ -447,3 +447,28 @@ fn names_of_addresses_lie_apart_and_those_of_a_service_together() {
     check("194.78.147.in-addr.arpa.", u8::MAX);
     check("ip6.arpa.example.", 6);
 }
+
+#[test]
+fn what_speaks_for_a_name_is_its_own_or_stands_in_for_it() {
+    let zone = c1("
+        *.app   A      192.0.2.1
+        a.b     TXT    here
+        lab     NS     ns.lab
+        ns.lab  A      192.0.2.2
+        old     DNAME  app
+    ");
+    let check = |name: &str, exists: bool, expected: &[&str]| {
+        let (found, records) = zone.at(&HashedName::from(&relative(name)));
+        let lines: Vec<_> = records.iter().map(ToString::to_string).collect();
+        assert_eq!((found, lines), (exists, expected.iter().map(|line| (*line).to_owned()).collect()), "{name}");
+    };
+
+    check("a.b", true, &["a.b.c1.k8s.ooo. 5 IN TXT \"here\""]);
+    check("b", true, &[]);
+    check("c", false, &[]);
+    check("x.app", false, &["*.app.c1.k8s.ooo. 5 IN A 192.0.2.1"]);
+    check("lab", true, &["lab.c1.k8s.ooo. 5 IN NS ns.lab.c1.k8s.ooo."]);
+    check("ns.lab", true, &["ns.lab.c1.k8s.ooo. 5 IN A 192.0.2.2"]);
+    check("x.lab", false, &["lab.c1.k8s.ooo. 5 IN NS ns.lab.c1.k8s.ooo."]);
+    check("x.old", false, &["old.c1.k8s.ooo. 5 IN DNAME app.c1.k8s.ooo."]);
+}

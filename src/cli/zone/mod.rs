@@ -20,10 +20,10 @@ use super::remote::ServerUrl;
 use crate::cluster::{Cluster, Subject};
 use crate::config::{self, Access, Config, FileZone, NameServerFlag};
 use crate::error::chain;
-use crate::schema::{AddressClaims, ClusterZone, Reason, Register, ReverseZone};
+use crate::schema::{AddressClaims, ClusterZone, NameServer, Reason, Register, ReverseZone};
 use crate::source::load::FileError;
 use crate::source::manifests;
-use crate::zone::{Part, Record, Serial, ZoneError, name_to_text};
+use crate::zone::{self, Part, Record, Serial, ZoneError, name_to_text};
 
 /// Prints, checks and compares zones: what manifests would make, what is configured, what master files say
 #[derive(Debug, Args)]
@@ -204,6 +204,16 @@ fn made(zone: &ClusterZone, cluster: &Cluster) -> (Vec<Record>, Vec<(Subject, Re
     let records = zone.apex(Serial(1)).into_iter().chain(update.parts.into_iter().flat_map(Part::into_records));
     let said = |subject: Subject| register.reasons(&subject).into_iter().map(move |reason| (subject.clone(), reason));
     (records.collect(), zone.subjects(cluster).flat_map(said).collect())
+}
+
+/// The zone that `cluster` makes; where none are configured, with a name server called `.`.
+pub(super) fn zone_of(zone: &ClusterZone, cluster: &Cluster) -> Result<zone::Zone, Failure> {
+    let mut config = zone.clone();
+    if config.nameservers.is_empty() {
+        config.nameservers.push(NameServer { name: Name::root(), addresses: Vec::new() });
+    }
+    let built = zone::Zone::build(&config.origin, made(&config, cluster).0);
+    built.map(|(zone, _)| zone).map_err(|error| usage(ZoneProblem::Contradiction(error)))
 }
 
 /// The records that `reverse` has, made of `forwards`; all of these have to come from manifests.
