@@ -207,6 +207,16 @@ fn pods_have_names_where_the_operator_wants_them() {
 }
 
 #[test]
+fn no_pod_has_a_name_above_that_of_a_name_server() {
+    let nameservers = vec![nameserver("ns.2a0a--1.shop.pod.c2.k8s.ooo.", &["2a0a:e5c0:13:e2::a"])];
+    let zone = ClusterZone { nameservers, pods: true, ..zone() };
+    let cluster = cluster("kind: Pod\nmetadata: { name: a, namespace: shop }\nstatus: { podIP: '2a0a::1' }\n");
+
+    let decision = zone.decide(&cluster, &cluster.pod_subjects().next().unwrap(), &[]);
+    assert_eq!(decision, Decision { reasons: vec![Reason::NameConflict], ..Decision::default() });
+}
+
+#[test]
 fn ipv4_clients_reach_pods_through_a_translator() {
     let ipv4 = Ipv4Paths { nat64: nat64(), proxies: proxies(1) };
     check("pods-nat64", &ClusterZone { ipv4, pods: true, ..zone() });
