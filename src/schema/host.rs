@@ -104,11 +104,34 @@ pub(super) fn of_endpoints<'a>(
     hosts.into_values().collect()
 }
 
+/// Keeps the first of each host's addresses and ports, as many as RRsets of its own may hold.
+pub(super) fn shorten(hosts: &mut [Host], limit: usize, reasons: &mut Vec<Reason>) {
+    for host in hosts {
+        let before = (host.addresses.len(), host.ports.len());
+        let (mut v6, mut v4) = (0, 0);
+        host.addresses.retain(|address, _| {
+            let count = if address.is_ipv6() { &mut v6 } else { &mut v4 };
+            *count += 1;
+            *count <= limit
+        });
+        let mut numbers: BTreeMap<SrvPrefix, usize> = BTreeMap::new();
+        host.ports.retain(|(prefix, _)| {
+            let count = numbers.entry(prefix.clone()).or_default();
+            *count += 1;
+            *count <= limit
+        });
+        if before != (host.addresses.len(), host.ports.len()) {
+            reasons.push(Reason::TooManyRecords);
+        }
+    }
+}
+
 /// Leaves out what would make an RRset larger than `limit`, the same hosts in A, AAAA and SRV.
 ///
 /// They stay in the order of their labels, but are taken in turns, one with an IPv6 address and one with
 /// IPv4 only: a family must not lose all of its addresses because the other one has filled the SRV records.
-pub(super) fn limit(hosts: Vec<Host>, limit: usize, reasons: &mut Vec<Reason>) -> Vec<Host> {
+pub(super) fn limit(mut hosts: Vec<Host>, limit: usize, reasons: &mut Vec<Reason>) -> Vec<Host> {
+    shorten(&mut hosts, limit, reasons);
     let (v6, v4): (Vec<Host>, Vec<Host>) =
         hosts.into_iter().partition(|host| host.addresses.keys().any(IpAddr::is_ipv6));
     let mut turns: Vec<(usize, Host)> = v6.into_iter().enumerate().chain(v4.into_iter().enumerate()).collect();
@@ -116,14 +139,11 @@ pub(super) fn limit(hosts: Vec<Host>, limit: usize, reasons: &mut Vec<Reason>) -
 
     let mut room = Room { limit, addresses: BTreeSet::new(), targets: BTreeMap::new() };
     let mut taken = Vec::with_capacity(turns.len());
-    for (_, mut host) in turns {
-        let whole = room.shorten(&mut host);
-        let fits = room.take(&host);
-        if !(whole && fits) {
-            reasons.push(Reason::TooManyRecords);
-        }
-        if fits {
+    for (_, host) in turns {
+        if room.take(&host) {
             taken.push(host);
+        } else {
+            reasons.push(Reason::TooManyRecords);
         }
     }
     taken.sort_by(|one, other| one.label.cmp(&other.label));
@@ -140,24 +160,6 @@ struct Room {
 }
 
 impl Room {
-    /// Keeps the first of a host's addresses and ports, as many as RRsets of its own may hold; true if it kept all.
-    fn shorten(&self, host: &mut Host) -> bool {
-        let before = (host.addresses.len(), host.ports.len());
-        let (mut v6, mut v4) = (0, 0);
-        host.addresses.retain(|address, _| {
-            let count = if address.is_ipv6() { &mut v6 } else { &mut v4 };
-            *count += 1;
-            *count <= self.limit
-        });
-        let mut numbers: BTreeMap<SrvPrefix, usize> = BTreeMap::new();
-        host.ports.retain(|(prefix, _)| {
-            let count = numbers.entry(prefix.clone()).or_default();
-            *count += 1;
-            *count <= self.limit
-        });
-        before == (host.addresses.len(), host.ports.len())
-    }
-
     /// Takes the host in, if all of it fits.
     fn take(&mut self, host: &Host) -> bool {
         let has_room = |is_of_family: fn(&IpAddr) -> bool| {

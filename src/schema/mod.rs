@@ -252,6 +252,8 @@ impl ClusterZone {
             None => Vec::new(),
         };
         let is_proxied = service.is_some_and(|service| ipv4::is_proxied(service, &mut reasons));
+        // What is left out is not translated.
+        host::shorten(&mut hosts, self.max_records, &mut reasons);
         // An HTTP proxy answers no question.
         self.ipv4.complete(&mut hosts, is_proxied && !is_nameserver(&root));
         let hosts = host::limit(hosts, self.max_records, &mut reasons);

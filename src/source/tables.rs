@@ -207,6 +207,16 @@ fn pods_have_names_where_the_operator_wants_them() {
 }
 
 #[test]
+fn no_pod_has_a_name_above_that_of_a_name_server() {
+    let nameservers = vec![nameserver("ns.2a0a--1.shop.pod.c2.k8s.ooo.", &["2a0a:e5c0:13:e2::a"])];
+    let zone = ClusterZone { nameservers, pods: true, ..zone() };
+    let cluster = cluster("kind: Pod\nmetadata: { name: a, namespace: shop }\nstatus: { podIP: '2a0a::1' }\n");
+
+    let decision = zone.decide(&cluster, &cluster.pod_subjects().next().unwrap(), &[]);
+    assert_eq!(decision, Decision { reasons: vec![Reason::NameConflict], ..Decision::default() });
+}
+
+#[test]
 fn ipv4_clients_reach_pods_through_a_translator() {
     let ipv4 = Ipv4Paths { nat64: nat64(), proxies: proxies(1) };
     check("pods-nat64", &ClusterZone { ipv4, pods: true, ..zone() });
@@ -485,4 +495,28 @@ status: { podIP: '2a0a::1' }
         "shop/2a0a::1 InvalidName",
     ];
     assert_eq!(found, expected);
+}
+
+#[test]
+fn what_is_left_out_is_not_translated() {
+    let mut nat64 = Nat64::default();
+    for (from, to) in [("2a0a::/125", "198.51.100.0/29"), ("2a0a::2/128", "198.51.100.9/32")] {
+        nat64.map(from.parse().unwrap(), to.parse().unwrap()).unwrap();
+    }
+    let zone = ClusterZone { max_records: 2, ipv4: Ipv4Paths { nat64, ..Ipv4Paths::default() }, ..zone() };
+    let manifests = "
+kind: Service
+metadata: { name: db, namespace: shop }
+spec: { clusterIPs: [None] }
+---
+kind: EndpointSlice
+metadata: { name: db-1, namespace: shop, labels: { kubernetes.io/service-name: db } }
+endpoints: [{ addresses: ['2a0a::1', '2a0a::2', '2a0a::3'], hostname: a }]
+";
+    let cluster = cluster(manifests);
+
+    let Decision { addresses, reasons, .. } = zone.decide(&cluster, &zone.subjects(&cluster).next().unwrap(), &[]);
+    let addresses: Vec<String> = addresses.iter().map(|published| published.address.to_string()).collect();
+    assert_eq!(addresses, ["198.51.100.1", "198.51.100.9", "2a0a::1", "2a0a::2"]);
+    assert_eq!(reasons, [Reason::TooManyRecords]);
 }

@@ -467,6 +467,8 @@ impl WrittenZone {
         let serial = self.zone.as_ref().map_or(hint.unwrap_or(Serial(1)), |before| before.serial());
         let mut records = self.config.apex(serial);
         let subjects: Vec<Subject> = self.config.subjects(cluster).collect();
+        // What an attempt that failed remembers is of subjects that may be gone.
+        self.register = self.register.successor();
         let update = self.register.update(&self.config, cluster, subjects);
         self.say(&update);
         records.extend(update.parts.into_iter().flat_map(Part::into_records));
