@@ -22,7 +22,7 @@ impl View<'_> {
         Some(NamespaceReport::of(&name_to_text(&self.zone.origin), namespace, services))
     }
 
-    /// What there is to say about `name`, which is at or below the zone's apex and owns what [`Zone::at`] tells; without the
+    /// What there is to say about `name`, which is at or below the zone's apex and owns what [`Zone::at`](crate::zone::Zone::at) tells; without the
     /// nearest one to a name that there is not.
     #[must_use]
     pub fn name(&self, name: &Name, (exists, mut records): (bool, Vec<Record>)) -> NameReport {
