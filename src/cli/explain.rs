@@ -288,7 +288,7 @@ fn address<W: Write>(report: &AddressReport, paper: &mut Paper<W>) -> io::Result
     };
     paper.table("  ", &published.iter().map(row).collect::<Vec<_>>())?;
     if published.iter().filter(|holder| holder.address.origin.owns_ptr()).count() > 1 {
-        paper.line("Of these, the first has the PTR record")?;
+        paper.line("In a reverse zone of this zone alone, the first of these has the PTR record")?;
     }
     if published.is_empty() && withheld.is_empty() {
         paper.line("No Service has it, and no endpoint of one")?;
@@ -306,10 +306,13 @@ fn name<W: Write>(report: &NameReport, paper: &mut Paper<W>) -> io::Result<()> {
     if let Some(of) = report.service.as_ref().filter(|of| of.global_name.as_ref() == Some(&report.name)) {
         return service(of, paper);
     }
+    let is_apex = report.name.eq_ignore_ascii_case(&report.zone);
+    let is_delegated = !is_apex && report.records.iter().any(|record| record.rtype == "NS");
     let state = match (report.exists, report.records.first()) {
+        (true, Some(_)) if is_delegated => paper.tinted(Tone::Odd, "it is delegated"),
         (true, Some(_)) => paper.tinted(Tone::Good, "it resolves"),
         (true, None) => paper.tinted(Tone::Odd, "it owns no records: there are only names below it"),
-        (false, Some(record)) if record.rtype == "NS" => paper.tinted(Tone::Odd, "it is in a zone that is delegated"),
+        (false, Some(_)) if is_delegated => paper.tinted(Tone::Odd, "it is in a zone that is delegated"),
         (false, Some(record)) if record.rtype == "DNAME" => {
             paper.tinted(Tone::Odd, "it is renamed by a DNAME above it")
         }
