@@ -159,6 +159,31 @@ fn what_stands_in_for_a_name_is_told() {
 }
 
 #[test]
+fn behind_each_subject_are_those_that_follow() {
+    let pod = Pod {
+        namespace: "shop".into(),
+        name: "web-0".into(),
+        created: None,
+        addresses: vec!["2a0a:e5c0:10:2::11".parse().unwrap(), "10.0.0.1".parse().unwrap()],
+        annotations: Annotations::new(),
+    };
+    let services = ["b", "d"].map(|name| Object::Service(service(name, "2a0a::1")));
+    view_of(services.into_iter().chain([Object::Pod(pod)]), |view| {
+        let called_after = ["a", "b", "c", "e"].map(|text| name(&format!("{text}.shop.svc.c2.k8s.ooo.")));
+        let nameservers = called_after.map(|name| NameServer { name, addresses: Vec::new() }).to_vec();
+        let zone = ClusterZone { nameservers, ..view.zone.clone() };
+        let all: Vec<_> = zone.subjects(view.cluster).collect();
+        let texts: Vec<_> = all.iter().map(ToString::to_string).collect();
+        let expected = ["shop/a", "shop/b", "shop/c", "shop/d", "shop/e", "shop/10.0.0.1", "shop/2a0a:e5c0:10:2::11"];
+        assert_eq!(texts, expected);
+        for (place, subject) in all.iter().enumerate() {
+            let behind: Vec<_> = zone.subjects_after(view.cluster, subject).collect();
+            assert_eq!(behind, all[place + 1..], "{subject}");
+        }
+    });
+}
+
+#[test]
 fn an_address_is_told_alike_in_however_many_looks() {
     let address: IpAddr = "2a0a:e5c0:10:3::17".parse().unwrap();
     let services = (0..7).map(|number| Service {
