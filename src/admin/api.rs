@@ -40,8 +40,11 @@ use crate::zone::{HashedName, State, Zone, dump, name_to_text};
 /// How long a connection may take, from its first byte to the last: as long as the largest zone over a slow tunnel.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Zones that are written out or searched at a time: each is in memory as text or records besides.
-const WALKS: usize = 2;
+/// Zones that are written out at a time: each is in memory as text and records besides.
+const DUMPS: usize = 2;
+
+/// Zones that are searched for a name at a time: each takes a core.
+const SEARCHES: usize = 1;
 
 /// The octets of a zone that are on their way at a time.
 const CHUNK: usize = 64 * 1024;
@@ -64,7 +67,8 @@ const HEADERS: [(HeaderName, &str); 4] = [
 pub struct Api {
     published: Arc<Published>,
     running: ArcSwap<Running>,
-    walks: Arc<Semaphore>,
+    dumps: Arc<Semaphore>,
+    searches: Arc<Semaphore>,
 }
 
 /// What is configured, and whom to ask about it.
@@ -139,7 +143,8 @@ impl Api {
     /// One that tells of what is `published`; of no configuration yet.
     #[must_use]
     pub fn new(published: Arc<Published>) -> Self {
-        Self { published, running: ArcSwap::default(), walks: Arc::new(Semaphore::new(WALKS)) }
+        let [dumps, searches] = [DUMPS, SEARCHES].map(|many| Arc::new(Semaphore::new(many)));
+        Self { published, running: ArcSwap::default(), dumps, searches }
     }
 
     /// This is what the server does from now on.
@@ -220,11 +225,6 @@ impl Api {
         }
     }
 
-    /// To go through a whole zone.
-    async fn permit(&self) -> OwnedSemaphorePermit {
-        Arc::clone(&self.walks).acquire_owned().await.expect("never closed")
-    }
-
     /// What `question` makes of what is known about the zone at `apex`.
     async fn ask<T: Send + 'static>(
         &self,
@@ -278,7 +278,7 @@ async fn clusters(Shared(api): Shared<Arc<Api>>) -> Json<Page<ClusterStatus>> {
 /// A zone as a master file, written while it is read.
 async fn zone(Shared(api): Shared<Arc<Api>>, name: Result<Path<String>, PathRejection>) -> Result<Response, Refusal> {
     let zone = api.loaded(&absolute(name.as_deref().map_or("", String::as_str))?)?;
-    let permit = api.permit().await;
+    let permit = permit(&api.dumps).await;
     let (chunks, mut written) = mpsc::channel(1);
     spawn_blocking(move || {
         let mut out = BufWriter::with_capacity(CHUNK, Chunks(chunks));
@@ -344,8 +344,11 @@ async fn name(
     let (zone, _) = api.version(&apex)?;
     let at = zone.at(&HashedName::from(&name));
     let told = api.ask(apex, move |view| view.name(&name, at)).await?;
-    // Every name of the zone may have to be looked at, on which nobody else has to wait.
-    let permit = api.permit().await;
+    if !told.is_lost() {
+        return Ok(Json(told));
+    }
+    // Every name of the zone is looked at: the writer does not wait for that.
+    let permit = permit(&api.searches).await;
     let told = spawn_blocking(move || {
         let _permit = permit;
         told.among(zone.owners())
@@ -424,6 +427,10 @@ impl Parameters {
 /// A request that means nothing.
 fn bad(sentence: impl Into<String>) -> Refusal {
     Refusal(StatusCode::BAD_REQUEST, sentence.into())
+}
+
+async fn permit(of: &Arc<Semaphore>) -> OwnedSemaphorePermit {
+    Arc::clone(of).acquire_owned().await.expect("never closed")
 }
 
 /// The zone at `apex` is there, and cannot be told of.

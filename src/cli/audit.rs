@@ -9,7 +9,7 @@ use futures::{StreamExt, stream};
 use tokio::net::lookup_host;
 use tokio::time::timeout;
 
-use super::paper::{Cell, Colors, Paper, Tone};
+use super::paper::{Cell, Colors, Paper, Tone, plain};
 use super::progress::Line;
 use super::reports::Look;
 use super::zone::print_json;
@@ -94,6 +94,9 @@ impl Audit {
         let mut reports = self.look.reports(Pods::IfAllowed)?.services()?;
         if let Some(namespace) = &self.namespace {
             reports.retain(|report| report.namespace == *namespace);
+            if reports.is_empty() {
+                writeln!(io::stderr(), "there is no Service in Namespace {}", plain(namespace))?;
+            }
         }
         let targets = if self.resolve { resolve(&reports)? } else { HashMap::new() };
         let audited = |report| Audited::of(report, target(report).and_then(|target| targets.get(target)).copied());

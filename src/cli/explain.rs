@@ -34,7 +34,7 @@ Examples:
 
 docs/reasons.md has all reasons.")]
 pub(super) struct Explain {
-    /// svc/NAME, ns/NAME, a name in a zone, or an address
+    /// svc/NAME, ns/NAME, a name in a zone, or an address, also by its name in ip6.arpa or in-addr.arpa
     #[arg(value_name = "svc/NAME|ns/NAME|NAME|ADDRESS")]
     what: What,
     /// The namespace of the Service
@@ -42,7 +42,7 @@ pub(super) struct Explain {
     namespace: String,
     #[command(flatten)]
     look: Look,
-    /// How to print it; as objects, Services have the fields of `report::Report`: namespace, name, published, records, reasons
+    /// How to print it; as objects, Services have namespace, name, published, records, reasons and more (docs/api.md)
     #[arg(short, long, value_name = "FORMAT", default_value = "table")]
     output: Output,
     #[command(flatten)]
@@ -85,10 +85,18 @@ impl FromStr for What {
             return Ok(Self::Address(address));
         }
         match Name::from_ascii(text) {
-            Ok(name) if !text.is_empty() => Ok(Self::Name(name)),
+            Ok(name) if !text.is_empty() => Ok(reversed(&name).map_or(Self::Name(name), Self::Address)),
             _ => Err(ExplainProblem::Unclear(text.to_owned())),
         }
     }
+}
+
+/// The address that `name`, in ip6.arpa or in-addr.arpa, is the name of.
+fn reversed(name: &Name) -> Option<IpAddr> {
+    let mut absolute = name.clone();
+    absolute.set_fqdn(true);
+    let prefix = absolute.parse_arpa_name().ok()?;
+    (prefix.prefix_len() == prefix.max_prefix_len()).then(|| prefix.addr())
 }
 
 impl Explain {
@@ -160,7 +168,7 @@ fn find(reports: &Reports, name: &Name) -> Result<Option<NameReport>, Failure> {
     let mut absolute = name.clone();
     absolute.set_fqdn(true);
     let told = reports.name(&absolute)?;
-    if told.is_some() || name.is_fqdn() || !is_relative(name) {
+    if told.is_some() || name.is_fqdn() {
         return Ok(told);
     }
     let mut first = None;
@@ -171,11 +179,12 @@ fn find(reports: &Reports, name: &Name) -> Result<Option<NameReport>, Failure> {
             told => first = first.or(told),
         }
     }
-    Ok(first)
+    // Names of the schema are meant to be in a zone, whether or not they exist; another may be anybody's.
+    Ok(first.filter(|_| is_of_schema(name)))
 }
 
-/// Whether `name` ends as names in a zone made from a cluster do; whatever else is no name of a zone at all.
-fn is_relative(name: &Name) -> bool {
+/// Whether `name` ends as those names in a zone made from a cluster do that are not claimed.
+fn is_of_schema(name: &Name) -> bool {
     let last = name.iter().next_back().unwrap_or_default();
     [&b"svc"[..], b"pod", b"dns-version"].iter().any(|label| last.eq_ignore_ascii_case(label))
 }
@@ -236,8 +245,8 @@ fn origin(origin: AddressOrigin) -> &'static str {
 
 fn said<W: Write>(reasons: &[Said], paper: &mut Paper<W>) -> io::Result<()> {
     for Said { code, name, sentence, fix } in reasons {
-        let title = paper.tinted(Tone::Odd, format_args!("{code} {name}"));
-        paper.line(format_args!("{title}: {sentence}\n  {}", plain(fix)))?;
+        let title = paper.tinted(Tone::Odd, plain(format_args!("{code} {name}")));
+        paper.line(format_args!("{title}: {}\n  {}", plain(sentence), plain(fix)))?;
     }
     Ok(())
 }
@@ -279,16 +288,15 @@ fn address<W: Write>(report: &AddressReport, paper: &mut Paper<W>) -> io::Result
     };
     paper.table("  ", &published.iter().map(row).collect::<Vec<_>>())?;
     if published.iter().filter(|holder| holder.address.origin.owns_ptr()).count() > 1 {
-        paper.line("Of these, the first has the PTR record")?;
+        paper.line("In a reverse zone of this zone alone, the first of these has the PTR record")?;
     }
     if published.is_empty() && withheld.is_empty() {
         paper.line("No Service has it, and no endpoint of one")?;
     }
     for other in withheld {
-        paper.line(format_args!(
-            "{} has it and does not publish it",
-            plain(format_args!("{}/{}", other.namespace, other.name))
-        ))?;
+        let name = plain(format_args!("{}/{}", other.namespace, other.name));
+        let state = if other.published { "publishes others in its place" } else { "does not publish it" };
+        paper.line(format_args!("{name} has it and {state}"))?;
         said(&other.reasons, paper)?;
     }
     Ok(())
@@ -298,10 +306,13 @@ fn name<W: Write>(report: &NameReport, paper: &mut Paper<W>) -> io::Result<()> {
     if let Some(of) = report.service.as_ref().filter(|of| of.global_name.as_ref() == Some(&report.name)) {
         return service(of, paper);
     }
+    let is_apex = report.name.eq_ignore_ascii_case(&report.zone);
+    let is_delegated = !is_apex && report.records.iter().any(|record| record.rtype == "NS");
     let state = match (report.exists, report.records.first()) {
+        (true, Some(_)) if is_delegated => paper.tinted(Tone::Odd, "it is delegated"),
         (true, Some(_)) => paper.tinted(Tone::Good, "it resolves"),
         (true, None) => paper.tinted(Tone::Odd, "it owns no records: there are only names below it"),
-        (false, Some(record)) if record.rtype == "NS" => paper.tinted(Tone::Odd, "it is in a zone that is delegated"),
+        (false, Some(_)) if is_delegated => paper.tinted(Tone::Odd, "it is in a zone that is delegated"),
         (false, Some(record)) if record.rtype == "DNAME" => {
             paper.tinted(Tone::Odd, "it is renamed by a DNAME above it")
         }
@@ -327,4 +338,28 @@ fn name<W: Write>(report: &NameReport, paper: &mut Paper<W>) -> io::Result<()> {
         paper.line(format_args!("The nearest name that does is {}", plain(nearest)))?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_asked_about_is_told_by_its_form() {
+        let name = |text: &str| What::Name(Name::from_ascii(text).unwrap());
+        let address = |text: &str| What::Address(text.parse().unwrap());
+        let check = |text: &str, expected: What| assert_eq!(text.parse::<What>().unwrap(), expected, "{text}");
+
+        check("svc/web", What::Service("web".to_owned()));
+        check("Namespace/shop", What::Namespace("shop".to_owned()));
+        check("web.shop.svc", name("web.shop.svc"));
+        check("2a0a::1", address("2a0a::1"));
+        check("147.78.194.9", address("147.78.194.9"));
+        check("9.194.78.147.in-addr.arpa", address("147.78.194.9"));
+        check(&Name::from("2a0a::1".parse::<IpAddr>().unwrap()).to_string(), address("2a0a::1"));
+        check("194.78.147.in-addr.arpa.", name("194.78.147.in-addr.arpa."));
+        for text in ["", "svc/", "deploy/web", "a..b", "2a0a::/64"] {
+            text.parse::<What>().expect_err(text);
+        }
+    }
 }

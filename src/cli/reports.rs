@@ -37,7 +37,7 @@ pub(super) struct Look {
     #[arg(long, value_name = "URL", conflicts_with_all = ["filename", "kubeconfig", "context", "config"])]
     server: Option<ServerUrl>,
     /// The configuration file that says how zones are made, and from which clusters unless another is named here
-    #[arg(long, value_name = "FILE", required_unless_present_any = ["zone", "server"])]
+    #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// The zone: made with the defaults, or one of those of the configuration or the server [default: all of these]
     #[arg(long, value_name = "NAME")]
@@ -59,6 +59,8 @@ pub(super) fn access(manifests: Option<PathBuf>, kubeconfig: Option<PathBuf>, co
 /// Why there is nothing to look at.
 #[derive(Debug, thiserror::Error)]
 enum LookProblem {
+    #[error("say which zone: with --zone NAME, as in c2.k8s.ooo, --config FILE, or --server URL of one that runs")]
+    NoWord,
     #[error("{} has no zone that is made from a cluster{}", path.display(), named(name.as_deref(), known))]
     NoZone { path: PathBuf, name: Option<String>, known: Vec<String> },
     #[error("the server has no zone that is made from a cluster{}", named(name.as_deref(), known))]
@@ -103,7 +105,7 @@ impl Look {
                 }
             }
             (None, Some(zone)) => vec![(access(), vec![default_zone(zone, &[], access())?])],
-            (None, None) => unreachable!("one of the two is required"),
+            (None, None) => return Err(Failure::Usage(LookProblem::NoWord.into())),
         };
         clusters
             .into_iter()

@@ -22,7 +22,7 @@ impl View<'_> {
         Some(NamespaceReport::of(&name_to_text(&self.zone.origin), namespace, services))
     }
 
-    /// What there is to say about `name`, which is at or below the zone's apex and owns what [`Zone::at`] tells; without the
+    /// What there is to say about `name`, which is at or below the zone's apex and owns what [`Zone::at`](crate::zone::Zone::at) tells; without the
     /// nearest one to a name that there is not.
     #[must_use]
     pub fn name(&self, name: &Name, (exists, mut records): (bool, Vec<Record>)) -> NameReport {
@@ -69,16 +69,23 @@ impl View<'_> {
         search.report(self.zone)
     }
 
-    /// The Service whose place is the nearest to `key`, in its namespace if that has any.
+    /// The Service whose place is the nearest to `key`: of its name in another namespace, else in its namespace, if that has
+    /// any.
     pub(super) fn nearest_service(&self, key: &ServiceKey) -> Option<String> {
+        let of_name = |name: &str| self.cluster.services().map(|service| &service.key).find(|it| *it.name == *name);
+        let elsewhere = || {
+            let names = self.cluster.services().map(|service| service.key.name.to_string());
+            of_name(&nearest(&key.name, names)?).cloned()
+        };
         let first = ServiceKey { name: "".into(), ..key.clone() };
         let is_in_it = |service: &&Service| service.key.namespace == key.namespace;
         let in_it = self.cluster.services_after(&first).take_while(is_in_it);
-        if let Some(name) = nearest(&key.name, in_it.map(|service| service.key.name.to_string())) {
-            return Some(format!("{}/{name}", key.namespace));
-        }
-        let place = |key: &ServiceKey| Subject::from(key.clone()).to_string();
-        nearest(&place(key), self.cluster.services().map(|service| place(&service.key)))
+        let in_it = || {
+            let name = nearest(&key.name, in_it.map(|service| service.key.name.to_string()))?;
+            Some(ServiceKey { name: name.into(), ..key.clone() })
+        };
+        let nearest = of_name(&key.name).cloned().or_else(in_it).or_else(elsewhere);
+        nearest.map(|nearest| Subject::from(nearest).to_string())
     }
 }
 
@@ -158,10 +165,16 @@ fn holder(subject: Option<&Subject>, published: &PublishedAddress) -> Holder {
 }
 
 impl NameReport {
-    /// With the nearest of `owners`, if it is of a name that there is not and that no Service is known by.
+    /// Whether nothing is known of the name, so that the nearest one helps.
+    #[must_use]
+    pub fn is_lost(&self) -> bool {
+        !self.exists && self.records.is_empty() && self.service.is_none()
+    }
+
+    /// With the nearest of `owners`, if that helps.
     #[must_use]
     pub fn among(self, owners: impl Iterator<Item = Name>) -> Self {
-        if self.exists || !self.records.is_empty() || self.service.is_some() {
+        if !self.is_lost() {
             return self;
         }
         let apex = &self.zone.to_ascii_lowercase();
@@ -193,6 +206,10 @@ impl NamespaceReport {
 
 /// The one of `others` that is written most like `text`, the first of several in the order of lengths and then of letters.
 fn nearest(text: &str, others: impl Iterator<Item = String>) -> Option<String> {
+    // Nothing has so long a name, and to compare it would take long.
+    if text.len() > 255 {
+        return None;
+    }
     let of_text = letters(text);
     let mut others: Vec<_> = others.map(|other| (at_least(&of_text, &letters(&other)), other)).collect();
     // Most are ruled out without having been compared: that takes the product of both lengths.

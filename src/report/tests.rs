@@ -99,6 +99,24 @@ fn of_a_service_that_is_not_there_nothing_is_told() {
 }
 
 #[test]
+fn of_a_service_that_is_not_there_the_nearest_is_told() {
+    let key = |namespace: &str, name: &str| ServiceKey { namespace: namespace.into(), name: name.into() };
+    let place = |namespace, name| Service { key: key(namespace, name), ..service("", "2a0a::1") };
+    view([place("default", "kubernetes"), place("shop", "web"), place("shop", "wall")], |view| {
+        let check = |namespace: &str, name: &str, expected: Option<&str>| {
+            assert_eq!(view.service(&key(namespace, name)).nearest.as_deref(), expected, "{namespace}/{name}");
+        };
+        check("shop", "wbe", Some("shop/web"));
+        check("shop", "kuberneted", Some("shop/web"));
+        check("shop", "kubernetes", Some("default/kubernetes"));
+        check("default", "web", Some("shop/web"));
+        check("depot", "wal", Some("shop/wall"));
+        check("shop", "web", None);
+        check("shop", &"web".repeat(100), None);
+    });
+}
+
+#[test]
 fn a_name_that_does_not_exist_is_told_with_the_nearest_that_does() {
     view([service("web", "2a0a:e5c0:10:3::17")], |view| {
         let report = told(view, "wbe.shop.svc.c2.k8s.ooo.");
@@ -137,6 +155,31 @@ fn what_stands_in_for_a_name_is_told() {
             (report.exists, lines(&report.records)),
             (false, vec!["lab.c2.k8s.ooo. 5 NS ns.example.".to_owned()])
         );
+    });
+}
+
+#[test]
+fn behind_each_subject_are_those_that_follow() {
+    let pod = Pod {
+        namespace: "shop".into(),
+        name: "web-0".into(),
+        created: None,
+        addresses: vec!["2a0a:e5c0:10:2::11".parse().unwrap(), "10.0.0.1".parse().unwrap()],
+        annotations: Annotations::new(),
+    };
+    let services = ["b", "d"].map(|name| Object::Service(service(name, "2a0a::1")));
+    view_of(services.into_iter().chain([Object::Pod(pod)]), |view| {
+        let called_after = ["a", "b", "c", "e"].map(|text| name(&format!("{text}.shop.svc.c2.k8s.ooo.")));
+        let nameservers = called_after.map(|name| NameServer { name, addresses: Vec::new() }).to_vec();
+        let zone = ClusterZone { nameservers, ..view.zone.clone() };
+        let all: Vec<_> = zone.subjects(view.cluster).collect();
+        let texts: Vec<_> = all.iter().map(ToString::to_string).collect();
+        let expected = ["shop/a", "shop/b", "shop/c", "shop/d", "shop/e", "shop/10.0.0.1", "shop/2a0a:e5c0:10:2::11"];
+        assert_eq!(texts, expected);
+        for (place, subject) in all.iter().enumerate() {
+            let behind: Vec<_> = zone.subjects_after(view.cluster, subject).collect();
+            assert_eq!(behind, all[place + 1..], "{subject}");
+        }
     });
 }
 
