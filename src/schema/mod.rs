@@ -221,12 +221,13 @@ impl ClusterZone {
     }
 
     fn service(&self, cluster: &Cluster, key: &ServiceKey, last: &[IpAddr]) -> Decision {
+        let service = cluster.service(key);
         let Some(root) = self.root(key) else {
-            return Decision { reasons: vec![Reason::InvalidName], ..Decision::default() };
+            let reasons = service.map(|_| Reason::InvalidName).into_iter().collect();
+            return Decision { reasons, ..Decision::default() };
         };
         let is_nameserver = |name: &Name| self.nameservers.iter().any(|nameserver| nameserver.name == *name);
         let mut reasons = Vec::new();
-        let service = cluster.service(key);
         let is_selected = service.is_some_and(|service| self.publish.publishes_service(cluster, service, &mut reasons));
         let mut alias = None;
         let mut hosts = match service.map(|service| (service, service.service_type)) {

@@ -19,12 +19,16 @@ use crate::zone::Subtree;
 
 /// What the Pods of `namespace` with `address` own.
 pub(super) fn decide(zone: &ClusterZone, cluster: &Cluster, namespace: &Arc<str>, address: IpAddr) -> Decision {
+    let exists = cluster.pods(namespace, address).next().is_some();
+    // Of those that are gone there is nothing to say.
+    let owns_nothing =
+        |reason| Decision { reasons: exists.then_some(reason).into_iter().collect(), ..Decision::default() };
     let Some(root) = root(zone, namespace, address) else {
-        return Decision { reasons: vec![Reason::InvalidName], ..Decision::default() };
+        return owns_nothing(Reason::InvalidName);
     };
     if zone.nameservers.iter().any(|nameserver| root.zone_of(&nameserver.name)) {
         // Configured addresses are the whole set there; a Pod may come and go.
-        return Decision { reasons: vec![Reason::NameConflict], ..Decision::default() };
+        return owns_nothing(Reason::NameConflict);
     }
     let (mut reasons, mut hosts) = (Vec::new(), Vec::new());
     let pods = cluster.pods(namespace, address);
@@ -34,7 +38,7 @@ pub(super) fn decide(zone: &ClusterZone, cluster: &Cluster, namespace: &Arc<str>
         // What keeps others from being published does not keep the name from being there.
         reasons.clear();
     }
-    if !zone.addresses.passes(address) {
+    if exists && !zone.addresses.passes(address) {
         reasons.push(Reason::AddressNotPublic);
     } else if oldest.is_some() {
         let addresses = BTreeMap::from([(address, AddressOrigin::Pod)]);

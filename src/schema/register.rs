@@ -230,7 +230,7 @@ fn addresses_of(owner: &Name, records: &[Record]) -> Vec<IpAddr> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cluster::{Annotations, Kind, Labels, Object, ObjectKey, Service, ServiceKey, ServiceType};
+    use crate::cluster::{Annotations, Kind, Labels, Object, ObjectKey, Pod, Service, ServiceKey, ServiceType};
 
     /// Has `namespace/name` ask for `hostname`, or not be there any more, and tells what owns something in the zone for that.
     fn change(register: &mut Register, cluster: &mut Cluster, text: &str, hostname: Option<&str>) -> Vec<String> {
@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_remembered_of_services_that_are_gone() {
+    fn nothing_is_remembered_of_what_is_gone() {
         let (mut register, mut cluster) = (Register::default(), Cluster::default());
         let names = |names: &[&str]| names.iter().map(|name| format!("{name}.c2.k8s.ooo.")).collect::<Vec<_>>();
         let mut check = |service: &str, hostname: Option<&str>, expected: &[&str]| {
@@ -275,6 +275,22 @@ mod tests {
         check("shop/web", Some("app.c2.k8s.ooo"), &["web.shop.svc", "app", "web.shop", "www"]);
         check("shop/web", None, &[]);
         check("shop/db", None, &[]);
+        // Pods come and go all the time, mostly with private addresses.
+        let zone = ClusterZone { pods: true, ..ClusterZone::at(Name::from_ascii("c2.k8s.ooo.").unwrap()) };
+        let pod = Pod {
+            namespace: "shop".into(),
+            name: "web-0".into(),
+            created: None,
+            addresses: vec!["10.0.0.1".parse().unwrap()],
+            annotations: Annotations::new(),
+        };
+        let key = ObjectKey { kind: Kind::Pod, namespace: pod.namespace.clone(), name: pod.name.clone() };
+        let touched = cluster.apply(Object::Pod(pod));
+        register.update(&zone, &cluster, touched.clone());
+        assert_eq!(register.reasons(&touched[0]), [Reason::AddressNotPublic]);
+        let touched = cluster.delete(&key);
+        register.update(&zone, &cluster, touched);
+
         let Register { claims, claimed, last, said, withheld, noted } = &register;
         assert!(claims.is_empty() && claimed.is_empty() && last.is_empty() && said.is_empty(), "{register:?}");
         assert!(withheld.values().chain(noted.values()).all(|count| *count == 0), "{register:?}");
