@@ -65,7 +65,7 @@ impl Said {
 pub struct Update {
     /// To be derived.
     pub parts: Vec<Part>,
-    /// What each subject publishes now.
+    /// What each subject publishes now, where a reverse zone is made of the zone.
     pub addresses: Vec<(Subject, Age, Vec<PublishedAddress>)>,
     /// What there is to say about the subjects that were touched.
     pub reasons: Vec<(Subject, Reason)>,
@@ -111,7 +111,9 @@ impl Register {
                     loses: false,
                 },
             );
-            update.addresses.push((subject, decision.age, decision.addresses));
+            if zone.is_reversed {
+                update.addresses.push((subject, decision.age, decision.addresses));
+            }
         }
         for owner in contested {
             let claims = self.claims.get(&owner);

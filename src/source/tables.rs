@@ -438,7 +438,8 @@ fn every_reason_is_in_a_table() {
 
 #[test]
 fn an_address_has_the_name_of_who_has_the_best_claim() {
-    let zone = ClusterZone { nameservers: vec![nameserver("ns1.c2.k8s.ooo.", &["2a0a:e5c0:13:e2::a"])], ..zone() };
+    let nameservers = vec![nameserver("ns1.c2.k8s.ooo.", &["2a0a:e5c0:13:e2::a"])];
+    let zone = ClusterZone { nameservers, is_reversed: true, ..zone() };
     check("reverse", &zone);
     for (table, origin) in [("ip6", "0.c.5.e.a.0.a.2.ip6.arpa."), ("in-addr", "194.78.147.in-addr.arpa.")] {
         let nameservers = vec![nameserver("ns1.c2.k8s.ooo.", &[])];
