@@ -316,8 +316,7 @@ async fn services(Shared(api): Shared<Arc<Api>>, uri: Uri) -> Result<Json<Page<R
 /// The Services behind `after`, of one namespace or of all; none: nothing is known of that namespace.
 fn page(view: &View<'_>, namespace: Option<&str>, after: Option<ServiceKey>, limit: usize) -> Option<Page<Report>> {
     let is_first = after.is_none();
-    // No name is empty: this is in front of all of them.
-    let first = ServiceKey { namespace: namespace.unwrap_or_default().into(), name: "".into() };
+    let first = ServiceKey::before_all_in(&namespace.unwrap_or_default().into());
     let after = after.map_or(first.clone(), |after| after.max(first));
     let in_it = |service: &&Service| namespace.is_none_or(|namespace| *service.key.namespace == *namespace);
     let mut services = view.cluster.services_after(&after).take_while(in_it).map(|service| &service.key).peekable();

@@ -330,10 +330,9 @@ impl Cluster {
 
     /// Whether any object is in the namespace, or is it.
     fn has_objects_of(&self, namespace: &Arc<str>) -> bool {
-        let service = ServiceKey { namespace: namespace.clone(), name: "".into() };
         let first = (namespace.clone(), "".into());
         self.namespace(namespace).is_some()
-            || self.services.from(&service).next().is_some_and(|(key, _)| key.namespace == *namespace)
+            || services_in(&self.services, namespace).next().is_some()
             || self.slices.from(&first).next().is_some_and(|(key, _)| key.0 == *namespace)
             || self.pods.from(&first).next().is_some_and(|(key, _)| key.0 == *namespace)
     }
@@ -351,8 +350,7 @@ fn services_in<'a>(
     services: &'a Store<ServiceKey, Service>,
     namespace: &'a str,
 ) -> impl Iterator<Item = &'a ServiceKey> {
-    let first = ServiceKey { namespace: namespace.into(), name: "".into() };
-    let keys = services.from(&first).map(|(key, _)| key);
+    let keys = services.from(&ServiceKey::before_all_in(&namespace.into())).map(|(key, _)| key);
     keys.take_while(move |key| *key.namespace == *namespace)
 }
 

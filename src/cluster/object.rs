@@ -16,6 +16,14 @@ pub struct ServiceKey {
     pub name: Arc<str>,
 }
 
+impl ServiceKey {
+    /// In front of every Service of `namespace`, as no name is empty; of an empty one: of all that there are.
+    #[must_use]
+    pub fn before_all_in(namespace: &Arc<str>) -> Self {
+        Self { namespace: Arc::clone(namespace), name: "".into() }
+    }
+}
+
 /// What may own records: the unit in which a cluster changes.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Subject {

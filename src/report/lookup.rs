@@ -77,7 +77,7 @@ impl View<'_> {
             let names = self.cluster.services().map(|service| service.key.name.to_string());
             of_name(&nearest(&key.name, names)?).cloned()
         };
-        let first = ServiceKey { name: "".into(), ..key.clone() };
+        let first = ServiceKey::before_all_in(&key.namespace);
         let is_in_it = |service: &&Service| service.key.namespace == key.namespace;
         let in_it = self.cluster.services_after(&first).take_while(is_in_it);
         let in_it = || {
@@ -112,8 +112,7 @@ impl AddressSearch {
         if self.after.is_none() {
             self.take(None, Age::default(), view.zone.addresses_at_apex());
         }
-        // No name is empty: this is in front of all of them.
-        let first = || ServiceKey { namespace: "".into(), name: "".into() }.into();
+        let first = || ServiceKey::before_all_in(&"".into()).into();
         let after = self.after.take().unwrap_or_else(first);
         let mut subjects = view.zone.subjects_after(view.cluster, &after);
         for subject in subjects.by_ref().take(many) {

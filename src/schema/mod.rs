@@ -174,8 +174,7 @@ impl ClusterZone {
     /// those that a name server is called after or static records are for, whether they exist or not, and Pods where they
     /// have names.
     pub fn subjects<'a>(&'a self, cluster: &'a Cluster) -> impl Iterator<Item = Subject> + 'a {
-        // No name is empty: this is in front of all of them.
-        self.subjects_after(cluster, &ServiceKey { namespace: "".into(), name: "".into() }.into())
+        self.subjects_after(cluster, &ServiceKey::before_all_in(&"".into()).into())
     }
 
     /// Those of them behind `subject`, whether or not that is one.
