@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 
-use hickory_proto::rr::{Name, RecordType};
+use hickory_proto::rr::Name;
 
 use super::{Age, ClusterZone, Decision, NameRank, PublishedAddress, Reason};
 use crate::cluster::{Cluster, Subject};
@@ -94,7 +94,8 @@ impl Register {
             self.claim(&subject, &mut decision, &mut contested);
             if let Some(subtree) = decision.subtree {
                 if zone.nameservers.iter().any(|nameserver| nameserver.name == subtree.root) {
-                    let mut last = addresses_of(&subtree.root, &subtree.records);
+                    let at_root = subtree.records.iter().filter(|record| record.owner == subtree.root);
+                    let mut last: Vec<IpAddr> = at_root.filter_map(Record::address).collect();
                     // What is translated then may be others, and owns no PTR record.
                     let translated: Vec<IpAddr> = last.iter().filter_map(|ip| zone.ipv4.nat64.ipv4_of(*ip)).collect();
                     last.retain(|address| !translated.contains(address));
@@ -212,21 +213,6 @@ impl Register {
             change(self.withheld.entry(*first).or_default());
         }
     }
-}
-
-/// The addresses at `owner` among `records`.
-fn addresses_of(owner: &Name, records: &[Record]) -> Vec<IpAddr> {
-    let at_owner = records.iter().filter(|record| record.owner == *owner);
-    at_owner
-        .filter_map(|record| {
-            let wire = record.rdata.wire();
-            match record.rtype {
-                RecordType::A => <[u8; 4]>::try_from(wire).ok().map(IpAddr::from),
-                RecordType::AAAA => <[u8; 16]>::try_from(wire).ok().map(IpAddr::from),
-                _ => None,
-            }
-        })
-        .collect()
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! A resource record as zones are made of: RDATA is kept in wire form.
 
 use std::borrow::Cow;
+use std::net::IpAddr;
 
 use hickory_proto::rr::{Name, RData, RecordType};
 
@@ -87,6 +88,17 @@ impl Record {
     #[must_use]
     pub fn canonical_rdata(&self) -> Cow<'_, [u8]> {
         canonical_rdata(self.rtype, &self.rdata)
+    }
+
+    /// The address that an A or AAAA record holds; none: it is of another type.
+    #[must_use]
+    pub fn address(&self) -> Option<IpAddr> {
+        let wire = self.rdata.wire();
+        match self.rtype {
+            RecordType::A => <[u8; 4]>::try_from(wire).ok().map(IpAddr::from),
+            RecordType::AAAA => <[u8; 16]>::try_from(wire).ok().map(IpAddr::from),
+            _ => None,
+        }
     }
 
     /// The name in the RDATA whose addresses belong into ADDITIONAL, as [`target_in`] says.

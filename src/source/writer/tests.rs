@@ -738,13 +738,9 @@ fn check_pointers(writer: &Writer) {
     let records = zone.records();
     for (_, pointer) in pointers(writer) {
         let leads_back = records.iter().any(|record| {
-            let address = match record.rtype {
-                RecordType::AAAA => <[u8; 16]>::try_from(record.rdata.wire()).ok().map(IpAddr::from),
-                RecordType::A => <[u8; 4]>::try_from(record.rdata.wire()).ok().map(IpAddr::from),
-                _ => None,
-            };
             let target = Record::new(Name::root(), 0, &RData::PTR(PTR(record.owner.clone())));
-            address.is_some_and(|address| Name::from(address) == pointer.owner) && target.rdata == pointer.rdata
+            record.address().is_some_and(|address| Name::from(address) == pointer.owner)
+                && target.rdata == pointer.rdata
         });
         assert!(leads_back, "{pointer}");
     }
@@ -908,8 +904,8 @@ proptest! {
             }
             let mut origins: BTreeMap<Name, BTreeSet<_>> = BTreeMap::new();
             for record in update.parts.into_iter().flat_map(Part::into_records) {
-                if let (RecordType::A, Ok(address)) = (record.rtype, <[u8; 4]>::try_from(record.rdata.wire())) {
-                    origins.entry(record.owner).or_default().insert(ipv4_origin(address.into()));
+                if let Some(address @ IpAddr::V4(_)) = record.address() {
+                    origins.entry(record.owner).or_default().insert(ipv4_origin(address));
                 }
             }
             prop_assert_eq!(origins.values().filter(|origins| origins.len() > 1).count(), 0, "{:?}", origins);
