@@ -395,20 +395,7 @@ mod tests {
     }
 
     fn service(text: &str) -> Object {
-        Object::Service(Service {
-            key: key(text),
-            created: None,
-            service_type: ServiceType::Headless,
-            cluster_ips: Vec::new(),
-            families: [None; 2],
-            family_policy: None,
-            ports: Vec::new(),
-            ingress_ips: Vec::new(),
-            external_ips: Vec::new(),
-            hostnames: Vec::new(),
-            labels: Labels::new(),
-            annotations: Annotations::new(),
-        })
+        Object::Service(Service { service_type: ServiceType::Headless, ..Service::bare(key(text)) })
     }
 
     /// A slice called `name` of the Service at `of`, with one endpoint.

@@ -177,6 +177,27 @@ pub struct Service {
     pub annotations: Annotations,
 }
 
+#[cfg(test)]
+impl Service {
+    /// One with cluster IPs, none of which is assigned yet, and nothing else.
+    pub(crate) fn bare(key: ServiceKey) -> Self {
+        Self {
+            key,
+            created: None,
+            service_type: ServiceType::ClusterIp,
+            cluster_ips: Vec::new(),
+            families: [None; 2],
+            family_policy: None,
+            ingress_ips: Vec::new(),
+            external_ips: Vec::new(),
+            hostnames: Vec::new(),
+            ports: Vec::new(),
+            labels: Labels::new(),
+            annotations: Annotations::new(),
+        }
+    }
+}
+
 /// One endpoint of an EndpointSlice, trimmed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Endpoint {

@@ -1,24 +1,11 @@
 use super::*;
-use crate::cluster::{Annotations, Endpoint, EndpointSlice, Labels, Object, Pod, Service};
+use crate::cluster::{Annotations, Endpoint, EndpointSlice, Object, Pod, Service};
 use crate::schema::NameServer;
 use crate::zone::{HashedName, Part, Serial, Zone, master};
 use hickory_proto::rr::Name;
 
 fn service(name: &str, address: &str) -> Service {
-    Service {
-        key: key(name),
-        created: None,
-        service_type: ServiceType::ClusterIp,
-        cluster_ips: vec![address.parse().unwrap()],
-        ports: Vec::new(),
-        families: [None; 2],
-        family_policy: None,
-        ingress_ips: Vec::new(),
-        external_ips: Vec::new(),
-        hostnames: Vec::new(),
-        labels: Labels::new(),
-        annotations: Annotations::new(),
-    }
+    Service { cluster_ips: vec![address.parse().unwrap()], ..Service::bare(key(name)) }
 }
 
 fn key(name: &str) -> ServiceKey {

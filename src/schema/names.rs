@@ -94,7 +94,7 @@ mod tests {
     use proptest::sample::select;
 
     use super::*;
-    use crate::cluster::{Annotations, Labels, ServiceKey, ServiceType};
+    use crate::cluster::{Annotations, ServiceKey};
     use crate::schema::NameServer;
     use crate::zone::master;
 
@@ -113,20 +113,8 @@ mod tests {
     }
 
     fn service(annotation: &str) -> Service {
-        Service {
-            key: ServiceKey { namespace: "shop".into(), name: "web".into() },
-            created: None,
-            service_type: ServiceType::ClusterIp,
-            cluster_ips: Vec::new(),
-            ports: Vec::new(),
-            families: Default::default(),
-            family_policy: None,
-            ingress_ips: Vec::new(),
-            external_ips: Vec::new(),
-            hostnames: Vec::new(),
-            labels: Labels::new(),
-            annotations: Annotations::from([(HOSTNAME[0].into(), annotation.into())]),
-        }
+        let annotations = Annotations::from([(HOSTNAME[0].into(), annotation.into())]);
+        Service { annotations, ..Service::bare(ServiceKey { namespace: "shop".into(), name: "web".into() }) }
     }
 
     /// Text of what names are made of, and of what they are not.

@@ -218,7 +218,7 @@ impl Register {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cluster::{Annotations, Kind, Labels, Object, ObjectKey, Pod, Service, ServiceKey, ServiceType};
+    use crate::cluster::{Annotations, Kind, Object, ObjectKey, Pod, Service, ServiceKey};
 
     /// Has `namespace/name` ask for `hostname`, or not be there any more, and tells what owns something in the zone for that.
     fn change(register: &mut Register, cluster: &mut Cluster, text: &str, hostname: Option<&str>) -> Vec<String> {
@@ -231,18 +231,9 @@ mod tests {
         let key = ServiceKey { namespace: namespace.into(), name: name.into() };
         let touched = match hostname {
             Some(hostname) => cluster.apply(Object::Service(Service {
-                key,
-                created: None,
-                service_type: ServiceType::ClusterIp,
                 cluster_ips: vec!["2a0a::1".parse().unwrap()],
-                families: Default::default(),
-                family_policy: None,
-                ports: Vec::new(),
-                ingress_ips: Vec::new(),
-                external_ips: Vec::new(),
-                hostnames: Vec::new(),
-                labels: Labels::new(),
                 annotations: Annotations::from([("external-dns.kubernetes.io/hostname".into(), hostname.into())]),
+                ..Service::bare(key)
             })),
             None => cluster.delete(&ObjectKey { kind: Kind::Service, namespace: key.namespace, name: key.name }),
         };

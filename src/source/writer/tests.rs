@@ -52,20 +52,7 @@ fn key(text: &str) -> ServiceKey {
 }
 
 fn service(text: &str, address: &str) -> Object {
-    Object::Service(Service {
-        key: key(text),
-        created: None,
-        service_type: ServiceType::ClusterIp,
-        cluster_ips: vec![address.parse().unwrap()],
-        families: [None; 2],
-        family_policy: None,
-        ports: Vec::new(),
-        ingress_ips: Vec::new(),
-        external_ips: Vec::new(),
-        hostnames: Vec::new(),
-        labels: Labels::new(),
-        annotations: Annotations::new(),
-    })
+    Object::Service(Service { cluster_ips: vec![address.parse().unwrap()], ..Service::bare(key(text)) })
 }
 
 fn pod(text: &str, address: &str) -> Object {
