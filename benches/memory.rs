@@ -319,6 +319,11 @@ fn run(binary: &str, population: Population, changes: usize) -> Result<()> {
     let (api, port) = Api::start(population)?;
     let server = Server::start(binary, folder.path(), population, port)?;
     api.waiting(|state| state.count.iter().all(|count| *count > 0))?;
+    let log = folder.path().join("log");
+    let zones = if population.is_reversed { 2 } else { 1 };
+    while fs::read_to_string(&log)?.matches("zone built").count() < zones {
+        thread::sleep(IDLE / 10);
+    }
     let synced = server.settled()?;
     let (peak, cpu) = (server.memory("VmHWM")?, server.cpu()?);
     for _ in 0..RELISTS {
