@@ -568,7 +568,8 @@ impl<'r> Assembly<'r> {
     /// Appends a node whose parent ends the path, unless it is the root of the branch.
     fn append(&mut self, node: Node, labels: u8, key: usize) {
         if let Some(parent) = self.path.last() {
-            self.nodes[parent.node].children += 1;
+            let parent = &mut self.nodes[parent.node];
+            parent.set_children(parent.children + 1);
         }
         self.path.push(Ancestor { key, labels, node: self.nodes.len() });
         self.nodes.push(node);

@@ -298,7 +298,7 @@ impl Zone {
     /// servers of another zone (RFC 9471 §2.2, "sibling glue").
     pub fn addresses(&self, target: &HashedName, glue: bool) -> impl Iterator<Item = RrSet<'_>> {
         let node = match self.contains(target).then(|| self.place(target)) {
-            Some(Place::Node(Node { referral: Some(referral), .. })) if glue => referral.hidden(target.wire()),
+            Some(Place::Node(node)) if glue && let Some(referral) = &node.referral => referral.hidden(target.wire()),
             Some(Place::Cut(referral)) if glue => referral.hidden(target.wire()),
             Some(Place::Node(node) | Place::Wildcard(node)) => Some(node),
             _ => None,
@@ -392,7 +392,7 @@ impl Zone {
 
     /// The names that own records, glue aside, in no order.
     pub fn owners(&self) -> impl Iterator<Item = Name> {
-        let owns = |node: &&Arc<Node>| node.referral.is_some() || node.rrsets().next().is_some();
+        let owns = |node: &&Node| node.referral.is_some() || node.rrsets().next().is_some();
         self.nodes.iter().filter(owns).map(|node| name::name(node.owner()))
     }
 
@@ -491,7 +491,7 @@ impl Zone {
             count(&mut self.census, was, usize::wrapping_sub);
         }
         let mut node = node.unwrap_or_else(|| Node::empty(name.whole()));
-        node.children = children;
+        node.set_children(children);
         let is_void = node.is_void();
         if is_void {
             self.nodes.remove(self.nodes.group(name, labels), name.whole());
@@ -513,7 +513,7 @@ impl Zone {
             if !existed {
                 self.nodes.insert(self.nodes.group(root, labels), Node::empty(root.suffix(labels)));
             }
-            self.nodes.update(root, labels, |parent| parent.children += 1);
+            self.nodes.update(root, labels, |parent| parent.set_children(parent.children + 1));
             if existed {
                 return;
             }
@@ -523,7 +523,7 @@ impl Zone {
     /// Tells the parent of `root` that its child is gone; empty non-terminals go with it: `no-leftovers`.
     fn detach(&mut self, root: &HashedName) {
         for labels in (self.origin.labels()..root.labels()).rev() {
-            self.nodes.update(root, labels, |parent| parent.children -= 1);
+            self.nodes.update(root, labels, |parent| parent.set_children(parent.children - 1));
             let void = self.nodes.get(root, labels).is_some_and(Node::is_void);
             if !void {
                 return;

@@ -1,8 +1,10 @@
 //! Nodes: what one name of a zone owns.
 
-use hickory_proto::rr::RecordType;
+use std::ops::Deref;
 
+use hickory_proto::rr::RecordType;
 use smallvec::SmallVec;
+use triomphe::{Arc, HeaderSliceWithLengthProtected, ThinArc};
 
 use super::block::{self, Block, Encoder, Extent, OwnedBlock};
 use super::build::canonical_key;
@@ -91,28 +93,40 @@ struct Set {
 /// An RRset on its way into a node: its type, its TTL and its records.
 pub(super) type Encoded<'o> = (RecordType, u32, Encoder<'o>);
 
-/// A name that exists.
+/// A name that exists; versions of a zone share it.
 ///
-/// Its owner and its blocks lie in one piece of memory, and what most nodes
-/// own, one RRset, is described in place: an answer costs few cache misses.
+/// All of it lies in one piece of memory: what it is, then its owner and its
+/// blocks; and what most nodes own, one RRset, is described in place. An answer
+/// waits for memory once, not for one piece that leads to the next.
 ///
 /// # Invariants
 ///
 /// - `ascending`: `sets` is in ascending order of type, one of each.
 /// - `cname-alone`: beside a CNAME there are only RRSIG and NSEC (RFC 2181 §10.1, RFC 4034 §3, §4).
 /// - `cut`: with `referral`, `sets` holds no more than the parent's side of a cut owns: DS, NSEC, RRSIG.
+/// - `data`: what follows the head is the owner in lower-case wire form, then the blocks of `sets`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Node {
+pub(super) struct Node(ThinArc<Head, u8>);
+
+/// What a node is, in front of its data.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Head {
     /// The hash of the owner.
     pub(super) hash: u64,
     /// How many nodes are directly below this one.
     pub(super) children: u32,
     owner_len: u8,
-    /// The owner in lower-case wire form, then the blocks of `sets`.
-    data: Box<[u8]>,
     sets: SmallVec<[Set; 1]>,
     /// The zone's cut here.
     pub(super) referral: Option<Box<Referral>>,
+}
+
+impl Deref for Node {
+    type Target = Head;
+
+    fn deref(&self) -> &Head {
+        &self.0.header.header
+    }
 }
 
 impl Node {
@@ -125,7 +139,35 @@ impl Node {
         let set = |(rtype, ttl, block): &Encoded| Set { rtype: *rtype, ttl: *ttl, extent: block.append_to(&mut data) };
         let sets = rrsets.iter().map(set).collect();
         let owner_len = owner.wire.len() as u8;
-        Self { hash: owner.hash, children: 0, owner_len, data: data.into(), sets, referral }
+        let head = Head { hash: owner.hash, children: 0, owner_len, sets, referral };
+        Self(ThinArc::from_header_and_slice(head, &data))
+    }
+
+    /// Its head and its data, to be changed; whoever shares it keeps what it was.
+    fn change(&mut self, change: impl FnOnce(&mut HeaderSliceWithLengthProtected<Head, u8>)) {
+        self.0.with_arc_mut(|shared| {
+            if !shared.is_unique() {
+                let own = ThinArc::from_header_and_slice(shared.header().clone(), shared.slice());
+                *shared = Arc::protected_from_thin(own);
+            }
+            change(Arc::get_mut(shared).expect("shared with nobody"));
+        });
+    }
+
+    /// Has another number of nodes directly below it.
+    pub(super) fn set_children(&mut self, children: u32) {
+        self.change(|node| node.header_mut().children = children);
+    }
+
+    /// Replaces the serial of the SOA record, if it owns one.
+    pub(super) fn set_serial(&mut self, serial: u32) {
+        if let Some(&Set { extent, .. }) = self.sets.iter().find(|set| set.rtype == RecordType::SOA) {
+            self.change(|node| block::set_serial(node.slice_mut(), extent, serial));
+        }
+    }
+
+    fn data(&self) -> &[u8] {
+        &self.0.slice
     }
 
     /// An empty non-terminal.
@@ -135,7 +177,7 @@ impl Node {
 
     /// The owner in lower-case wire form.
     pub(super) fn owner(&self) -> &[u8] {
-        &self.data[..usize::from(self.owner_len)]
+        &self.data()[..usize::from(self.owner_len)]
     }
 
     /// The owner as it is looked up.
@@ -145,7 +187,7 @@ impl Node {
 
     /// The owner, ready to be looked up.
     pub(super) fn name(&self) -> HashedName {
-        HashedName::read(&self.data).expect("an owner is a name")
+        HashedName::read(self.data()).expect("an owner is a name")
     }
 
     /// The RRsets, ascending by type.
@@ -159,20 +201,20 @@ impl Node {
     }
 
     fn view(&self, Set { rtype, ttl, extent }: Set) -> RrSet<'_> {
-        let block = Block::new(&self.data, extent, self.owner_len, name::is_wildcard(&self.data));
+        let block = Block::new(self.data(), extent, self.owner_len, name::is_wildcard(self.data()));
         RrSet { rtype, ttl, block }
     }
 
     /// How much memory it takes in a zone, in octets: itself, its place in a table, and what it points to.
     pub(super) fn octets(&self) -> usize {
-        // Behind an `Arc`, with its two counts; the table has a pointer and a tag.
-        const PLACE: usize = 2 * size_of::<usize>() + size_of::<usize>() + 1;
+        // A count of those who share it and the length of its data; the table has a pointer and a tag.
+        const PLACE: usize = 2 * size_of::<usize>() + size_of::<Node>() + 1;
         let sets = if self.sets.spilled() { self.sets.capacity() * size_of::<Set>() } else { 0 };
         let of_referral = |referral: &Referral| {
             let below = referral.below.iter().map(|node| node.octets() - PLACE).sum::<usize>();
             size_of::<Referral>() + referral.block.octets() + below
         };
-        PLACE + size_of::<Self>() + self.data.len() + sets + self.referral.as_deref().map_or(0, of_referral)
+        PLACE + size_of::<Head>() + self.data().len() + sets + self.referral.as_deref().map_or(0, of_referral)
     }
 
     /// Whether nothing keeps it in the zone.
@@ -216,16 +258,9 @@ impl Node {
         records
     }
 
-    /// Replaces the serial of the SOA record, if it owns one.
-    pub(super) fn set_serial(&mut self, serial: u32) {
-        for set in self.sets.iter().filter(|set| set.rtype == RecordType::SOA) {
-            block::set_serial(&mut self.data, set.extent, serial);
-        }
-    }
-
     /// Whether both are the same name and say the same; how many nodes are below them does not matter.
     pub(super) fn says_the_same(&self, other: &Self) -> bool {
-        self.data == other.data && self.sets == other.sets && self.referral == other.referral
+        self.data() == other.data() && self.sets == other.sets && self.referral == other.referral
     }
 
     /// Whether this is the node of `name`.

@@ -21,7 +21,7 @@ use super::node::Node;
 /// Tables per array and arrays: 64 × 64 tables keep a zone of 300,000 names at some 75 to a table.
 const FAN: usize = 64;
 
-type Table = HashTable<Arc<Node>>;
+type Table = HashTable<Node>;
 type Shelf = [Arc<Table>; FAN];
 
 /// The nodes of a zone by owner name.
@@ -60,13 +60,13 @@ impl Shards {
     pub(super) fn get(&self, name: &HashedName, labels: u8) -> Option<&Node> {
         let owner = name.suffix(labels);
         let (shelf, table) = place(self.group(name, labels));
-        self.shelves[shelf][table].find(owner.hash, |node| node.is_at(owner)).map(|node| &**node)
+        self.shelves[shelf][table].find(owner.hash, |node| node.is_at(owner))
     }
 
     /// The node of `group` with the owner of `node`.
     pub(super) fn like(&self, group: Group, node: &Node) -> Option<&Node> {
         let (shelf, table) = place(group);
-        self.shelves[shelf][table].find(node.hash, |found| found.is_at(node.suffix())).map(|node| &**node)
+        self.shelves[shelf][table].find(node.hash, |found| found.is_at(node.suffix()))
     }
 
     /// The wildcard directly below the suffix of `name` of `labels` labels.
@@ -75,8 +75,8 @@ impl Shards {
         let hash = encloser.wildcard_hash();
         let group = if labels < self.grain { Group(hash) } else { self.group(name, labels) };
         let (shelf, table) = place(group);
-        let is_wildcard = |node: &Arc<Node>| node.owner().strip_prefix(b"\x01*") == Some(encloser.wire);
-        self.shelves[shelf][table].find(hash, is_wildcard).map(|node| &**node)
+        let is_wildcard = |node: &Node| node.owner().strip_prefix(b"\x01*") == Some(encloser.wire);
+        self.shelves[shelf][table].find(hash, is_wildcard)
     }
 
     /// The group of the suffix of `name` of `labels` labels.
@@ -102,9 +102,9 @@ impl Shards {
     pub(super) fn insert(&mut self, group: Group, node: Node) {
         let (table, octets) = (self.table_mut(group), node.octets());
         let before = match table.entry(node.hash, |other| other.is_at(node.suffix()), |node| node.hash) {
-            hashbrown::hash_table::Entry::Occupied(mut entry) => mem::replace(entry.get_mut(), Arc::new(node)).octets(),
+            hashbrown::hash_table::Entry::Occupied(mut entry) => mem::replace(entry.get_mut(), node).octets(),
             hashbrown::hash_table::Entry::Vacant(entry) => {
-                entry.insert(Arc::new(node));
+                entry.insert(node);
                 0
             }
         };
@@ -124,13 +124,13 @@ impl Shards {
         let owner = name.suffix(labels);
         let table = self.table_mut(self.group(name, labels));
         if let Some(node) = table.find_mut(owner.hash, |node| node.is_at(owner)) {
-            change(Arc::make_mut(node));
+            change(node);
         }
     }
 
     /// Every node at or below `root`, in no order.
-    pub(super) fn within(&self, root: &HashedName) -> Vec<Arc<Node>> {
-        let is_within = |node: &&Arc<Node>| name::is_within(node.owner(), root.wire());
+    pub(super) fn within(&self, root: &HashedName) -> Vec<Node> {
+        let is_within = |node: &&Node| name::is_within(node.owner(), root.wire());
         if root.labels() < self.grain {
             return self.iter().filter(is_within).cloned().collect();
         }
@@ -141,7 +141,7 @@ impl Shards {
     /// Whether both have the same names, and these say the same; the groups of both are of the same depth.
     pub(super) fn say_the_same(&self, others: &Self) -> bool {
         self.tables().zip(others.tables()).all(|(table, other)| {
-            let is_there = |node: &Arc<Node>| {
+            let is_there = |node: &Node| {
                 let found = other.find(node.hash, |found| found.owner() == node.owner());
                 found.is_some_and(|found| found.says_the_same(node))
             };
@@ -159,7 +159,7 @@ impl Shards {
     }
 
     /// Every node, in no order.
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Arc<Node>> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Node> {
         self.tables().flat_map(|table| table.iter())
     }
 

@@ -411,7 +411,7 @@ proptest! {
 }
 
 /// All that a zone keeps: every node with its blocks, and how many are below it.
-fn nodes(zone: &Zone) -> BTreeMap<Vec<u8>, Arc<Node>> {
+fn nodes(zone: &Zone) -> BTreeMap<Vec<u8>, Node> {
     zone.nodes.iter().map(|node| (node.owner().to_vec(), node.clone())).collect()
 }
 
