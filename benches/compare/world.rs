@@ -21,46 +21,80 @@ const SERVICES_PER_FILE: usize = 1_000;
 /// How many Services there are for each delegated zone.
 const SERVICES_PER_CHILD: usize = 20;
 
-/// A folder with one zone as manifests and as a master file.
+/// A folder with one zone as a master file, and where its cluster is.
 pub(crate) struct World {
     folder: Folder,
-    pub(crate) services: usize,
+    /// Where kubezone finds the cluster, in the words of its configuration.
+    source: String,
+    /// The kubeconfig of the API that the cluster is at, if it is at one.
+    pub(crate) kubeconfig: Option<PathBuf>,
+    /// The Services' names: each owns an AAAA record, and one SRV record below `_https._tcp`.
+    pub(crate) services: Vec<String>,
+    /// The zones that are delegated.
+    pub(crate) children: Vec<String>,
 }
 
 impl World {
-    /// A zone of so many Services; `binary` is the kubezone that makes its master file.
-    pub(crate) fn new(binary: &Path, services: usize) -> Result<Self> {
-        let world = Self { folder: Folder::new()?, services };
-        fs::create_dir(world.path("manifests"))?;
+    /// A zone of so many Services, from manifests; `binary` is the kubezone that makes its master file.
+    pub(crate) fn made(binary: &Path, services: usize) -> Result<Self> {
+        let folder = Folder::new()?;
+        fs::create_dir(folder.join("manifests"))?;
         for first in (0..services).step_by(SERVICES_PER_FILE) {
             let mut manifests = String::new();
             for index in first..services.min(first + SERVICES_PER_FILE) {
                 write!(manifests, "{}", Manifest(index))?;
             }
-            world.write(&format!("manifests/{first}.yaml"), &manifests)?;
+            folder.write(&format!("manifests/{first}.yaml"), &manifests)?;
         }
         let mut extra = String::new();
-        for index in 0..children(services) {
+        for index in 0..services.div_ceil(SERVICES_PER_CHILD) {
             write!(extra, "{}", Delegation(index))?;
         }
-        world.write("extra.zone", &extra)?;
-        let config = world.write("dump.yaml", &world.cluster("", "manifests: manifests"))?;
+        Self::dumped(binary, folder, "manifests: manifests".to_owned(), None, &extra)
+    }
+
+    /// The zone of the cluster whose API this kubeconfig leads to, with nothing delegated.
+    pub(crate) fn at_api(binary: &Path, kubeconfig: &Path) -> Result<Self> {
+        let source = format!("kubeconfig: {}", kubeconfig.display());
+        Self::dumped(binary, Folder::new()?, source, Some(kubeconfig.to_owned()), "")
+    }
+
+    /// Has kubezone make the master file, and reads the names from it.
+    fn dumped(binary: &Path, folder: Folder, source: String, kubeconfig: Option<PathBuf>, extra: &str) -> Result<Self> {
+        let mut world = Self { folder, source, kubeconfig, services: Vec::new(), children: Vec::new() };
+        world.write("extra.zone", extra)?;
+        let config = world.write("dump.yaml", &world.cluster(""))?;
         let dump = Command::new(binary).args(["zone", "dump", ZONE, "--config"]).arg(config).output()?;
         if !dump.status.success() {
             return Err(format!("kubezone zone dump: {}", String::from_utf8_lossy(&dump.stderr)).into());
         }
-        fs::write(world.master_file(), dump.stdout)?;
+        let text = String::from_utf8(dump.stdout)?;
+        for line in text.lines() {
+            let mut fields = line.split_whitespace();
+            let (Some(owner), Some(rtype)) = (fields.next(), fields.nth(2)) else { continue };
+            let [owner, last] = [owner, fields.last().unwrap_or_default()].map(|name| name.trim_end_matches('.'));
+            match rtype {
+                // A headless Service's SRV records lead to its endpoints.
+                "SRV" if owner.strip_prefix("_https._tcp.") == Some(last) => world.services.push(last.to_owned()),
+                "NS" if owner != ZONE && world.children.last().is_none_or(|child| child != owner) => {
+                    world.children.push(owner.to_owned());
+                }
+                _ => {}
+            }
+        }
+        fs::write(world.master_file(), text)?;
         Ok(world)
     }
 
-    /// kubezone's configuration for the zone made from a cluster, `source` in the configuration's words, behind `listen`.
-    pub(crate) fn cluster(&self, listen: &str, source: &str) -> String {
+    /// kubezone's configuration for the zone made from the cluster, behind `listen`.
+    pub(crate) fn cluster(&self, listen: &str) -> String {
         format!(
             "apiVersion: k8s.ooo/v1alpha1\nkind: KubezoneConfig\n{listen}\
-             clusters: [{{ name: c2, {source} }}]\n\
+             clusters: [{{ name: c2, {} }}]\n\
              zones:\n- name: {ZONE}\n  cluster: c2\n  extra: {}\n  \
              nameservers: [{{ name: ns, addresses: [\"2a0a:e5c0:13:e2::a\"] }}]\n",
-            self.path("extra.zone").display()
+            self.source,
+            self.path("extra.zone").display(),
         )
     }
 
@@ -87,21 +121,6 @@ impl World {
     pub(crate) fn write(&self, name: &str, text: &str) -> Result<PathBuf> {
         Ok(self.folder.write(name, text)?)
     }
-}
-
-/// The name of the Service at `index`.
-pub(crate) fn service(index: usize) -> String {
-    format!("web-{index}.team-{}.svc.{ZONE}", index / SERVICES_PER_NAMESPACE)
-}
-
-/// How many zones are delegated from one of so many Services.
-pub(crate) fn children(services: usize) -> usize {
-    services.div_ceil(SERVICES_PER_CHILD)
-}
-
-/// The name of the delegated zone at `index`.
-pub(crate) fn child(index: usize) -> String {
-    format!("child-{index}.{ZONE}")
 }
 
 /// An address for `index` in the network 2a0a:e5c0:10:`subnet`::/64.
