@@ -5,6 +5,7 @@
 
 use std::env;
 use std::fmt;
+use std::fs;
 use std::io;
 use std::net::{Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
@@ -190,11 +191,12 @@ impl Server {
 
     /// Writes its configuration: the arguments that it starts with.
     fn configure(self, world: &World, address: SocketAddr, workers: usize, grown: usize) -> Result<Vec<String>> {
-        let (ip, port, folder) = (address.ip(), address.port(), world.path(""));
-        let (folder, file) = (folder.display(), world.master_file());
-        let file = file.display();
-        let write = |name: &str, text: &str| {
-            world.write(&format!("{workers}-{name}"), text).map(|path| path.display().to_string())
+        let (ip, port, file) = (address.ip(), address.port(), world.master_file());
+        let (own, file) = (world.folder_for(&format!("{self:?}-{workers}"))?, file.display());
+        let folder = own.display();
+        let write = |name: &str, text: &str| -> Result<String> {
+            fs::write(own.join(name), text)?;
+            Ok(own.join(name).display().to_string())
         };
         let listen = |dns: &str| format!("listen: {{ dns: [\"{dns}:{port}\"], metrics: \"[::1]:0\", admin: \"\" }}\n");
         let serve = |config: String| ["serve", "--config", &config].map(str::to_owned).to_vec();
@@ -216,8 +218,8 @@ impl Server {
             Self::Nsd => {
                 let config = format!(
                     "server:\n  ip-address: {ip}@{port}\n  server-count: {workers}\n  reuseport: yes\n  username: \"\"\n  zonesdir: \"\"\n  \
-                     database: \"\"\n  pidfile: \"\"\n  xfrdfile: \"{folder}nsd.xfrd\"\n  \
-                     zonelistfile: \"{folder}nsd.zones\"\n  minimal-responses: yes\n  \
+                     database: \"\"\n  pidfile: \"\"\n  xfrdfile: \"{folder}/nsd.xfrd\"\n  \
+                     zonelistfile: \"{folder}/nsd.zones\"\n  minimal-responses: yes\n  \
                      rrl-ratelimit: 0\n  rrl-whitelist-ratelimit: 0\n  ipv6-edns-size: {UDP_SIZE}\n  \
                      tcp-count: 100\n\
                      remote-control:\n  control-enable: no\n\
@@ -245,11 +247,12 @@ impl Server {
                      daemon=no\nguardian=no\nsetuid=\nsetgid=\nchroot=\nreceiver-threads=1\ndistributor-threads=1\n\
                      udp-truncation-threshold={UDP_SIZE}\nsecurity-poll-suffix=\nloglevel=3\n"
                 );
-                world.write("pdns.conf", &config)?;
+                write("pdns.conf", &config)?;
                 vec![format!("--config-dir={folder}")]
             }
             Self::CoreDns => {
-                let config = format!("{ZONE}:{port} {{\n  bind {ip}\n  file {file} {{\n    reload 0\n  }}\n}}\n");
+                let config =
+                    format!("{ZONE}:{port} {{\n  bind {ip}\n  minimal\n  file {file} {{\n    reload 0\n  }}\n}}\n");
                 ["-conf", &write("Corefile", &config)?].map(str::to_owned).to_vec()
             }
             Self::CoreDnsKubernetes => {

@@ -5,6 +5,8 @@ use std::ops::AddAssign;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use nix::time::clock_getcpuclockid;
+use nix::unistd::Pid;
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 use crate::Result;
@@ -16,7 +18,7 @@ const MIB: f64 = 1024.0 * 1024.0;
 /// The time that a process and its children have had, all their threads.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct CpuTime {
-    /// To the nanosecond, from /proc/PID/task/TID/schedstat.
+    /// To the nanosecond, with threads that have ended: clock_getcpuclockid(3).
     pub(crate) total: Duration,
     /// Of it in user mode, and in the kernel, in ticks: `utime` and `stime` of proc(5).
     user: Duration,
@@ -28,12 +30,8 @@ impl CpuTime {
     pub(crate) fn of(pid: u32) -> Result<Self> {
         let mut time = Self::default();
         for pid in tree(pid) {
-            for thread in fs::read_dir(format!("/proc/{pid}/task"))? {
-                // A thread that has just ended has no file any more.
-                let Ok(stat) = fs::read_to_string(thread?.path().join("schedstat")) else { continue };
-                let nanoseconds = stat.split(' ').next().ok_or("no time")?.parse()?;
-                time.total += Duration::from_nanos(nanoseconds);
-            }
+            let clock = clock_getcpuclockid(Pid::from_raw(pid.try_into()?))?;
+            time.total += Duration::from(clock.now()?);
             let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
             // The program's name, in parentheses, may have spaces; `state` follows it, the third field.
             let (_, fields) = stat.rsplit_once(") ").ok_or("no name")?;

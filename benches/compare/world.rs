@@ -50,7 +50,8 @@ impl World {
         for index in 0..services.div_ceil(SERVICES_PER_CHILD) {
             write!(extra, "{}", Delegation(index))?;
         }
-        Self::dumped(binary, folder, "manifests: manifests".to_owned(), None, &extra)
+        let source = format!("manifests: {}", folder.join("manifests").display());
+        Self::dumped(binary, folder, source, None, &extra)
     }
 
     /// The zone of the cluster whose API this kubeconfig leads to, with nothing delegated.
@@ -115,6 +116,13 @@ impl World {
     /// Where something is in the folder, or will be.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.join(name)
+    }
+
+    /// A new folder in the folder.
+    pub(crate) fn folder_for(&self, name: &str) -> Result<PathBuf> {
+        let folder = self.path(name);
+        fs::create_dir(&folder)?;
+        Ok(folder)
     }
 
     /// Writes a file into the folder.
