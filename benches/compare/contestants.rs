@@ -268,7 +268,7 @@ impl Server {
 }
 
 /// An address that nobody has: not all servers pick a port themselves.
-fn free_address() -> Result<SocketAddr> {
+pub(crate) fn free_address() -> Result<SocketAddr> {
     let tcp = TcpListener::bind((Ipv6Addr::LOCALHOST, 0))?;
     let address = tcp.local_addr()?;
     UdpSocket::bind(address)?;

@@ -8,16 +8,23 @@ use std::fmt::{self, Write as _};
 use std::fs;
 use std::net::Ipv6Addr;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use crate::Result;
-use crate::process::Folder;
+use crate::contestants::free_address;
+use crate::process::{Folder, Process};
 
 /// The apex.
 pub(crate) const ZONE: &str = "c2.k8s.ooo";
 /// What a busy namespace holds.
 const SERVICES_PER_NAMESPACE: usize = 100;
 const SERVICES_PER_FILE: usize = 1_000;
+/// The longest that kubezone takes to know a zone.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// How long until it is asked again.
+const AGAIN: Duration = Duration::from_millis(50);
 /// How many Services there are for each delegated zone.
 const SERVICES_PER_CHILD: usize = 20;
 
@@ -64,12 +71,25 @@ impl World {
     fn dumped(binary: &Path, folder: Folder, source: String, kubeconfig: Option<PathBuf>, extra: &str) -> Result<Self> {
         let mut world = Self { folder, source, kubeconfig, services: Vec::new(), children: Vec::new() };
         world.write("extra.zone", extra)?;
-        let config = world.write("dump.yaml", &world.cluster(""))?;
-        let dump = Command::new(binary).args(["zone", "dump", ZONE, "--config"]).arg(config).output()?;
-        if !dump.status.success() {
-            return Err(format!("kubezone zone dump: {}", String::from_utf8_lossy(&dump.stderr)).into());
-        }
-        let text = String::from_utf8(dump.stdout)?;
+        let (dns, admin) = (free_address()?, free_address()?);
+        let listen = format!("listen: {{ dns: [\"{dns}\"], metrics: \"[::1]:0\", admin: \"{admin}\" }}\n");
+        let config = world.write("dump.yaml", &world.cluster(&listen))?.display().to_string();
+        // What is at an API, only a server can tell.
+        let args = ["serve", "--config", &config].map(str::to_owned);
+        let mut server = Process::start(binary, &args, world.path("dump.log"))?;
+        let mut dump = Command::new(binary);
+        dump.args(["zone", "dump", ZONE, "--server", &format!("http://{admin}")]);
+        let started = Instant::now();
+        let text = loop {
+            let Output { status, stdout, stderr } = dump.output()?;
+            if status.success() {
+                break String::from_utf8(stdout)?;
+            }
+            if server.has_ended() || started.elapsed() > PATIENCE {
+                return Err(format!("{}{}", server.said(), String::from_utf8_lossy(&stderr)).into());
+            }
+            thread::sleep(AGAIN);
+        };
         for line in text.lines() {
             let mut fields = line.split_whitespace();
             let (Some(owner), Some(rtype)) = (fields.next(), fields.nth(2)) else { continue };
