@@ -1,11 +1,11 @@
 //! Who takes part: how each server is configured and started.
 //!
-//! Each listens on an address of its own on loopback, explicitly, answers UDP
-//! with one thread, and adds nothing to answers that it can leave out. None
+//! Each listens on a port of its own on loopback, explicitly, and adds nothing to answers that it can leave out. None
 //! limits its rate, none asks anybody else.
 
 use std::env;
 use std::fmt;
+use std::fs;
 use std::io;
 use std::net::{Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
@@ -17,7 +17,7 @@ use clap::ValueEnum;
 
 use crate::Result;
 use crate::process::Process;
-use crate::questions::{UDP_SIZE, soa};
+use crate::questions::{Kind, UDP_SIZE};
 use crate::world::{World, ZONE};
 
 /// The longest that a server takes to begin.
@@ -46,6 +46,9 @@ pub(crate) enum Server {
     /// CoreDNS with its file plugin
     #[value(name = "coredns")]
     CoreDns,
+    /// CoreDNS with its kubernetes plugin, at the API of `--kubeconfig`
+    #[value(name = "coredns-kubernetes")]
+    CoreDnsKubernetes,
     /// What the kernel takes: each datagram goes back as it came
     Floor,
     /// What the kernel takes for answers: each datagram goes back with as many octets as the answers to the mix have
@@ -63,6 +66,7 @@ impl fmt::Display for Server {
             Self::Bind => "BIND",
             Self::PowerDns => "PowerDNS",
             Self::CoreDns => "CoreDNS file",
+            Self::CoreDnsKubernetes => "CoreDNS kubernetes",
             Self::Floor => "echo floor",
             Self::FloorAnswer => "echo floor, answers' size",
         })
@@ -92,7 +96,7 @@ impl Programs {
                 return Some(self.kubezone.clone());
             }
             Server::Floor | Server::FloorAnswer => return env::current_exe().ok(),
-            Server::CoreDns => return self.coredns.clone(),
+            Server::CoreDns | Server::CoreDnsKubernetes => return self.coredns.clone(),
             Server::Knot => "knotd",
             Server::Nsd => "nsd",
             Server::Bind => "named",
@@ -109,11 +113,19 @@ impl Programs {
     }
 }
 
+/// A server as it takes part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Entry {
+    /// Its zone, by its place among the worlds.
+    pub(crate) world: usize,
+    pub(crate) server: Server,
+    /// How many threads answer UDP, or processes.
+    pub(crate) workers: usize,
+}
+
 /// A server that runs until it is dropped.
 pub(crate) struct Contestant {
-    pub(crate) server: Server,
-    /// How many Services its zone has.
-    pub(crate) services: usize,
+    pub(crate) entry: Entry,
     pub(crate) process: Process,
     /// Where it is asked.
     pub(crate) address: SocketAddr,
@@ -125,15 +137,17 @@ impl Contestant {
     /// Starts a server with the zone of `world`, and waits until it answers; it runs on the cores that we run on.
     ///
     /// `grown` is by how many octets a floor's answers are longer than what came.
-    pub(crate) fn start(server: Server, world: &World, programs: &Programs, grown: usize) -> Result<Self> {
+    pub(crate) fn start(entry: Entry, world: &World, programs: &Programs, grown: usize) -> Result<Self> {
+        let Entry { server, workers, .. } = entry;
         let program = programs.of(server).ok_or_else(|| format!("there is no {server}"))?;
+        let question = Kind::last_hit(world).ok_or("no Services")?;
         let address = free_address()?;
-        let log = world.path(&format!("{server:?}.log"));
-        let args = server.configure(world, address, grown)?;
+        let log = world.path(&format!("{server:?}-{workers}.log"));
+        let args = server.configure(world, address, workers, grown)?;
         let started = Instant::now();
         let process = Process::start(&program, &args, log)?;
-        let mut contestant = Self { server, services: world.services, process, address, ready_in: Duration::ZERO };
-        while !contestant.answers() {
+        let mut contestant = Self { entry, process, address, ready_in: Duration::ZERO };
+        while !contestant.answers(&question) {
             let said = contestant.process.said();
             if contestant.process.has_ended() || started.elapsed() > PATIENCE {
                 return Err(format!("{server} does not answer; it said:\n{said}").into());
@@ -144,17 +158,16 @@ impl Contestant {
         Ok(contestant)
     }
 
-    /// Whether it answers for the zone.
-    fn answers(&mut self) -> bool {
+    /// Whether it answers a question of [`Kind::Hit`]; a floor answers whatever comes.
+    fn answers(&self, question: &[u8]) -> bool {
         let ask = || -> io::Result<bool> {
             let socket = UdpSocket::bind((Ipv6Addr::LOCALHOST, 0))?;
             socket.connect(self.address)?;
             socket.set_read_timeout(Some(AGAIN))?;
-            socket.send(&soa())?;
+            socket.send(question)?;
             let mut answer = [0; 1500];
             let length = socket.recv(&mut answer)?;
-            // One record and no error; a floor answers whatever comes.
-            Ok(self.server.is_floor() || length > 12 && answer[3] & 0xf == 0 && answer[7] == 1)
+            Ok(self.entry.server.is_floor() || Kind::Hit.is_answered_by(&answer[..length]))
         };
         ask().unwrap_or(false)
     }
@@ -171,23 +184,29 @@ impl Server {
         !self.is_floor()
     }
 
+    /// Whether there is something that it can serve: the kubernetes plugin needs an API.
+    pub(crate) fn can_serve(self, world: &World) -> bool {
+        self != Self::CoreDnsKubernetes || world.kubeconfig.is_some()
+    }
+
     /// Writes its configuration: the arguments that it starts with.
-    fn configure(self, world: &World, address: SocketAddr, grown: usize) -> Result<Vec<String>> {
-        let (ip, port, folder) = (address.ip(), address.port(), world.path(""));
-        let (folder, file) = (folder.display(), world.master_file());
-        let file = file.display();
-        let write = |name: &str, text: &str| world.write(name, text).map(|path| path.display().to_string());
+    fn configure(self, world: &World, address: SocketAddr, workers: usize, grown: usize) -> Result<Vec<String>> {
+        let (ip, port, file) = (address.ip(), address.port(), world.master_file());
+        let (own, file) = (world.folder_for(&format!("{self:?}-{workers}"))?, file.display());
+        let folder = own.display();
+        let write = |name: &str, text: &str| -> Result<String> {
+            fs::write(own.join(name), text)?;
+            Ok(own.join(name).display().to_string())
+        };
         let listen = |dns: &str| format!("listen: {{ dns: [\"{dns}:{port}\"], metrics: \"[::1]:0\", admin: \"\" }}\n");
         let serve = |config: String| ["serve", "--config", &config].map(str::to_owned).to_vec();
         Ok(match self {
             Self::Kubezone => serve(write("file.yaml", &world.file(&listen("[::1]")))?),
             Self::KubezoneWildcard => serve(write("wildcard.yaml", &world.file(&listen("[::]")))?),
-            Self::KubezoneCluster => {
-                serve(write("cluster.yaml", &world.cluster(&listen("[::1]"), "manifests: manifests"))?)
-            }
+            Self::KubezoneCluster => serve(write("cluster.yaml", &world.cluster(&listen("[::1]")))?),
             Self::Knot => {
                 let config = format!(
-                    "server:\n  rundir: {folder}\n  listen: {ip}@{port}\n  udp-workers: 1\n  tcp-workers: 1\n  \
+                    "server:\n  rundir: {folder}\n  listen: {ip}@{port}\n  udp-workers: {workers}\n  tcp-workers: 1\n  \
                      background-workers: 1\n  udp-max-payload: {UDP_SIZE}\n\
                      log:\n  - target: stderr\n    any: error\n\
                      database:\n  storage: {folder}\n\
@@ -198,9 +217,9 @@ impl Server {
             // Not minimised, it would add what nobody asked for; Debian's has a rate limit.
             Self::Nsd => {
                 let config = format!(
-                    "server:\n  ip-address: {ip}@{port}\n  server-count: 1\n  username: \"\"\n  zonesdir: \"\"\n  \
-                     database: \"\"\n  pidfile: \"\"\n  xfrdfile: \"{folder}nsd.xfrd\"\n  \
-                     zonelistfile: \"{folder}nsd.zones\"\n  minimal-responses: yes\n  \
+                    "server:\n  ip-address: {ip}@{port}\n  server-count: {workers}\n  reuseport: yes\n  username: \"\"\n  zonesdir: \"\"\n  \
+                     database: \"\"\n  pidfile: \"\"\n  xfrdfile: \"{folder}/nsd.xfrd\"\n  \
+                     zonelistfile: \"{folder}/nsd.zones\"\n  minimal-responses: yes\n  \
                      rrl-ratelimit: 0\n  rrl-whitelist-ratelimit: 0\n  ipv6-edns-size: {UDP_SIZE}\n  \
                      tcp-count: 100\n\
                      remote-control:\n  control-enable: no\n\
@@ -217,7 +236,7 @@ impl Server {
                      controls {{ }};\n\
                      zone \"{ZONE}\" {{ type primary; file \"{file}\"; }};\n"
                 );
-                ["-f", "-n", "1", "-c", &write("named.conf", &config)?].map(str::to_owned).to_vec()
+                ["-f", "-n", &workers.to_string(), "-c", &write("named.conf", &config)?].map(str::to_owned).to_vec()
             }
             // It would ask the Internet whether it is secure.
             Self::PowerDns => {
@@ -232,8 +251,15 @@ impl Server {
                 vec![format!("--config-dir={folder}")]
             }
             Self::CoreDns => {
-                let config = format!("{ZONE}:{port} {{\n  bind {ip}\n  file {file} {{\n    reload 0\n  }}\n}}\n");
+                let config =
+                    format!("{ZONE}:{port} {{\n  bind {ip}\n  minimal\n  file {file} {{\n    reload 0\n  }}\n}}\n");
                 ["-conf", &write("Corefile", &config)?].map(str::to_owned).to_vec()
+            }
+            Self::CoreDnsKubernetes => {
+                let kubeconfig = world.kubeconfig.as_ref().ok_or("no API")?.display();
+                let config =
+                    format!("{ZONE}:{port} {{\n  bind {ip}\n  kubernetes {{\n    kubeconfig {kubeconfig}\n  }}\n}}\n");
+                ["-conf", &write("Corefile-kubernetes", &config)?].map(str::to_owned).to_vec()
             }
             Self::Floor => vec![format!("--echo={address}")],
             Self::FloorAnswer => vec![format!("--echo={address}"), format!("--grow={grown}")],
@@ -242,7 +268,7 @@ impl Server {
 }
 
 /// An address that nobody has: not all servers pick a port themselves.
-fn free_address() -> Result<SocketAddr> {
+pub(crate) fn free_address() -> Result<SocketAddr> {
     let tcp = TcpListener::bind((Ipv6Addr::LOCALHOST, 0))?;
     let address = tcp.local_addr()?;
     UdpSocket::bind(address)?;

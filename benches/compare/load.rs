@@ -7,10 +7,12 @@
 
 use std::io::ErrorKind;
 use std::net::{Ipv6Addr, SocketAddr, UdpSocket};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::Result;
 use crate::datagrams::Datagrams;
+use crate::measure::Core;
 use crate::questions::{Kind, Questions};
 
 /// Questions that are under way at a time: few enough for the buffer of every server's socket.
@@ -19,6 +21,8 @@ const WINDOW: usize = 128;
 const BATCH: usize = 64;
 /// How many there is to be room for in the window before more are sent: one by one, the server would be woken up for each.
 const REFILL: usize = 32;
+/// Where several workers are asked, each core is so many clients: the kernel chooses a worker by the client's address.
+const CLIENTS: usize = 16;
 /// After this long without an answer, what is under way is lost.
 const SILENCE: Duration = Duration::from_millis(20);
 /// How many IDs there are.
@@ -53,11 +57,56 @@ pub(crate) fn ask(
     pace: Pace,
     slice: Duration,
 ) -> Result<Tally> {
-    let socket = UdpSocket::bind((Ipv6Addr::LOCALHOST, 0))?;
-    socket.connect(server)?;
-    socket.set_nonblocking(true)?;
+    ask_from(1, server, is_floor, questions, pace, slice)
+}
+
+/// Asks as quickly as answers come from each of these cores, for as long as `slice`.
+pub(crate) fn ask_from_all(
+    cores: &[Core],
+    server: SocketAddr,
+    is_floor: bool,
+    questions: &Questions,
+    slice: Duration,
+) -> Result<Tally> {
+    let tallies: Vec<Option<Tally>> = thread::scope(|scope| {
+        let threads: Vec<_> = (cores.iter().enumerate())
+            .map(|(index, &core)| {
+                let mut questions = questions.from(index, cores.len());
+                scope.spawn(move || {
+                    Core::run_on(&[core]).ok()?;
+                    ask_from(CLIENTS, server, is_floor, &mut questions, Pace::Saturated, slice).ok()
+                })
+            })
+            .collect();
+        threads.into_iter().map(|thread| thread.join().ok().flatten()).collect()
+    });
+    let mut sum = Tally::default();
+    for tally in tallies {
+        let tally = tally.ok_or("a load failed")?;
+        sum.asked += tally.asked;
+        sum.answered += tally.answered;
+        sum.octets += tally.octets;
+    }
+    Ok(sum)
+}
+
+fn ask_from(
+    clients: usize,
+    server: SocketAddr,
+    is_floor: bool,
+    questions: &mut Questions,
+    pace: Pace,
+    slice: Duration,
+) -> Result<Tally> {
+    let client = |_| -> Result<UdpSocket> {
+        let socket = UdpSocket::bind((Ipv6Addr::LOCALHOST, 0))?;
+        socket.connect(server)?;
+        socket.set_nonblocking(true)?;
+        Ok(socket)
+    };
     let mut load = Load {
-        socket,
+        sockets: (0..clients).map(client).collect::<Result<_>>()?,
+        turn: 0,
         is_floor,
         questions,
         datagrams: Datagrams::new(),
@@ -77,7 +126,10 @@ pub(crate) fn ask(
 }
 
 struct Load<'q> {
-    socket: UdpSocket,
+    /// One for each client.
+    sockets: Vec<UdpSocket>,
+    /// Whose turn it is.
+    turn: usize,
     is_floor: bool,
     questions: &'q mut Questions,
     datagrams: Datagrams<BATCH>,
@@ -105,6 +157,7 @@ impl Load<'_> {
             if now >= slice && self.count == 0 {
                 return Ok(());
             }
+            self.turn = (self.turn + 1) % self.sockets.len();
         }
     }
 
@@ -142,14 +195,14 @@ impl Load<'_> {
             self.id = self.id.wrapping_add(1);
         }
         let messages = numbers[..count].iter().map(|&number| self.questions.get(number));
-        self.datagrams.send(&self.socket, messages)?;
+        self.datagrams.send(&self.sockets[self.turn], messages)?;
         self.tally.asked += count;
         Ok(())
     }
 
     /// Counts what has come by now.
     fn receive(&mut self, now: Duration, timed: bool) -> Result<()> {
-        let received = match self.datagrams.receive(&self.socket) {
+        let received = match self.datagrams.receive(&self.sockets[self.turn]) {
             Ok(received) => received,
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
                 if self.count > 0 && now.saturating_sub(self.heard) > SILENCE {

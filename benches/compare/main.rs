@@ -19,10 +19,9 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use clap::{Parser, ValueEnum as _};
-use rustix::thread::sched_setaffinity;
 
-use contestants::{Contestant, Programs, Server};
-use measure::Core;
+use contestants::{Contestant, Entry, Programs, Server};
+use measure::{Core, Cores};
 use plan::{Measurement, Prepared, Table};
 use world::World;
 
@@ -62,6 +61,9 @@ struct Options {
     /// Another kubezone than the one that cargo built
     #[arg(long, value_name = "PATH", default_value = env!("CARGO_BIN_EXE_kubezone"), hide_default_value = true)]
     binary: PathBuf,
+    /// The kubeconfig of a cluster, for `api`: the zone is c2.k8s.ooo
+    #[arg(long, value_name = "FILE")]
+    kubeconfig: Option<PathBuf>,
     /// Where to draw the ratios to Knot, as SVG
     #[arg(long, value_name = "FILE")]
     plot: Option<PathBuf>,
@@ -85,11 +87,8 @@ fn main() -> Result<()> {
     if let Some(address) = options.echo {
         return floor::echo(address, options.grow);
     }
-    let cores = Core::allowed()?;
-    let [ours, theirs, ..] = &cores[..] else {
-        return Err("two cores are needed: one for the servers, one for the load".into());
-    };
-    sched_setaffinity(None, &ours.set)?;
+    let cores = Cores::allowed()?.ok_or("two cores are needed: one for the servers, one for the load")?;
+    Core::run_on(&[cores.load])?;
     let programs = Programs::find(&options.binary);
     let wanted = |server: &Server| options.only.is_empty() || options.only.contains(server);
     let (servers, missing): (Vec<Server>, Vec<Server>) =
@@ -97,55 +96,51 @@ fn main() -> Result<()> {
     for server in missing {
         eprintln!("LEFT OUT {server}: it is not installed");
     }
-    let measured = |measurement: &&Measurement| options.load.is_empty() || options.load.contains(measurement);
-    let mut tables: Vec<Table> = (Measurement::value_variants().iter().filter(measured))
-        .map(|measurement| measurement.table(&servers, &options.services))
-        .collect();
+    let is_measured = |measurement: &Measurement| options.load.is_empty() || options.load.contains(measurement);
+    let sizes = if is_measured(&Measurement::Growth) { &options.services } else { &options.services[..1] };
+    let worlds = sizes.iter().map(|&services| World::made(&options.binary, services));
+    let at_api = options.kubeconfig.iter().map(|kubeconfig| World::at_api(&options.binary, kubeconfig));
+    let worlds = worlds.chain(at_api).collect::<Result<Vec<World>>>()?;
+    let measurements = Measurement::value_variants().iter().filter(|measurement| is_measured(measurement));
+    let mut tables: Vec<Table> = measurements.map(|measurement| measurement.table(&servers, &worlds, &cores)).collect();
+
+    let mut prepared = Prepared::default();
+    let mut contestants: Vec<Contestant> = Vec::new();
+    let entries: BTreeSet<Entry> = tables.iter().flat_map(|table| &table.rows).map(|row| row.entry).collect();
+    for entry in entries {
+        // Floors are the last of a world.
+        let other = contestants.iter().find(|other| other.entry.world == entry.world && !other.entry.server.is_floor());
+        let grown = match other {
+            Some(other) if entry.server == Server::FloorAnswer => {
+                plan::growth(other, prepared.of(&worlds, entry.world, None))?
+            }
+            _ => 0,
+        };
+        eprintln!("starting {}", entry.server);
+        Core::run_on(if entry.workers == 1 { std::slice::from_ref(&cores.server) } else { &cores.servers })?;
+        contestants.push(Contestant::start(entry, &worlds[entry.world], &programs, grown)?);
+        Core::run_on(&[cores.load])?;
+    }
+    println!("{}", table::start(&contestants, &worlds)?);
 
     let mut dice = fastrand::Rng::with_seed(42);
-    let mut prepared = Prepared::default();
-    let mut worlds = Vec::new();
-    let mut contestants = Vec::new();
-    for &services in &options.services {
-        let rows = tables.iter().flat_map(|table| &table.rows).filter(|row| row.services == services);
-        let servers: BTreeSet<Server> = rows.map(|row| row.server).collect();
-        if servers.is_empty() {
-            continue;
-        }
-        eprintln!("{services} Services: starting {} servers", servers.len());
-        let world = World::new(&options.binary, services)?;
-        let first = contestants.len();
-        for server in servers {
-            // Those before it have ended what they began with: the floors are last.
-            let grown = match contestants.get(first) {
-                Some(other) if server == Server::FloorAnswer => plan::growth(other, prepared.of(services, None))?,
-                _ => 0,
-            };
-            sched_setaffinity(None, &theirs.set)?;
-            contestants.push(Contestant::start(server, &world, &programs, grown)?);
-            sched_setaffinity(None, &ours.set)?;
-        }
-        worlds.push(world);
-    }
-    println!("{}", table::start(&contestants)?);
-
     for cycle in 1..=options.cycles {
         let started = Instant::now();
         let mut order: Vec<usize> = (0..tables.len()).collect();
         dice.shuffle(&mut order);
         for table in order {
-            tables[table].cycle(&contestants, theirs, &mut prepared, &mut dice)?;
+            tables[table].cycle(&contestants, &worlds, &cores, &mut prepared, &mut dice)?;
         }
         eprintln!("cycle {cycle} of {}: {:.0} s", options.cycles, started.elapsed().as_secs_f64());
     }
     for table in &tables {
-        println!("{}", table.markdown()?);
+        println!("{}", table.markdown(&worlds)?);
     }
     if let Some(file) = options.plot {
-        fs::write(file, plot::svg(&tables)?)?;
+        fs::write(file, plot::svg(&tables, &worlds)?)?;
     }
     if let Some(file) = options.json {
-        fs::write(file, table::json(&tables).to_string())?;
+        fs::write(file, table::json(&tables, &worlds).to_string())?;
     }
     Ok(())
 }

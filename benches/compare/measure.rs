@@ -5,7 +5,9 @@ use std::ops::AddAssign;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use rustix::thread::{CpuSet, sched_getaffinity};
+use nix::time::clock_getcpuclockid;
+use nix::unistd::Pid;
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 use crate::Result;
 
@@ -16,7 +18,7 @@ const MIB: f64 = 1024.0 * 1024.0;
 /// The time that a process and its children have had, all their threads.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct CpuTime {
-    /// To the nanosecond, from /proc/PID/task/TID/schedstat.
+    /// To the nanosecond, with threads that have ended: clock_getcpuclockid(3).
     pub(crate) total: Duration,
     /// Of it in user mode, and in the kernel, in ticks: `utime` and `stime` of proc(5).
     user: Duration,
@@ -28,12 +30,8 @@ impl CpuTime {
     pub(crate) fn of(pid: u32) -> Result<Self> {
         let mut time = Self::default();
         for pid in tree(pid) {
-            for thread in fs::read_dir(format!("/proc/{pid}/task"))? {
-                // A thread that has just ended has no file any more.
-                let Ok(stat) = fs::read_to_string(thread?.path().join("schedstat")) else { continue };
-                let nanoseconds = stat.split(' ').next().ok_or("no time")?.parse()?;
-                time.total += Duration::from_nanos(nanoseconds);
-            }
+            let clock = clock_getcpuclockid(Pid::from_raw(pid.try_into()?))?;
+            time.total += Duration::from(clock.now()?);
             let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
             // The program's name, in parentheses, may have spaces; `state` follows it, the third field.
             let (_, fields) = stat.rsplit_once(") ").ok_or("no name")?;
@@ -112,50 +110,76 @@ fn kilobytes(file: &Path, name: &str) -> Result<f64> {
     Ok(line.trim().trim_end_matches(" kB").parse::<f64>()? * 1024.0 / MIB)
 }
 
-/// One of the machine's cores.
-#[derive(Clone, Copy)]
-pub(crate) struct Core {
-    number: usize,
-    pub(crate) set: CpuSet,
+/// Which cores do what.
+pub(crate) struct Cores {
+    /// Where one worker is measured, and where its load comes from.
+    pub(crate) server: Core,
+    pub(crate) load: Core,
+    /// Where several workers are measured, and where their load comes from: halves, or with fewer than four cores all of them
+    /// are both.
+    pub(crate) servers: Vec<Core>,
+    pub(crate) loads: Vec<Core>,
 }
+
+impl Cores {
+    /// Of those that we may run on; none where there is but one.
+    pub(crate) fn allowed() -> Result<Option<Self>> {
+        let allowed = sched_getaffinity(None)?;
+        let all: Vec<Core> = (0..CpuSet::MAX_CPU).filter(|&number| allowed.is_set(number)).map(Core).collect();
+        // Knot pins its threads to the cores from the first one on, whatever it was told.
+        let &[server, .., load] = &all[..] else { return Ok(None) };
+        let (servers, loads) = if all.len() < 4 { (&all[..], &all[..]) } else { all.split_at(all.len() / 2) };
+        Ok(Some(Self { server, load, servers: servers.to_vec(), loads: loads.to_vec() }))
+    }
+
+    /// Whether the load of several workers keeps away from them.
+    pub(crate) fn are_apart(&self) -> bool {
+        self.servers != self.loads
+    }
+}
+
+/// One of the machine's cores, by its number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Core(usize);
 
 impl Core {
-    /// Those that we may run on.
-    pub(crate) fn allowed() -> Result<Vec<Self>> {
-        let allowed = sched_getaffinity(None)?;
-        let numbers = (0..CpuSet::MAX_CPU).filter(|&number| allowed.is_set(number));
-        Ok(numbers
-            .map(|number| {
-                let mut set = CpuSet::new();
-                set.set(number);
-                Self { number, set }
-            })
-            .collect())
-    }
-
-    /// What it has done until now.
-    pub(crate) fn usage(&self) -> Result<Usage> {
-        let stat = fs::read_to_string("/proc/stat")?;
-        let name = format!("cpu{} ", self.number);
-        let line = stat.lines().find_map(|line| line.strip_prefix(&name)).ok_or("no such core")?;
-        let ticks: Vec<u32> = line.split(' ').map(str::parse).collect::<std::result::Result<_, _>>()?;
-        // user nice system idle iowait irq softirq steal …
-        Ok(Usage { at: Instant::now(), idle: TICK * (ticks[3] + ticks[4]), stolen: TICK * ticks[7] })
+    /// Has this thread run on these cores, and what it starts.
+    pub(crate) fn run_on(cores: &[Self]) -> Result<()> {
+        let mut set = CpuSet::new();
+        cores.iter().for_each(|core| set.set(core.0));
+        Ok(sched_setaffinity(None, &set)?)
     }
 }
 
-/// What a core has done until a moment.
+/// What cores have done until a moment.
 pub(crate) struct Usage {
     at: Instant,
+    cores: usize,
     idle: Duration,
     stolen: Duration,
 }
 
 impl Usage {
-    /// How long it is since `earlier`, and which parts of it the core was idle and taken away.
+    /// That of these cores, until now.
+    pub(crate) fn of(cores: &[Core]) -> Result<Self> {
+        let stat = fs::read_to_string("/proc/stat")?;
+        let mut usage = Self { at: Instant::now(), cores: cores.len(), idle: Duration::ZERO, stolen: Duration::ZERO };
+        for Core(number) in cores {
+            let name = format!("cpu{number} ");
+            let line = stat.lines().find_map(|line| line.strip_prefix(&name)).ok_or("no such core")?;
+            let ticks: Vec<u32> = line.split(' ').map(str::parse).collect::<std::result::Result<_, _>>()?;
+            // user nice system idle iowait irq softirq steal …
+            usage.idle += TICK * (ticks[3] + ticks[4]);
+            usage.stolen += TICK * ticks[7];
+        }
+        Ok(usage)
+    }
+
+    /// How long it is since `earlier`, and which parts of all cores' time they were idle and taken away.
     pub(crate) fn since(&self, earlier: &Self) -> (Duration, f64, f64) {
         let took = self.at - earlier.at;
-        let part = |now: Duration, then: Duration| now.saturating_sub(then).as_secs_f64() / took.as_secs_f64();
+        let all = took.as_secs_f64() * self.cores as f64;
+        let part = |now: Duration, then: Duration| now.saturating_sub(then).as_secs_f64() / all;
         (took, part(self.idle, earlier.idle), part(self.stolen, earlier.stolen))
     }
 }

@@ -6,11 +6,12 @@ use std::time::Duration;
 use clap::ValueEnum;
 
 use crate::Result;
-use crate::contestants::{Contestant, Server};
+use crate::contestants::{Contestant, Entry, Server};
 use crate::load::{self, Pace, Tally};
-use crate::measure::{Core, CpuTime};
+use crate::measure::{Cores, CpuTime, Usage};
 use crate::questions::{Kind, MIX, Questions};
 use crate::tcp;
+use crate::world::World;
 
 /// How long one contestant is asked at a time.
 const SLICE: Duration = Duration::from_millis(550);
@@ -40,64 +41,84 @@ pub(crate) enum Measurement {
     Tcp,
     /// The mix over TCP, a connection for each question
     TcpConnect,
+    /// The mix, to one worker, and to several on as many cores
+    Cores,
+    /// The mix, in the zone of the cluster at `--kubeconfig`
+    Api,
 }
 
 impl Measurement {
-    /// The table, for these servers and sizes of zones; it is empty where there is nothing to compare.
-    pub(crate) fn table(self, servers: &[Server], sizes: &[usize]) -> Table {
-        let main = sizes[0];
-        let row = |server, kind, load| Row { server, services: main, kind, load };
-        // What the rest is compared by: these are asked where all would take too long.
-        let few = |server: &&Server| matches!(server, Server::Kubezone | Server::Knot | Server::Nsd);
-        let few = servers.iter().filter(few).copied();
-        let all = servers.iter().copied();
-        let (title, rows): (_, Vec<Row>) = match self {
-            Self::Mix | Self::Mix20k | Self::Mix50k => {
-                let (rate, pace) = match self {
-                    Self::Mix20k => ("20,000 q/s", Pace::Paced(20_000)),
-                    Self::Mix50k => ("50,000 q/s", Pace::Paced(50_000)),
-                    _ => ("saturated", Pace::Saturated),
-                };
-                (format!("Mix over UDP, {rate}"), all.map(|server| row(server, None, Load::Udp(pace))).collect())
-            }
+    /// The table, for these servers and worlds, of which the first is everybody's; it is empty where there is nothing to
+    /// compare.
+    pub(crate) fn table(self, servers: &[Server], worlds: &[World], cores: &Cores) -> Table {
+        // What others are compared by: these are asked where all would take too long.
+        let is_one_of_few = |server: &Server| matches!(server, Server::Kubezone | Server::Knot | Server::Nsd);
+        let few = || servers.iter().copied().filter(is_one_of_few);
+        let saturated = Load::Udp(Pace::Saturated);
+        let rows = |world: usize, servers: &mut dyn Iterator<Item = Server>, load: Load| -> Vec<Row> {
+            let servers = servers.filter(|server| server.can_serve(&worlds[world]));
+            servers.map(|server| Row { entry: Entry { world, server, workers: 1 }, kind: None, load }).collect()
+        };
+        let all = |load| rows(0, &mut servers.iter().copied(), load);
+        let (title, rows) = match self {
+            Self::Mix => ("Mix over UDP, saturated".to_owned(), all(saturated)),
+            Self::Mix20k => ("Mix over UDP, 20,000 q/s".to_owned(), all(Load::Udp(Pace::Paced(20_000)))),
+            Self::Mix50k => ("Mix over UDP, 50,000 q/s".to_owned(), all(Load::Udp(Pace::Paced(50_000)))),
             Self::Kinds => {
-                let kinds = |server| Kind::ALL.map(|kind| row(server, Some(kind), Load::Udp(Pace::Saturated)));
-                ("Kinds of questions over UDP, saturated".to_owned(), few.flat_map(kinds).collect())
+                let kinds = |row: Row| Kind::ALL.map(|kind| Row { kind: Some(kind), ..row });
+                (
+                    "Kinds of questions over UDP, saturated".to_owned(),
+                    rows(0, &mut few(), saturated).into_iter().flat_map(kinds).collect(),
+                )
             }
             Self::Growth => {
-                let grown = |server| {
-                    sizes.iter().map(move |&services| Row { services, ..row(server, None, Load::Udp(Pace::Saturated)) })
+                let sizes: Vec<usize> = (0..worlds.len()).filter(|&world| worlds[world].kubeconfig.is_none()).collect();
+                let sizes = |server| {
+                    sizes.clone().into_iter().flat_map(move |world| rows(world, &mut [server].into_iter(), saturated))
                 };
-                let rows = if sizes.len() > 1 { few.flat_map(grown).collect() } else { Vec::new() };
-                ("Zones of several sizes, mix over UDP, saturated".to_owned(), rows)
+                ("Mix over UDP, saturated, in zones of several sizes".to_owned(), few().flat_map(sizes).collect())
             }
             Self::Tcp | Self::TcpConnect => {
                 let (how, load) = match self {
                     Self::Tcp => ("8 pipelined", Load::Pipelined),
                     _ => ("a connection for each question", Load::Connections),
                 };
-                let few = all.filter(|server| server.has_tcp());
-                (format!("Mix over TCP, {how}"), few.map(|server| row(server, None, load)).collect())
+                let mut with_tcp = servers.iter().copied().filter(|server| server.has_tcp());
+                (format!("Mix over TCP, {how}"), rows(0, &mut with_tcp, load))
+            }
+            Self::Cores => {
+                let workers = cores.servers.len();
+                let both =
+                    |row: Row| [row, Row { entry: Entry { workers, ..row.entry }, load: Load::FromAllCores, ..row }];
+                let apart = if cores.are_apart() { "the load on others" } else { "the load on the same" };
+                let title = format!("Mix over UDP, saturated: one worker, and {workers} on as many cores, {apart}");
+                (title, rows(0, &mut few(), saturated).into_iter().flat_map(both).collect())
+            }
+            Self::Api => {
+                let at_api = worlds.iter().position(|world| world.kubeconfig.is_some());
+                let rows = at_api.map(|world| rows(world, &mut servers.iter().copied(), saturated));
+                ("Mix over UDP, saturated, in the zone of a Kubernetes API".to_owned(), rows.unwrap_or_default())
             }
         };
         let slices = vec![Vec::new(); rows.len()];
-        Table { title: format!("{title}; {main} Services"), rows, slices }
+        Table { title, rows, slices }
     }
 }
 
 /// How something is asked.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Load {
+    /// From one core.
     Udp(Pace),
+    FromAllCores,
     Pipelined,
     Connections,
 }
 
 /// Who is asked what.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Row {
-    pub(crate) server: Server,
-    pub(crate) services: usize,
+    pub(crate) entry: Entry,
     /// The only kind of question; none for the mix.
     pub(crate) kind: Option<Kind>,
     pub(crate) load: Load,
@@ -111,16 +132,15 @@ pub(crate) struct Table {
     pub(crate) slices: Vec<Vec<Slice>>,
 }
 
-/// What was measured, or why it does not count.
-pub(crate) type Slice = std::result::Result<Sample, Dropped>;
-
 /// What a slice of time told.
 #[derive(Debug, Clone)]
-pub(crate) struct Sample {
-    pub(crate) tally: Tally,
-    /// What the server had of the core.
+pub(crate) struct Slice {
+    tally: Tally,
+    /// What the server had of the cores.
     pub(crate) cpu: CpuTime,
-    pub(crate) took: Duration,
+    took: Duration,
+    /// Why it does not count, if it does not.
+    pub(crate) dropped: Option<Dropped>,
 }
 
 /// Why a slice does not count.
@@ -129,28 +149,28 @@ pub(crate) enum Dropped {
     /// The machine's host took the core away.
     Stolen,
     /// Somebody else worked on the core.
-    Others,
+    Shared,
     /// The load did not keep the server at work.
     Idle,
     /// Nothing was answered, or a connection failed.
     Failed,
 }
 
-/// The questions of each kind in each size of zone, made when they are needed first.
+/// The questions of each kind in each world, made when they are needed first.
 #[derive(Default)]
 pub(crate) struct Prepared(BTreeMap<(usize, Option<Kind>), Questions>);
 
 impl Prepared {
-    /// The questions of one kind, or of the mix.
-    pub(crate) fn of(&mut self, services: usize, kind: Option<Kind>) -> &mut Questions {
+    /// The questions of one kind, or of the mix, in the world at `index`.
+    pub(crate) fn of(&mut self, worlds: &[World], index: usize, kind: Option<Kind>) -> &mut Questions {
         let questions = || {
             let mut dice = fastrand::Rng::with_seed(42);
             match kind {
-                None => Questions::new(MIX, services, &mut dice),
-                Some(kind) => Questions::new(&[(kind, 100)], services, &mut dice),
+                None => Questions::new(MIX, &worlds[index], &mut dice),
+                Some(kind) => Questions::new(&[(kind, 100)], &worlds[index], &mut dice),
             }
         };
-        self.0.entry((services, kind)).or_insert_with(questions)
+        self.0.entry((index, kind)).or_insert_with(questions)
     }
 }
 
@@ -159,7 +179,8 @@ impl Table {
     pub(crate) fn cycle(
         &mut self,
         contestants: &[Contestant],
-        core: &Core,
+        worlds: &[World],
+        cores: &Cores,
         prepared: &mut Prepared,
         dice: &mut fastrand::Rng,
     ) -> Result<()> {
@@ -167,46 +188,49 @@ impl Table {
         dice.shuffle(&mut order);
         for index in order {
             let row = &self.rows[index];
-            let asked =
-                |contestant: &&Contestant| contestant.server == row.server && contestant.services == row.services;
-            let contestant = contestants.iter().find(asked).ok_or("not started")?;
-            self.slices[index].push(row.measure(contestant, core, prepared.of(row.services, row.kind))?);
+            let contestant =
+                contestants.iter().find(|contestant| contestant.entry == row.entry).ok_or("not started")?;
+            let questions = prepared.of(worlds, row.entry.world, row.kind);
+            self.slices[index].push(row.measure(contestant, cores, questions)?);
         }
         Ok(())
     }
 }
 
 impl Row {
-    fn measure(&self, contestant: &Contestant, core: &Core, questions: &mut Questions) -> Result<Slice> {
-        let (cpu, usage) = (CpuTime::of(contestant.process.id())?, core.usage()?);
-        let address = contestant.address;
+    fn measure(&self, contestant: &Contestant, cores: &Cores, questions: &mut Questions) -> Result<Slice> {
+        let (address, is_floor) = (contestant.address, self.entry.server.is_floor());
+        let (watched, is_apart) = match self.load {
+            Load::FromAllCores => (&cores.servers[..], cores.are_apart()),
+            _ => (&[cores.server][..], true),
+        };
+        let (cpu, usage) = (CpuTime::of(contestant.process.id())?, Usage::of(watched)?);
         let tally = match self.load {
-            Load::Udp(pace) => load::ask(address, self.server.is_floor(), questions, pace, SLICE),
+            Load::Udp(pace) => load::ask(address, is_floor, questions, pace, SLICE),
+            Load::FromAllCores => load::ask_from_all(&cores.loads, address, is_floor, questions, SLICE),
             Load::Pipelined => tcp::pipelined(address, questions, SLICE),
             Load::Connections => tcp::connections(address, questions, SLICE),
         };
         let cpu = CpuTime::of(contestant.process.id())?.since(&cpu);
-        let (took, idle, stolen) = core.usage()?.since(&usage);
-        let tally = match tally {
-            Ok(tally) if tally.answered > 0 => tally,
-            Ok(_) => return Ok(Err(Dropped::Failed)),
-            Err(error) => {
-                eprintln!("{}: {error}", self.server);
-                return Ok(Err(Dropped::Failed));
-            }
-        };
-        let others = 1.0 - idle - stolen - cpu.total.as_secs_f64() / took.as_secs_f64();
+        let (took, idle, stolen) = Usage::of(watched)?.since(&usage);
+        let tally = tally.unwrap_or_else(|error| {
+            eprintln!("{}: {error}", self.entry.server);
+            Tally::default()
+        });
+        let others = 1.0 - idle - stolen - cpu.total.as_secs_f64() / took.as_secs_f64() / watched.len() as f64;
         let is_paced = matches!(self.load, Load::Udp(Pace::Paced(_)));
-        Ok(match () {
-            () if stolen > STOLEN => Err(Dropped::Stolen),
-            () if others > OTHERS => Err(Dropped::Others),
-            () if !is_paced && 1.0 - idle - stolen < AT_WORK => Err(Dropped::Idle),
-            () => Ok(Sample { tally, cpu, took }),
-        })
+        let dropped = match () {
+            () if tally.answered == 0 => Some(Dropped::Failed),
+            () if stolen > STOLEN => Some(Dropped::Stolen),
+            () if is_apart && others > OTHERS => Some(Dropped::Shared),
+            () if !is_paced && 1.0 - idle - stolen < AT_WORK => Some(Dropped::Idle),
+            () => None,
+        };
+        Ok(Slice { tally, cpu, took, dropped })
     }
 }
 
-impl Sample {
+impl Slice {
     /// The server's time for an answer, in microseconds.
     pub(crate) fn cost(&self) -> f64 {
         self.cpu.total.as_secs_f64() * 1e6 / self.tally.answered as f64

@@ -8,6 +8,7 @@ use std::fmt::{self, Write as _};
 use crate::contestants::Server;
 use crate::plan::Table;
 use crate::table::Spread;
+use crate::world::World;
 
 const WIDTH: f64 = 760.0;
 /// Where bars begin: names stand before.
@@ -24,16 +25,19 @@ const FLOOR: &str = "#b98a3c";
 const TEXT: &str = "#7a7f87";
 
 /// Draws the tables that have Knot in them.
-pub(crate) fn svg(tables: &[Table]) -> Result<String, fmt::Error> {
+pub(crate) fn svg(tables: &[Table], worlds: &[World]) -> Result<String, fmt::Error> {
     let mut body = String::new();
     let mut y = 0.0;
     for table in tables {
         let bars: Vec<(String, Server, Spread)> = (table.rows.iter().enumerate())
             .filter_map(|(index, row)| {
                 let [knot, ..] = table.ratios(index);
-                let name =
-                    if table.has_own() { format!("{}, {}", row.server, row.asked()) } else { row.server.to_string() };
-                Some((name, row.server, knot?))
+                let name = if table.has_own() {
+                    format!("{}, {}", row.entry.server, row.asked(worlds))
+                } else {
+                    row.entry.server.to_string()
+                };
+                Some((name, row.entry.server, knot?))
             })
             .collect();
         let longest = bars.iter().map(|(_, _, spread)| spread.high).fold(0.0, f64::max);

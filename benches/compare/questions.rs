@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use clap::ValueEnum;
 
-use crate::world::{self, ZONE};
+use crate::world::World;
 
 /// How many questions are prepared. They are asked in turn: enough that a large zone does not shrink to what fits into a
 /// cache.
@@ -15,7 +15,6 @@ pub(crate) const HEADER: usize = 12;
 pub(crate) const UDP_SIZE: u16 = 1232;
 
 const A: u16 = 1;
-pub(crate) const SOA: u16 = 6;
 const AAAA: u16 = 28;
 const SRV: u16 = 33;
 
@@ -38,17 +37,22 @@ pub(crate) enum Kind {
 impl Kind {
     pub(crate) const ALL: [Self; 5] = [Self::Hit, Self::Nodata, Self::Nxdomain, Self::Srv, Self::Referral];
 
-    /// A question of this kind in a zone with so many Services.
-    fn question(self, services: usize, dice: &mut fastrand::Rng) -> Vec<u8> {
-        let service = world::service(dice.usize(..services));
+    /// A question of this kind; none where nothing is delegated that could be asked for.
+    fn question(self, world: &World, dice: &mut fastrand::Rng) -> Option<Vec<u8>> {
+        let service = dice.choice(&world.services)?;
         let (qname, qtype) = match self {
-            Self::Hit => (service, AAAA),
-            Self::Nodata => (service, A),
+            Self::Hit => (service.clone(), AAAA),
+            Self::Nodata => (service.clone(), A),
             Self::Nxdomain => (format!("absent-{service}"), AAAA),
             Self::Srv => (format!("_https._tcp.{service}"), SRV),
-            Self::Referral => (format!("www.{}", world::child(dice.usize(..world::children(services)))), AAAA),
+            Self::Referral => (format!("www.{}", dice.choice(&world.children)?), AAAA),
         };
-        question(&qname, qtype)
+        Some(question(&qname, qtype))
+    }
+
+    /// An AAAA question for the last Service: whoever answers it has all of the zone.
+    pub(crate) fn last_hit(world: &World) -> Option<Vec<u8>> {
+        world.services.last().map(|service| question(service, AAAA))
     }
 
     /// Whether `message` is a right answer to a question of this kind, by its header.
@@ -93,18 +97,18 @@ pub(crate) struct Questions {
 }
 
 impl Questions {
-    /// Questions of these kinds, in random order, for names all over a zone of so many Services.
-    pub(crate) fn new(mix: &Mix, services: usize, dice: &mut fastrand::Rng) -> Self {
+    /// Questions of these kinds, in random order, for names all over the zone.
+    pub(crate) fn new(mix: &Mix, world: &World, dice: &mut fastrand::Rng) -> Self {
         let mut kinds: Vec<Kind> = mix.iter().flat_map(|&(kind, parts)| vec![kind; QUESTIONS * parts / 100]).collect();
         dice.shuffle(&mut kinds);
-        let mut octets = Vec::new();
-        let mut messages = Vec::new();
+        let mut questions = Self { octets: Vec::new(), messages: Vec::new(), next: 0 };
         for kind in kinds {
-            let from = octets.len();
-            octets.extend(kind.question(services, dice));
-            messages.push((from..octets.len(), kind));
+            let Some(message) = kind.question(world, dice) else { continue };
+            let from = questions.octets.len();
+            questions.octets.extend(message);
+            questions.messages.push((from..questions.octets.len(), kind));
         }
-        Self { octets, messages, next: 0 }
+        questions
     }
 
     /// Gives the next question the ID `id`: its number, for [`Questions::get`], and its kind.
@@ -114,6 +118,11 @@ impl Questions {
         let (range, kind) = &self.messages[number];
         self.octets[range.start..range.start + 2].copy_from_slice(&id.to_be_bytes());
         (number, *kind)
+    }
+
+    /// The same, from another place on: several loads are not to ask for the same at the same time.
+    pub(crate) fn from(&self, part: usize, parts: usize) -> Self {
+        Self { next: self.messages.len() * part / parts, ..self.clone() }
     }
 
     /// The octets of a question, on average.
@@ -128,7 +137,7 @@ impl Questions {
 }
 
 /// A question with EDNS, as resolvers ask; the ID is for the sender to fill in.
-pub(crate) fn question(qname: &str, qtype: u16) -> Vec<u8> {
+fn question(qname: &str, qtype: u16) -> Vec<u8> {
     let mut message = vec![0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 1];
     for label in qname.split('.') {
         message.push(u8::try_from(label.len()).expect("a label"));
@@ -143,9 +152,4 @@ pub(crate) fn question(qname: &str, qtype: u16) -> Vec<u8> {
     message.extend_from_slice(&UDP_SIZE.to_be_bytes());
     message.extend_from_slice(&[0; 6]);
     message
-}
-
-/// The question that tells whether a zone is served.
-pub(crate) fn soa() -> Vec<u8> {
-    question(ZONE, SOA)
 }

@@ -5,9 +5,10 @@ use std::fmt::{self, Write as _};
 use serde_json::{Value, json};
 
 use crate::Result;
-use crate::contestants::{Contestant, Server};
+use crate::contestants::{Contestant, Entry, Server};
 use crate::measure::{CpuTime, Memory};
-use crate::plan::{Dropped, Row, Sample, Slice, Table};
+use crate::plan::{Dropped, Row, Slice, Table};
+use crate::world::World;
 
 /// The middle of some figures, and how far they lie apart.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -42,33 +43,34 @@ impl fmt::Display for Spread {
 }
 
 impl Table {
-    /// The samples of the row at `index` that count.
-    pub(crate) fn samples(&self, index: usize) -> impl Iterator<Item = &Sample> {
-        self.slices[index].iter().flatten()
+    /// The slices of the row at `index` that count.
+    fn counted(&self, index: usize) -> impl Iterator<Item = &Slice> {
+        self.slices[index].iter().filter(|slice| slice.dropped.is_none())
     }
 
     /// What the row at `index` costs, divided by what `other` costs in the same cycle.
     pub(crate) fn ratio(&self, index: usize, other: &Row) -> Option<Spread> {
         let other = self.rows.iter().position(|row| row == other)?;
         let pairs = self.slices[index].iter().zip(&self.slices[other]);
-        Spread::of(pairs.filter_map(|(ours, theirs)| Some(ours.as_ref().ok()?.cost() / theirs.as_ref().ok()?.cost())))
+        let both = pairs.filter(|(ours, theirs)| ours.dropped.is_none() && theirs.dropped.is_none());
+        Spread::of(both.map(|(ours, theirs)| ours.cost() / theirs.cost()))
     }
 
     /// The ratios of the row at `index` to Knot, to the floor, and to its own first row.
     pub(crate) fn ratios(&self, index: usize) -> [Option<Spread>; 3] {
         let row = &self.rows[index];
-        let of = |server| Row { server, ..row.clone() };
-        let first = self.rows.iter().find(|first| first.server == row.server).expect("itself, at least");
+        let of = |server| Row { entry: Entry { server, ..row.entry }, ..*row };
+        let first = self.rows.iter().find(|first| first.entry.server == row.entry.server).expect("itself, at least");
         [&of(Server::Knot), &of(Server::Floor), first].map(|other| self.ratio(index, other))
     }
 
     /// Whether a server has several rows, so that it can be compared with itself.
     pub(crate) fn has_own(&self) -> bool {
-        self.rows.windows(2).any(|rows| rows[0].server == rows[1].server)
+        self.rows.windows(2).any(|rows| rows[0].entry.server == rows[1].entry.server)
     }
 
     /// The table in Markdown; empty without rows.
-    pub(crate) fn markdown(&self) -> Result<String> {
+    pub(crate) fn markdown(&self, worlds: &[World]) -> Result<String> {
         let mut text = String::new();
         if self.rows.is_empty() {
             return Ok(text);
@@ -81,9 +83,9 @@ impl Table {
         )?;
         for (index, row) in self.rows.iter().enumerate() {
             let of =
-                |figure: fn(&Sample) -> f64| Spread::of(self.samples(index).map(figure)).map(|spread| spread.median);
+                |figure: fn(&Slice) -> f64| Spread::of(self.counted(index).map(figure)).map(|spread| spread.median);
             let latency = |percent| {
-                Spread::of(self.samples(index).filter_map(|sample| sample.latency(percent))).map(|spread| spread.median)
+                Spread::of(self.counted(index).filter_map(|slice| slice.latency(percent))).map(|spread| spread.median)
             };
             let number = |figure: Option<f64>, digits: usize| {
                 figure.map_or_else(String::new, |figure| format!("{figure:.digits$}"))
@@ -93,17 +95,17 @@ impl Table {
             writeln!(
                 text,
                 "| {} | {} | {} | {} | {knot} | {floor} | {} | {} | {} | {} | {} | {} | {} |",
-                row.server,
-                row.asked(),
-                number(of(Sample::cost), 2),
+                row.entry.server,
+                row.asked(worlds),
+                number(of(Slice::cost), 2),
                 number(self.user(index), 2),
                 if self.has_own() { own } else { String::new() },
-                number(of(Sample::rate), 0),
+                number(of(Slice::rate), 0),
                 number(latency(50), 0),
                 number(latency(99), 0),
-                number(of(Sample::octets), 0),
-                number(of(Sample::answered).map(|part| part * 100.0), 1),
-                self.counted(index),
+                number(of(Slice::octets), 0),
+                number(of(Slice::answered).map(|part| part * 100.0), 1),
+                self.count(index),
             )?;
         }
         Ok(text)
@@ -111,25 +113,19 @@ impl Table {
 
     /// The user-space part of an answer's cost, in microseconds. Ticks are coarse: they are summed over all slices.
     pub(crate) fn user(&self, index: usize) -> Option<f64> {
-        let cost = Spread::of(self.samples(index).map(Sample::cost))?.median;
+        let cost = Spread::of(self.counted(index).map(Slice::cost))?.median;
         let mut all = CpuTime::default();
-        self.samples(index).for_each(|sample| all += sample.cpu);
+        self.counted(index).for_each(|slice| all += slice.cpu);
         Some(cost * all.user_part())
     }
 
-    /// How many slices count, and why others do not.
-    fn counted(&self, index: usize) -> String {
-        let mut text = self.samples(index).count().to_string();
-        let reasons = [
-            (Dropped::Stolen, "stolen"),
-            (Dropped::Others, "shared"),
-            (Dropped::Idle, "idle"),
-            (Dropped::Failed, "failed"),
-        ];
-        for (reason, word) in reasons {
-            let count = self.slices[index].iter().filter(|slice| slice.as_ref().err() == Some(&reason)).count();
+    /// How many slices count, and how many do not, by reason.
+    fn count(&self, index: usize) -> String {
+        let mut text = self.counted(index).count().to_string();
+        for reason in [Dropped::Stolen, Dropped::Shared, Dropped::Idle, Dropped::Failed] {
+            let count = self.slices[index].iter().filter(|slice| slice.dropped == Some(reason)).count();
             if count > 0 {
-                text += &format!(", {count} {word}");
+                text += &format!(", {count} {}", format!("{reason:?}").to_lowercase());
             }
         }
         text
@@ -138,29 +134,31 @@ impl Table {
 
 impl Row {
     /// What is asked, in a few words.
-    pub(crate) fn asked(&self) -> String {
+    pub(crate) fn asked(&self, worlds: &[World]) -> String {
+        let Entry { world, workers, .. } = self.entry;
         match self.kind {
-            None => format!("{} Services", self.services),
             Some(kind) => format!("{kind:?}"),
+            None if workers > 1 => format!("{workers} workers"),
+            None => format!("{} Services", worlds[world].services.len()),
         }
     }
 }
 
 /// Every slice of every table, for other programs: times in microseconds.
-pub(crate) fn json(tables: &[Table]) -> Value {
-    let slice = |slice: &Slice| match slice {
-        Ok(sample) => json!({
-            "cpu": sample.cost(), "answers_per_second": sample.rate(), "octets": sample.octets(),
-            "answered": sample.answered(), "p50": sample.latency(50), "p99": sample.latency(99),
-        }),
-        Err(dropped) => json!({ "dropped": format!("{dropped:?}") }),
+pub(crate) fn json(tables: &[Table], worlds: &[World]) -> Value {
+    let slice = |slice: &Slice| {
+        json!({
+            "cpu": slice.cost(), "answers_per_second": slice.rate(), "octets": slice.octets(),
+            "answered": slice.answered(), "p50": slice.latency(50), "p99": slice.latency(99),
+            "dropped": slice.dropped.map(|reason| format!("{reason:?}")),
+        })
     };
     let row = |table: &Table, index: usize| {
-        let Row { server, services, kind, load } = &table.rows[index];
+        let row = &table.rows[index];
         let slices: Vec<Value> = table.slices[index].iter().map(slice).collect();
         json!({
-            "server": server.to_string(), "services": services, "kind": kind.map(|kind| format!("{kind:?}")),
-            "load": format!("{load:?}"), "user": table.user(index), "slices": slices,
+            "server": row.entry.server.to_string(), "asked": row.asked(worlds), "load": format!("{:?}", row.load),
+            "user": table.user(index), "slices": slices,
         })
     };
     let table = |table: &Table| {
@@ -171,19 +169,17 @@ pub(crate) fn json(tables: &[Table]) -> Value {
 }
 
 /// What servers take to begin, and in memory.
-pub(crate) fn start(contestants: &[Contestant]) -> Result<String> {
+pub(crate) fn start(contestants: &[Contestant], worlds: &[World]) -> Result<String> {
     let mut text = String::from(
         "### Start and memory\n\n| server | Services | ready in s | CPU s | RSS MiB | peak MiB |\n|---|--:|--:|--:|--:|--:|\n",
     );
-    for contestant in contestants.iter().filter(|contestant| !contestant.server.is_floor()) {
-        let Contestant { server, services, ready_in, .. } = contestant;
-        let cpu = CpuTime::of(contestant.process.id())?.total.as_secs_f64();
-        let Memory { resident, peak } = Memory::of(contestant.process.id())?;
-        writeln!(
-            text,
-            "| {server} | {services} | {:.2} | {cpu:.2} | {resident:.1} | {peak:.1} |",
-            ready_in.as_secs_f64()
-        )?;
+    let alone = |contestant: &&Contestant| !contestant.entry.server.is_floor() && contestant.entry.workers == 1;
+    for Contestant { entry, process, ready_in, .. } in contestants.iter().filter(alone) {
+        let cpu = CpuTime::of(process.id())?.total.as_secs_f64();
+        let Memory { resident, peak } = Memory::of(process.id())?;
+        let (server, services) = (entry.server, worlds[entry.world].services.len());
+        let ready = ready_in.as_secs_f64();
+        writeln!(text, "| {server} | {services} | {ready:.2} | {cpu:.2} | {resident:.1} | {peak:.1} |")?;
     }
     Ok(text)
 }

@@ -4,6 +4,8 @@ use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
+use socket2::SockRef;
+
 use crate::Result;
 use crate::load::Tally;
 use crate::questions::{Kind, Questions};
@@ -117,6 +119,10 @@ impl Connection {
             }
             self.incoming.copy_within(at..self.filled, 0);
             self.filled -= at;
+            if !self.asked.is_empty() {
+                // Servers that write answers one by one, and let the kernel gather them (RFC 896), wait for this.
+                SockRef::from(&self.stream).set_tcp_quickack(true)?;
+            }
         }
         Ok(())
     }

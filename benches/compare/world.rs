@@ -8,59 +8,114 @@ use std::fmt::{self, Write as _};
 use std::fs;
 use std::net::Ipv6Addr;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use crate::Result;
-use crate::process::Folder;
+use crate::contestants::free_address;
+use crate::process::{Folder, Process};
 
 /// The apex.
 pub(crate) const ZONE: &str = "c2.k8s.ooo";
 /// What a busy namespace holds.
 const SERVICES_PER_NAMESPACE: usize = 100;
 const SERVICES_PER_FILE: usize = 1_000;
+/// The longest that kubezone takes to know a zone.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// How long until it is asked again.
+const AGAIN: Duration = Duration::from_millis(50);
 /// How many Services there are for each delegated zone.
 const SERVICES_PER_CHILD: usize = 20;
 
-/// A folder with one zone as manifests and as a master file.
+/// A folder with one zone as a master file, and where its cluster is.
 pub(crate) struct World {
     folder: Folder,
-    pub(crate) services: usize,
+    /// Where kubezone finds the cluster, in the words of its configuration.
+    source: String,
+    /// The kubeconfig of the API that the cluster is at, if it is at one.
+    pub(crate) kubeconfig: Option<PathBuf>,
+    /// The Services' names: each owns an AAAA record, and one SRV record below `_https._tcp`.
+    pub(crate) services: Vec<String>,
+    /// The zones that are delegated.
+    pub(crate) children: Vec<String>,
 }
 
 impl World {
-    /// A zone of so many Services; `binary` is the kubezone that makes its master file.
-    pub(crate) fn new(binary: &Path, services: usize) -> Result<Self> {
-        let world = Self { folder: Folder::new()?, services };
-        fs::create_dir(world.path("manifests"))?;
+    /// A zone of so many Services, from manifests; `binary` is the kubezone that makes its master file.
+    pub(crate) fn made(binary: &Path, services: usize) -> Result<Self> {
+        let folder = Folder::new()?;
+        fs::create_dir(folder.join("manifests"))?;
         for first in (0..services).step_by(SERVICES_PER_FILE) {
             let mut manifests = String::new();
             for index in first..services.min(first + SERVICES_PER_FILE) {
                 write!(manifests, "{}", Manifest(index))?;
             }
-            world.write(&format!("manifests/{first}.yaml"), &manifests)?;
+            folder.write(&format!("manifests/{first}.yaml"), &manifests)?;
         }
         let mut extra = String::new();
-        for index in 0..children(services) {
+        for index in 0..services.div_ceil(SERVICES_PER_CHILD) {
             write!(extra, "{}", Delegation(index))?;
         }
-        world.write("extra.zone", &extra)?;
-        let config = world.write("dump.yaml", &world.cluster("", "manifests: manifests"))?;
-        let dump = Command::new(binary).args(["zone", "dump", ZONE, "--config"]).arg(config).output()?;
-        if !dump.status.success() {
-            return Err(format!("kubezone zone dump: {}", String::from_utf8_lossy(&dump.stderr)).into());
+        let source = format!("manifests: {}", folder.join("manifests").display());
+        Self::dumped(binary, folder, source, None, &extra)
+    }
+
+    /// The zone of the cluster whose API this kubeconfig leads to, with nothing delegated.
+    pub(crate) fn at_api(binary: &Path, kubeconfig: &Path) -> Result<Self> {
+        let source = format!("kubeconfig: {}", kubeconfig.display());
+        Self::dumped(binary, Folder::new()?, source, Some(kubeconfig.to_owned()), "")
+    }
+
+    /// Has kubezone make the master file, and reads the names from it.
+    fn dumped(binary: &Path, folder: Folder, source: String, kubeconfig: Option<PathBuf>, extra: &str) -> Result<Self> {
+        let mut world = Self { folder, source, kubeconfig, services: Vec::new(), children: Vec::new() };
+        world.write("extra.zone", extra)?;
+        let (dns, admin) = (free_address()?, free_address()?);
+        let listen = format!("listen: {{ dns: [\"{dns}\"], metrics: \"[::1]:0\", admin: \"{admin}\" }}\n");
+        let config = world.write("dump.yaml", &world.cluster(&listen))?.display().to_string();
+        // What is at an API, only a server can tell.
+        let args = ["serve", "--config", &config].map(str::to_owned);
+        let mut server = Process::start(binary, &args, world.path("dump.log"))?;
+        let mut dump = Command::new(binary);
+        dump.args(["zone", "dump", ZONE, "--server", &format!("http://{admin}")]);
+        let started = Instant::now();
+        let text = loop {
+            let Output { status, stdout, stderr } = dump.output()?;
+            if status.success() {
+                break String::from_utf8(stdout)?;
+            }
+            if server.has_ended() || started.elapsed() > PATIENCE {
+                return Err(format!("{}{}", server.said(), String::from_utf8_lossy(&stderr)).into());
+            }
+            thread::sleep(AGAIN);
+        };
+        for line in text.lines() {
+            let mut fields = line.split_whitespace();
+            let (Some(owner), Some(rtype)) = (fields.next(), fields.nth(2)) else { continue };
+            let [owner, last] = [owner, fields.last().unwrap_or_default()].map(|name| name.trim_end_matches('.'));
+            match rtype {
+                // A headless Service's SRV records lead to its endpoints.
+                "SRV" if owner.strip_prefix("_https._tcp.") == Some(last) => world.services.push(last.to_owned()),
+                "NS" if owner != ZONE && world.children.last().is_none_or(|child| child != owner) => {
+                    world.children.push(owner.to_owned());
+                }
+                _ => {}
+            }
         }
-        fs::write(world.master_file(), dump.stdout)?;
+        fs::write(world.master_file(), text)?;
         Ok(world)
     }
 
-    /// kubezone's configuration for the zone made from a cluster, `source` in the configuration's words, behind `listen`.
-    pub(crate) fn cluster(&self, listen: &str, source: &str) -> String {
+    /// kubezone's configuration for the zone made from the cluster, behind `listen`.
+    pub(crate) fn cluster(&self, listen: &str) -> String {
         format!(
             "apiVersion: k8s.ooo/v1alpha1\nkind: KubezoneConfig\n{listen}\
-             clusters: [{{ name: c2, {source} }}]\n\
+             clusters: [{{ name: c2, {} }}]\n\
              zones:\n- name: {ZONE}\n  cluster: c2\n  extra: {}\n  \
              nameservers: [{{ name: ns, addresses: [\"2a0a:e5c0:13:e2::a\"] }}]\n",
-            self.path("extra.zone").display()
+            self.source,
+            self.path("extra.zone").display(),
         )
     }
 
@@ -83,25 +138,17 @@ impl World {
         self.folder.join(name)
     }
 
+    /// A new folder in the folder.
+    pub(crate) fn folder_for(&self, name: &str) -> Result<PathBuf> {
+        let folder = self.path(name);
+        fs::create_dir(&folder)?;
+        Ok(folder)
+    }
+
     /// Writes a file into the folder.
     pub(crate) fn write(&self, name: &str, text: &str) -> Result<PathBuf> {
         Ok(self.folder.write(name, text)?)
     }
-}
-
-/// The name of the Service at `index`.
-pub(crate) fn service(index: usize) -> String {
-    format!("web-{index}.team-{}.svc.{ZONE}", index / SERVICES_PER_NAMESPACE)
-}
-
-/// How many zones are delegated from one of so many Services.
-pub(crate) fn children(services: usize) -> usize {
-    services.div_ceil(SERVICES_PER_CHILD)
-}
-
-/// The name of the delegated zone at `index`.
-pub(crate) fn child(index: usize) -> String {
-    format!("child-{index}.{ZONE}")
 }
 
 /// An address for `index` in the network 2a0a:e5c0:10:`subnet`::/64.
