@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 use crate::support::control_plane::{ControlPlane, cache, stored, version};
 
 /// What is made, other than the numbers in [`Seed`]: to be raised when it changes.
-const GENERATOR: u32 = 1;
+const GENERATOR: u32 = 2;
 /// What a busy namespace holds.
 const SERVICES_PER_NAMESPACE: usize = 100;
 /// Requests that are under way at a time.
@@ -112,10 +112,7 @@ impl Seed {
                 "ipFamilyPolicy": "SingleStack",
                 "ipFamilies": ["IPv6"],
                 "selector": { "app.kubernetes.io/name": name },
-                "ports": [
-                    { "name": "https", "port": 443, "targetPort": 8443, "protocol": "TCP" },
-                    { "name": "metrics", "port": 9090, "targetPort": 9090, "protocol": "TCP" },
-                ],
+                "ports": [{ "name": "https", "port": 443, "targetPort": 8443, "protocol": "TCP" }],
             },
         })
     }
@@ -150,10 +147,7 @@ impl Seed {
             "metadata": { "name": slice_name(index), "labels": labels },
             "addressType": "IPv6",
             "endpoints": endpoints.collect::<Vec<_>>(),
-            "ports": [
-                { "name": "https", "port": 8443, "protocol": "TCP" },
-                { "name": "metrics", "port": 9090, "protocol": "TCP" },
-            ],
+            "ports": [{ "name": "https", "port": 8443, "protocol": "TCP" }],
         })
     }
 }
