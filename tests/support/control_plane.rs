@@ -36,8 +36,8 @@ pub(crate) const SERVICE_RANGE: &str = "2a0a:e5c0:10:3::/108";
 const DUAL_STACK: &str = "2a0a:e5c0:10:3::/108,10.96.0.0/16";
 /// The node that Pods are bound to.
 const NODE: &str = "node";
-/// The build script's default, below the user's cache folder.
-const BUILT: &str = "kubezone/controlplane-v1.36.3";
+/// The build script's default, below [`cache`].
+const BUILT: &str = "controlplane-v1.36.3";
 /// May do everything: the tests and the controller manager.
 const ADMIN: &str = "admin";
 /// May do what kubezone needs, and nothing else.
@@ -52,7 +52,8 @@ pub(crate) struct ControlPlane {
     _peer_port: Port,
     api_port: Port,
     api_server: Option<Process>,
-    _controller_manager: Process,
+    /// None where nothing is to be done about objects but to keep them.
+    _controller_manager: Option<Process>,
     etcd: Process,
     folder: Folder,
 }
@@ -61,25 +62,40 @@ pub(crate) struct ControlPlane {
 pub(crate) async fn shared(test: &str) -> Option<&'static ControlPlane> {
     static SHARED: OnceCell<ControlPlane> = OnceCell::const_new();
     let programs = programs(test)?;
-    Some(SHARED.get_or_init(|| ControlPlane::start(programs, SERVICE_RANGE)).await)
+    Some(SHARED.get_or_init(|| ControlPlane::start(programs, SERVICE_RANGE, true, None)).await)
 }
 
 /// One with both address families, IPv6 first; `None` as above.
 pub(crate) async fn dual_stack(test: &str) -> Option<ControlPlane> {
-    Some(ControlPlane::start(programs(test)?, DUAL_STACK).await)
+    Some(ControlPlane::start(programs(test)?, DUAL_STACK, true, None).await)
 }
 
 /// One of the test's own, to be killed and compacted; `None` as above.
 pub(crate) async fn own(test: &str) -> Option<ControlPlane> {
-    Some(ControlPlane::start(programs(test)?, SERVICE_RANGE).await)
+    Some(ControlPlane::start(programs(test)?, SERVICE_RANGE, true, None).await)
+}
+
+/// One without controllers, over a copy of what [`ControlPlane::keep`] has kept, if there is such; `None` as above.
+pub(crate) async fn stored(test: &str, store: Option<&Path>) -> Option<ControlPlane> {
+    Some(ControlPlane::start(programs(test)?, SERVICE_RANGE, false, store).await)
+}
+
+/// The version of Kubernetes, such as `v1.36.3`; `None` as above.
+pub(crate) fn version(test: &str) -> Option<String> {
+    let output = Command::new(programs(test)?.join("kube-apiserver")).arg("--version").output();
+    let said = String::from_utf8(output.expect("kube-apiserver runs").stdout).expect("a version");
+    Some(said.split_whitespace().last().expect("a version").to_owned())
+}
+
+/// Where what takes long to make is kept from one run to the next.
+pub(crate) fn cache() -> Option<PathBuf> {
+    let home = || env::var_os("HOME").map(|home| Path::new(&home).join(".cache"));
+    Some(env::var_os("XDG_CACHE_HOME").map(PathBuf::from).or_else(home)?.join("kubezone"))
 }
 
 /// The folder with the three programs.
 fn programs(test: &str) -> Option<PathBuf> {
-    let programs = env::var_os("KUBEBUILDER_ASSETS").map(PathBuf::from).or_else(|| {
-        let home = || env::var_os("HOME").map(|home| Path::new(&home).join(".cache"));
-        Some(env::var_os("XDG_CACHE_HOME").map(PathBuf::from).or_else(home)?.join(BUILT))
-    })?;
+    let programs = env::var_os("KUBEBUILDER_ASSETS").map(PathBuf::from).or_else(|| Some(cache()?.join(BUILT)))?;
     for program in ["etcd", "kube-apiserver", "kube-controller-manager"] {
         let path = programs.join(program);
         if !path.exists() {
@@ -91,12 +107,21 @@ fn programs(test: &str) -> Option<PathBuf> {
 }
 
 impl ControlPlane {
-    async fn start(programs: PathBuf, service_range: &'static str) -> Self {
+    /// Starts one; with a `store`, over a copy of it.
+    async fn start(
+        programs: PathBuf,
+        service_range: &'static str,
+        has_controllers: bool,
+        store: Option<&Path>,
+    ) -> Self {
         // kube's TLS wants to know whose cryptography it uses; a second test finds it chosen.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let folder = Folder::new().expect("a temporary folder");
         let [etcd_port, peer_port, api_port] = [(); 3].map(|()| Port::reserve().expect("a port on [::1]"));
         credentials(&folder).expect("credentials written");
+        if let Some(store) = store {
+            copy(store, &folder.join("etcd"));
+        }
         let etcd = start_etcd(&programs, &folder, etcd_port.address, peer_port.address).expect("etcd started");
         let api_server = start_api_server(&programs, &folder, etcd_port.address, api_port.address, service_range);
         // The API server writes its certificate and then the key: with the key there, the certificate is complete.
@@ -107,7 +132,8 @@ impl ControlPlane {
             let text = kubeconfig(user, api_port.address, &certificate);
             folder.write(&format!("{user}.kubeconfig"), &text).expect("kubeconfig written");
         }
-        let controller_manager = start_controller_manager(&programs, &folder).expect("controller manager started");
+        let start = || start_controller_manager(&programs, &folder).expect("controller manager started");
+        let controller_manager = has_controllers.then(start);
         let mut plane = Self {
             programs,
             service_range,
@@ -120,8 +146,21 @@ impl ControlPlane {
             folder,
         };
         plane.ready().await;
-        plane.furnish().await;
+        if store.is_none() {
+            plane.furnish().await;
+        }
         plane
+    }
+
+    /// Ends it, and keeps what its etcd has stored in a new folder, `store`: whole, or not at all.
+    pub(crate) async fn keep(mut self, store: &Path) {
+        self.stop_api_server();
+        self.etcd.signal("TERM");
+        let etcd = &mut self.etcd;
+        eventually("etcd ends", async || if etcd.has_ended() { Ok(()) } else { Err(etcd.said()) }).await;
+        let unfinished = store.with_extension(format!("unfinished.{}", std::process::id()));
+        copy(&self.folder.join("etcd"), &unfinished);
+        fs::rename(&unfinished, store).expect("a folder in the place of none, or of an empty one");
     }
 
     /// Waits until the API server says that it is ready.
@@ -407,6 +446,12 @@ impl Port {
         socket.listen(64)?;
         TcpListener::from_std(socket.into())
     }
+}
+
+/// Copies a folder; where the file system can, without a byte being written.
+fn copy(from: &Path, to: &Path) {
+    let copied = Command::new("cp").args(["-a", "--reflink=auto"]).args([from, to]).status();
+    assert!(copied.is_ok_and(|status| status.success()), "{} copied to {}", from.display(), to.display());
 }
 
 /// Who may come in, and the key of the service accounts.

@@ -103,6 +103,11 @@ zones:
         self.metrics
     }
 
+    /// Its process ID.
+    pub(crate) fn id(&self) -> u32 {
+        self.process.id()
+    }
+
     /// What it logged until now, line by line.
     pub(crate) fn log(&self) -> Vec<Value> {
         self.process.said().lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
