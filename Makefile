@@ -26,6 +26,7 @@ bench: ## What an answer, a change, a name and a manifest cost; servers side by 
 	cargo bench --bench compare
 	cargo bench --bench load
 	cargo bench --bench policy
+	cargo bench --bench memory
 
 fuzz: ## Bytes from strangers, for five minutes each (needs cargo-fuzz and a nightly toolchain)
 	cargo +nightly fuzz run respond -- -max_total_time=300

@@ -138,6 +138,11 @@ impl Node {
         &self.data[..usize::from(self.owner_len)]
     }
 
+    /// The owner as it is looked up.
+    pub(super) fn suffix(&self) -> Suffix<'_> {
+        Suffix { hash: self.hash, wire: self.owner() }
+    }
+
     /// The owner, ready to be looked up.
     pub(super) fn name(&self) -> HashedName {
         HashedName::read(&self.data).expect("an owner is a name")
@@ -156,6 +161,18 @@ impl Node {
     fn view(&self, Set { rtype, ttl, extent }: Set) -> RrSet<'_> {
         let block = Block::new(&self.data, extent, self.owner_len, name::is_wildcard(&self.data));
         RrSet { rtype, ttl, block }
+    }
+
+    /// How much memory it takes in a zone, in octets: itself, its place in a table, and what it points to.
+    pub(super) fn octets(&self) -> usize {
+        // Behind an `Arc`, with its two counts; the table has a pointer and a tag.
+        const PLACE: usize = 2 * size_of::<usize>() + size_of::<usize>() + 1;
+        let sets = if self.sets.spilled() { self.sets.capacity() * size_of::<Set>() } else { 0 };
+        let of_referral = |referral: &Referral| {
+            let below = referral.below.iter().map(|node| node.octets() - PLACE).sum::<usize>();
+            size_of::<Referral>() + referral.block.octets() + below
+        };
+        PLACE + size_of::<Self>() + self.data.len() + sets + self.referral.as_deref().map_or(0, of_referral)
     }
 
     /// Whether nothing keeps it in the zone.

@@ -10,6 +10,7 @@
 //! table, so that what is below a name of that depth is found, and replaced,
 //! without a look at the rest of the zone.
 
+use std::mem;
 use std::sync::Arc;
 
 use hashbrown::HashTable;
@@ -29,15 +30,21 @@ pub(super) struct Shards {
     shelves: Arc<[Arc<Shelf>; FAN]>,
     /// How many labels the owner of a whole group has.
     grain: u8,
+    /// How much memory the nodes take, in octets.
+    octets: usize,
 }
+
+/// A group: the hash of the name that it is at and below, or that is alone in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Group(u64);
 
 /// Where the table of a group is.
 ///
 /// hashbrown picks buckets by a hash's lowest bits and tells apart what shares
 /// a bucket by its top seven. These are others, or every node of a table would
 /// look alike to it.
-fn place(group: u64) -> (usize, usize) {
-    let bits = usize::try_from((group >> 40) & 0xfff).expect("twelve bits");
+fn place(Group(hash): Group) -> (usize, usize) {
+    let bits = usize::try_from((hash >> 40) & 0xfff).expect("twelve bits");
     (bits / FAN, bits % FAN)
 }
 
@@ -46,50 +53,77 @@ impl Shards {
     pub(super) fn new(grain: u8) -> Self {
         let table = Arc::new(Table::new());
         let shelf = Arc::new(std::array::from_fn(|_| Arc::clone(&table)));
-        Self { shelves: Arc::new(std::array::from_fn(|_| Arc::clone(&shelf))), grain }
+        Self { shelves: Arc::new(std::array::from_fn(|_| Arc::clone(&shelf))), grain, octets: 0 }
     }
 
     /// The node whose owner is the suffix of `name` of `labels` labels.
     pub(super) fn get(&self, name: &HashedName, labels: u8) -> Option<&Node> {
         let owner = name.suffix(labels);
-        let (shelf, table) = self.place_of(name, labels);
+        let (shelf, table) = place(self.group(name, labels));
         self.shelves[shelf][table].find(owner.hash, |node| node.is_at(owner)).map(|node| &**node)
+    }
+
+    /// The node of `group` with the owner of `node`.
+    pub(super) fn like(&self, group: Group, node: &Node) -> Option<&Node> {
+        let (shelf, table) = place(group);
+        self.shelves[shelf][table].find(node.hash, |found| found.is_at(node.suffix())).map(|node| &**node)
     }
 
     /// The wildcard directly below the suffix of `name` of `labels` labels.
     pub(super) fn wildcard_below(&self, name: &HashedName, labels: u8) -> Option<&Node> {
         let encloser = name.suffix(labels);
         let hash = encloser.wildcard_hash();
-        let group = if labels < self.grain { hash } else { name.suffix(self.grain).hash };
+        let group = if labels < self.grain { Group(hash) } else { self.group(name, labels) };
         let (shelf, table) = place(group);
         let is_wildcard = |node: &Arc<Node>| node.owner().strip_prefix(b"\x01*") == Some(encloser.wire);
         self.shelves[shelf][table].find(hash, is_wildcard).map(|node| &**node)
     }
 
-    /// Puts `node` in the place of the one with its owner, the suffix of `name` of `labels` labels.
-    pub(super) fn insert(&mut self, name: &HashedName, labels: u8, node: Node) {
-        let owner = name.suffix(labels);
-        let table = self.table_mut(name, labels);
-        match table.entry(node.hash, |other| other.is_at(owner), |node| node.hash) {
-            hashbrown::hash_table::Entry::Occupied(mut entry) => *entry.get_mut() = Arc::new(node),
+    /// The group of the suffix of `name` of `labels` labels.
+    pub(super) fn group(&self, name: &HashedName, labels: u8) -> Group {
+        Group(name.suffix(labels.min(self.grain)).hash)
+    }
+
+    /// The group of a node at or below `root`.
+    pub(super) fn group_within(&self, root: &HashedName, node: &Node) -> Group {
+        if root.labels() >= self.grain {
+            return self.group(root, self.grain);
+        }
+        let name = node.name();
+        self.group(&name, name.labels())
+    }
+
+    /// The group of a node of so many labels; `last` is that of the one before it in canonical order.
+    pub(super) fn group_after(&self, last: Group, node: &Node, labels: u8) -> Group {
+        if labels <= self.grain { Group(node.hash) } else { last }
+    }
+
+    /// Puts `node`, of `group`, in the place of the one with its owner.
+    pub(super) fn insert(&mut self, group: Group, node: Node) {
+        let (table, octets) = (self.table_mut(group), node.octets());
+        let before = match table.entry(node.hash, |other| other.is_at(node.suffix()), |node| node.hash) {
+            hashbrown::hash_table::Entry::Occupied(mut entry) => mem::replace(entry.get_mut(), Arc::new(node)).octets(),
             hashbrown::hash_table::Entry::Vacant(entry) => {
                 entry.insert(Arc::new(node));
+                0
             }
+        };
+        self.octets = self.octets + octets - before;
+    }
+
+    /// Takes out the node of `group` at `owner`.
+    pub(super) fn remove(&mut self, group: Group, owner: Suffix<'_>) {
+        if let Ok(entry) = self.table_mut(group).find_entry(owner.hash, |node| node.is_at(owner)) {
+            let (node, _) = entry.remove();
+            self.octets -= node.octets();
         }
     }
 
-    /// Takes out the node whose owner is the suffix of `name` of `labels` labels.
-    pub(super) fn remove(&mut self, name: &HashedName, labels: u8) {
-        let owner = name.suffix(labels);
-        if let Ok(entry) = self.table_mut(name, labels).find_entry(owner.hash, |node| node.is_at(owner)) {
-            entry.remove();
-        }
-    }
-
-    /// Changes the node whose owner is the suffix of `name` of `labels` labels, if there is one.
+    /// Changes the node whose owner is the suffix of `name` of `labels` labels, if there is one; not its size.
     pub(super) fn update(&mut self, name: &HashedName, labels: u8, change: impl FnOnce(&mut Node)) {
         let owner = name.suffix(labels);
-        if let Some(node) = self.table_mut(name, labels).find_mut(owner.hash, |node| node.is_at(owner)) {
+        let table = self.table_mut(self.group(name, labels));
+        if let Some(node) = table.find_mut(owner.hash, |node| node.is_at(owner)) {
             change(Arc::make_mut(node));
         }
     }
@@ -100,7 +134,7 @@ impl Shards {
         if root.labels() < self.grain {
             return self.iter().filter(is_within).cloned().collect();
         }
-        let (shelf, table) = self.place_of(root, root.labels());
+        let (shelf, table) = place(self.group(root, root.labels()));
         self.shelves[shelf][table].iter().filter(is_within).cloned().collect()
     }
 
@@ -113,6 +147,11 @@ impl Shards {
             };
             Arc::ptr_eq(table, other) || (table.len() == other.len() && table.iter().all(is_there))
         })
+    }
+
+    /// How much memory they take, in octets: the nodes, and the arrays that lead to their tables.
+    pub(super) fn octets(&self) -> usize {
+        self.octets + size_of::<[Arc<Shelf>; FAN]>() + FAN * size_of::<Shelf>() + FAN * FAN * size_of::<Table>()
     }
 
     fn tables(&self) -> impl Iterator<Item = &Arc<Table>> {
@@ -138,13 +177,8 @@ impl Shards {
         }
     }
 
-    fn place_of(&self, name: &HashedName, labels: u8) -> (usize, usize) {
-        let Suffix { hash, .. } = name.suffix(labels.min(self.grain));
-        place(hash)
-    }
-
-    fn table_mut(&mut self, name: &HashedName, labels: u8) -> &mut Table {
-        let (shelf, table) = self.place_of(name, labels);
+    fn table_mut(&mut self, group: Group) -> &mut Table {
+        let (shelf, table) = place(group);
         Arc::make_mut(&mut Arc::make_mut(&mut Arc::make_mut(&mut self.shelves)[shelf])[table])
     }
 }
