@@ -253,6 +253,8 @@ fn open_tcp(address: SocketAddr, shared: bool) -> io::Result<TcpListener> {
     // Connections of the server before us, in TIME_WAIT, do not keep us from starting; a listener still does.
     socket.set_reuse_address(true)?;
     socket.set_reuse_port(shared)?;
+    // Every connection has it from here: what we write is whole, and waiting for more gains nothing.
+    socket.set_tcp_nodelay(true)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     socket.set_reuse_port(false)?;

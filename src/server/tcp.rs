@@ -11,6 +11,7 @@
 //! for longest makes place (under load, RFC 7766 §6.2.3 lets a server close at once);
 //! when all are at work, the newcomer is refused. Queries may be pipelined; responses keep their order.
 
+use std::cell::RefCell;
 use std::io::{self, Read};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -45,6 +46,9 @@ const WRITE: Duration = Duration::from_secs(10);
 /// Responses to pipelined queries are gathered up to here before they are written.
 const MAX_OUTPUT: usize = 1 << 16;
 
+/// The most bytes of a response.
+const MAX_MESSAGE: usize = 65_535;
+
 /// What is read at a time, and what a connection may keep while it is idle.
 const SMALL: usize = 4096;
 
@@ -59,6 +63,11 @@ const HANDSHAKE: Duration = Duration::from_millis(200);
 
 /// How long connections have to take their last responses after the word to stop.
 const DRAIN: Duration = Duration::from_secs(3);
+
+thread_local! {
+    /// Where a response is made: it never grows, and no connection keeps one of its own.
+    static RESPONSE: RefCell<Vec<u8>> = RefCell::new(Vec::with_capacity(MAX_MESSAGE));
+}
 
 /// Accepts from `listener` until it is to leave, and answers what was received until it is to stop.
 ///
@@ -167,8 +176,6 @@ impl Server {
 
     fn welcome(self: &Arc<Self>, stream: TcpStream, peer: SocketAddr) {
         let Some(seat) = self.seats.take(Source::of(peer.ip())) else { return };
-        // Responses are written whole: waiting for more to send with them gains nothing.
-        let _ = stream.set_nodelay(true);
         let server = Arc::clone(self);
         let connection = Connection { server, stream, peer, seat, input: Vec::new(), output: Vec::new() };
         let cut = self.cut.clone();
@@ -219,14 +226,17 @@ struct Connection {
 impl Connection {
     /// Answers until the client closes, a bound is broken, or the server stops.
     async fn run(mut self) -> io::Result<()> {
-        let mut deadline = time::Instant::now() + IDLE;
+        // Waited for once and not anew for each read, which costs more than the read's bookkeeping.
+        let (stop, freed) = (self.server.stop.clone(), self.seat.seat.freed.clone());
+        let (stopped, freed, idle) = (stop.cancelled(), freed.cancelled(), time::sleep(IDLE));
+        tokio::pin!(stopped, freed, idle);
         loop {
             while self.answer_pipelined()? {
                 self.seat.busy();
                 time::timeout(WRITE, self.stream.write_all(&self.output)).await??;
                 self.output.clear();
                 self.seat.idle();
-                deadline = time::Instant::now() + IDLE;
+                idle.as_mut().reset(time::Instant::now() + IDLE);
             }
             self.output.shrink_to(SMALL);
             self.input.shrink_to(SMALL);
@@ -234,9 +244,10 @@ impl Connection {
 
             let received = tokio::select! {
                 biased;
-                () = self.server.stop.cancelled() => self.take_received()?,
-                () = self.seat.seat.freed.cancelled() => return Ok(()),
-                received = time::timeout_at(deadline, self.stream.read_buf(&mut self.input)) => received??,
+                () = &mut stopped => self.take_received()?,
+                () = &mut freed => return Ok(()),
+                received = self.stream.read_buf(&mut self.input) => received?,
+                () = &mut idle => return Ok(()),
             };
             if received == 0 {
                 return Ok(());
@@ -260,34 +271,39 @@ impl Connection {
     ///
     /// A message too short to be one comes first: where the next begins is anyone's guess then.
     fn answer_pipelined(&mut self) -> io::Result<bool> {
-        let served = self.server.published.load();
-        let mut response = Vec::new();
-        let now = Instant::now();
-        let mut replies = 0;
-        let mut rest = &self.input[..];
-        while self.output.len() < MAX_OUTPUT
-            && let Some((bytes, after)) = split_message(rest)
-        {
-            if bytes.len() < HEADER {
-                if self.output.is_empty() {
-                    return Err(io::ErrorKind::InvalidData.into());
-                }
-                break;
-            }
-            let request = Request { bytes, peer: self.peer, transport: Transport::Tcp, now };
-            let outcome = nameserver::respond(&served, request, &mut response);
-            if let (Outcome::Reply(_), Ok(length)) = (&outcome, u16::try_from(response.len())) {
-                self.output.extend_from_slice(&length.to_be_bytes());
-                self.output.extend_from_slice(&response);
-                replies += 1;
-            }
-            self.server.metrics.count(&outcome, Transport::Tcp, self.peer.ip());
-            rest = after;
+        if split_message(&self.input).is_none() {
+            return Ok(false);
         }
-        self.server.metrics.took(replies, now.elapsed());
-        let answered = self.input.len() - rest.len();
-        self.input.drain(..answered);
-        Ok(!self.output.is_empty())
+        let Self { server, peer, input, output, .. } = self;
+        let (peer, served, now) = (*peer, server.published.load(), Instant::now());
+        let mut replies = 0;
+        let mut rest = &input[..];
+        RESPONSE.with_borrow_mut(|response| {
+            while output.len() < MAX_OUTPUT
+                && let Some((bytes, after)) = split_message(rest)
+            {
+                if bytes.len() < HEADER {
+                    if output.is_empty() {
+                        return Err(io::ErrorKind::InvalidData);
+                    }
+                    break;
+                }
+                let request = Request { bytes, peer, transport: Transport::Tcp, now };
+                let outcome = nameserver::respond(&served, request, response);
+                if let (Outcome::Reply(_), Ok(length)) = (&outcome, u16::try_from(response.len())) {
+                    output.extend_from_slice(&length.to_be_bytes());
+                    output.extend_from_slice(response);
+                    replies += 1;
+                }
+                server.metrics.count(&outcome, Transport::Tcp, peer.ip());
+                rest = after;
+            }
+            Ok(())
+        })?;
+        server.metrics.took(replies, now.elapsed());
+        let answered = input.len() - rest.len();
+        input.drain(..answered);
+        Ok(!output.is_empty())
     }
 }
 
