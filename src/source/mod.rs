@@ -110,6 +110,19 @@ pub async fn follow(
     }
 }
 
+/// Writes the zones of `cluster` as [`follow`] does, from what somebody else tells of an API; nobody is asked to list again.
+///
+/// It is for those who measure it: it ends when the last sender of `events` is gone.
+pub async fn write(
+    cluster: &mut Cluster,
+    requests: &mut Requests,
+    events: mpsc::Receiver<Event>,
+    book: Arc<AddressBook>,
+    metrics: ClusterMetrics,
+) {
+    writer::write(cluster::Cluster::from_api(), cluster, requests, events, Relist::default(), book, metrics).await;
+}
+
 /// Waits for the first of `parts` to panic, and does so, too.
 async fn first_panic(parts: &mut JoinSet<()>) {
     while let Some(ended) = parts.join_next().await {

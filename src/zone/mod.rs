@@ -183,11 +183,13 @@ enum Place<'z> {
 
 /// How many labels names have below which everything changes together, in the zone at `origin`.
 ///
-/// Three more than the apex: `SERVICE.NAMESPACE.svc`. Below ip6.arpa and in-addr.arpa each name changes by itself; most have
-/// the first nibbles in common, and everything below these would lie in one table.
+/// Three more than the apex: `SERVICE.NAMESPACE.svc`. Below ip6.arpa and in-addr.arpa, where most names have the first nibbles
+/// in common, those of 256 addresses lie together, a /120 or a /24: addresses that change together are mostly neighbours, and
+/// the names above an address come and go with it.
 fn grain(origin: &HashedName) -> u8 {
-    const REVERSE: [&[u8]; 2] = [b"\x03ip6\x04arpa\0", b"\x07in-addr\x04arpa\0"];
-    if REVERSE.iter().any(|tree| origin.is_within(tree)) { u8::MAX } else { origin.labels().saturating_add(3) }
+    const REVERSE: [(&[u8], u8); 2] = [(b"\x03ip6\x04arpa\0", 2 + 30), (b"\x07in-addr\x04arpa\0", 2 + 3)];
+    let reverse = REVERSE.iter().find(|(tree, _)| origin.is_within(tree));
+    reverse.map_or(origin.labels().saturating_add(3), |(_, grain)| (*grain).max(origin.labels()))
 }
 
 impl Zone {

@@ -435,7 +435,7 @@ fn elsewhere(block: Block<'_>, frame: &[u8], padding: usize, gap: usize) -> Vec<
 }
 
 #[test]
-fn names_of_addresses_lie_apart_and_those_of_a_service_together() {
+fn names_of_neighbouring_addresses_lie_together_and_those_of_a_service() {
     let check = |origin: &str, expected: u8| {
         assert_eq!(grain(&HashedName::from(&Name::from_ascii(origin).unwrap())), expected, "{origin}");
     };
@@ -444,9 +444,11 @@ fn names_of_addresses_lie_apart_and_those_of_a_service_together() {
     check(".", 3);
     check("arpa.", 4);
     check("e164.arpa.", 5);
-    check("IP6.arpa.", u8::MAX);
-    check("0.c.5.e.a.0.a.2.ip6.arpa.", u8::MAX);
-    check("194.78.147.in-addr.arpa.", u8::MAX);
+    check("IP6.arpa.", 32);
+    check("0.c.5.e.a.0.a.2.ip6.arpa.", 32);
+    check("78.147.in-addr.arpa.", 5);
+    check("194.78.147.in-addr.arpa.", 5);
+    check("9.194.78.147.in-addr.arpa.", 6);
     check("ip6.arpa.example.", 6);
 }
 
