@@ -86,8 +86,13 @@ impl Shards {
     /// Takes out the node whose owner is the suffix of `name` of `labels` labels.
     pub(super) fn remove(&mut self, name: &HashedName, labels: u8) {
         let owner = name.suffix(labels);
-        if let Ok(entry) = self.table_mut(name, labels).find_entry(owner.hash, |node| node.is_at(owner)) {
+        let table = self.table_mut(name, labels);
+        if let Ok(entry) = table.find_entry(owner.hash, |node| node.is_at(owner)) {
             let (node, _) = entry.remove();
+            // Names come and go in all tables: none may keep the room for the most that it ever had.
+            if table.len() < table.capacity() / 4 {
+                table.shrink_to(2 * table.len(), |node| node.hash);
+            }
             self.octets -= node.octets();
         }
     }
