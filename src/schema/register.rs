@@ -3,12 +3,20 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
+use std::num::NonZero;
+use std::panic::resume_unwind;
+use std::thread;
 
 use hickory_proto::rr::Name;
 
 use super::{Age, ClusterZone, Decision, NameRank, PublishedAddress, Reason};
 use crate::cluster::{Cluster, Subject};
 use crate::zone::{Part, Record};
+
+/// So many subjects are decided about before any of it is remembered: decisions of a whole cluster would take much memory.
+const BATCH: usize = 8192;
+/// So many are worth a thread.
+const SHARE: usize = 1024;
 
 /// What a zone's writer remembers between two versions of it.
 ///
@@ -79,7 +87,7 @@ impl Register {
         Self { last: self.last.clone(), ..Self::default() }
     }
 
-    /// Decides about `subjects` anew, and tells what that changes in `zone`, always the same one.
+    /// Decides about `subjects`, each named once, anew, and tells what that changes in `zone`, always the same one.
     pub fn update(
         &mut self,
         zone: &ClusterZone,
@@ -88,32 +96,37 @@ impl Register {
     ) -> Update {
         let mut update = Update::default();
         let mut contested = BTreeSet::new();
-        for subject in subjects {
-            let mut decision = self.decision(zone, cluster, &subject);
-            update.reasons.extend(decision.reasons.iter().map(|reason| (subject.clone(), *reason)));
-            self.claim(&subject, &mut decision, &mut contested);
-            if let Some(subtree) = decision.subtree {
-                if zone.nameservers.iter().any(|nameserver| nameserver.name == subtree.root) {
-                    let at_root = subtree.records.iter().filter(|record| record.owner == subtree.root);
-                    let mut last: Vec<IpAddr> = at_root.filter_map(Record::address).collect();
-                    // What is translated then may be others, and owns no PTR record.
-                    let translated: Vec<IpAddr> = last.iter().filter_map(|ip| zone.ipv4.nat64.ipv4_of(*ip)).collect();
-                    last.retain(|address| !translated.contains(address));
-                    self.last.insert(subject.clone(), last);
+        let mut subjects = subjects.into_iter().peekable();
+        while subjects.peek().is_some() {
+            let batch: Vec<Subject> = subjects.by_ref().take(BATCH).collect();
+            let decisions = self.decisions(zone, cluster, &batch);
+            for (subject, mut decision) in batch.into_iter().zip(decisions) {
+                update.reasons.extend(decision.reasons.iter().map(|reason| (subject.clone(), *reason)));
+                self.claim(&subject, &mut decision, &mut contested);
+                if let Some(subtree) = decision.subtree {
+                    if zone.nameservers.iter().any(|nameserver| nameserver.name == subtree.root) {
+                        let at_root = subtree.records.iter().filter(|record| record.owner == subtree.root);
+                        let mut last: Vec<IpAddr> = at_root.filter_map(Record::address).collect();
+                        // What is translated then may be others, and owns no PTR record.
+                        let translated: Vec<IpAddr> =
+                            last.iter().filter_map(|ip| zone.ipv4.nat64.ipv4_of(*ip)).collect();
+                        last.retain(|address| !translated.contains(address));
+                        self.last.insert(subject.clone(), last);
+                    }
+                    update.parts.push(subtree.into());
                 }
-                update.parts.push(subtree.into());
-            }
-            self.say(
-                &subject,
-                Said {
-                    exists: cluster.has(&subject),
-                    is_published: decision.is_published,
-                    reasons: decision.reasons.into(),
-                    loses: false,
-                },
-            );
-            if zone.is_reversed {
-                update.addresses.push((subject, decision.age, decision.addresses));
+                self.say(
+                    &subject,
+                    Said {
+                        exists: cluster.has(&subject),
+                        is_published: decision.is_published,
+                        reasons: decision.reasons.into(),
+                        loses: false,
+                    },
+                );
+                if zone.is_reversed {
+                    update.addresses.push((subject, decision.age, decision.addresses));
+                }
             }
         }
         for owner in contested {
@@ -124,6 +137,22 @@ impl Register {
             update.parts.push(Part::Alone { owner, records });
         }
         update
+    }
+
+    /// What is decided about each of `subjects`. As none waits for another's, many are shared out among the processors.
+    fn decisions(&self, zone: &ClusterZone, cluster: &Cluster, subjects: &[Subject]) -> Vec<Decision> {
+        let decide = |share: &[Subject]| -> Vec<_> {
+            share.iter().map(|subject| self.decision(zone, cluster, subject)).collect()
+        };
+        if subjects.len() <= SHARE {
+            return decide(subjects);
+        }
+        let processors = thread::available_parallelism().map_or(1, NonZero::get);
+        let share = subjects.len().div_ceil(processors).max(SHARE);
+        thread::scope(|scope| {
+            let shares: Vec<_> = subjects.chunks(share).map(|share| scope.spawn(|| decide(share))).collect();
+            shares.into_iter().flat_map(|share| share.join().unwrap_or_else(|panic| resume_unwind(panic))).collect()
+        })
     }
 
     /// What was decided about `subject`, if nothing in `zone` and `cluster` has changed since [`Register::update`].

@@ -11,7 +11,7 @@ use hickory_proto::rr::{Name, RecordType};
 use smallvec::SmallVec;
 
 use super::block::{Encoder, OwnedBlock};
-use super::name::{self, HashedName};
+use super::name::{self, HashedName, Suffix};
 use super::node::{Encoded, Node, Referral};
 use super::record::names_in;
 use super::text::name_to_text;
@@ -483,17 +483,15 @@ struct Ancestor {
     node: usize,
 }
 
-/// Nodes of one branch, each with its parent before it.
+/// Nodes of one branch, in canonical order.
 struct Assembly<'r> {
     nodes: Vec<Node>,
     path: Vec<Ancestor>,
     /// The canonical key of the last node's owner.
     last: &'r [u8],
-    /// Where owners are read, one after the other.
-    name: HashedName,
 }
 
-/// Makes the nodes of the branch at `root` from the `owners` in it, `root` first, empty non-terminals included.
+/// Makes the nodes of the branch at `root` from the `owners` in it, in canonical order, empty non-terminals included.
 pub(super) fn assemble(
     apex: &HashedName,
     root: &HashedName,
@@ -501,7 +499,7 @@ pub(super) fn assemble(
     warnings: &mut Vec<Warning>,
 ) -> Result<Vec<Node>, ZoneError> {
     let nodes = Vec::with_capacity(owners.len());
-    let mut assembly = Assembly { nodes, path: Vec::new(), last: &[], name: HashedName::root() };
+    let mut assembly = Assembly { nodes, path: Vec::new(), last: &[] };
     let mut cut: Option<OpenCut> = None;
     let mut dname: Option<(&[u8], Name)> = None;
     for owner in owners {
@@ -543,15 +541,28 @@ impl<'r> Assembly<'r> {
             self.path.pop();
         }
         self.last = owner.key;
-        self.name.set(owner.wire).expect("an owner is a name");
+        let labels: SmallVec<[&[u8]; 8]> = name::labels(owner.wire).collect();
         let first = self.path.last().map_or(root.labels(), |above| above.labels + 1);
-        for labels in first..self.name.labels() {
-            let node = Node::empty(self.name.suffix(labels));
-            self.append(node, labels, ancestor_key(owner.key, labels));
+        // The path has the hashes of all names above: one more label is all that is to be hashed for a node.
+        let suffix = |before: usize, parent: Option<u64>| {
+            let at: usize = labels[..before].iter().map(|label| 1 + label.len()).sum();
+            let hash = parent.map_or(root.whole().hash, |parent| name::hash_below(parent, labels[before]));
+            Suffix { hash, wire: &owner.wire[at..] }
+        };
+        for before in (1..=labels.len() - usize::from(first)).rev() {
+            let depth = u8::try_from(labels.len() - before).expect("a name has at most 127 labels");
+            let node = Node::empty(suffix(before, self.parent()));
+            self.append(node, depth, ancestor_key(owner.key, depth));
         }
-        let node = Node::new(self.name.whole(), &encode(owner)?, referral);
-        self.append(node, self.name.labels(), owner.key.len());
+        let depth = u8::try_from(labels.len()).expect("a name has at most 127 labels");
+        let node = Node::new(suffix(0, self.parent()), &encode(owner)?, referral);
+        self.append(node, depth, owner.key.len());
         Ok(())
+    }
+
+    /// The hash of the name that the next node is directly below; none: it is the root of the branch.
+    fn parent(&self) -> Option<u64> {
+        self.path.last().map(|above| self.nodes[above.node].hash)
     }
 
     /// Appends a node whose parent ends the path, unless it is the root of the branch.
@@ -576,14 +587,13 @@ impl<'r> Assembly<'r> {
         if !hidden.sets.is_empty() {
             below.insert(0, hidden);
         }
-        let referral = refer(&mut self.name, &owner, &nameservers, &below, warnings)?;
+        let referral = refer(&owner, &nameservers, &below, warnings)?;
         self.push(root, &owner, Some(Box::new(referral)))
     }
 }
 
-/// Encodes a referral: the NS records of `cut` and the addresses that `below` has for them; owners are read at `name`.
+/// Encodes a referral: the NS records of `cut` and the addresses that `below` has for them.
 fn refer(
-    name: &mut HashedName,
     cut: &Owner,
     nameservers: &RawSet,
     below: &[Owner],
@@ -623,7 +633,7 @@ fn refer(
         }
     }
     let below = below.iter().map(|owner| {
-        name.set(owner.wire).expect("an owner is a name");
+        let name = HashedName::read(owner.wire).expect("an owner is a name");
         Ok(Node::new(name.whole(), &encode(owner)?, None))
     });
     let mut below = below.collect::<Result<Box<[Node]>, _>>()?;

@@ -27,7 +27,7 @@ mod text;
 mod types;
 mod zones;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -69,7 +69,7 @@ use shards::Shards;
 pub struct Zone {
     apex: Name,
     /// The apex, ready to be probed with.
-    origin: Box<HashedName>,
+    origin: Arc<HashedName>,
     serial: Serial,
     /// The nodes by the hash of the whole owner name.
     nodes: Shards,
@@ -204,7 +204,7 @@ impl Zone {
         R: AsRef<Record>,
     {
         let records: Vec<_> = records.into_iter().collect();
-        let origin = Box::new(HashedName::from(apex));
+        let origin = Arc::new(HashedName::from(apex));
         let mut warnings = Vec::new();
         let sorted = build::Sorted::new(&origin, &records, &mut warnings);
         let owners = sorted.owners(&mut warnings);
@@ -221,7 +221,7 @@ impl Zone {
             census: BTreeMap::new(),
             origin,
         };
-        zone.put(assembled);
+        zone.put(&Arc::clone(&zone.origin), assembled);
         zone.nodes.shrink();
         zone.warn_of_missing_addresses(&nameservers, &mut warnings);
         Ok((zone, warnings))
@@ -437,30 +437,34 @@ impl Zone {
         (encloser, exists)
     }
 
-    /// Puts nodes in, counting their records.
-    fn put(&mut self, nodes: Vec<Node>) {
-        let mut name = HashedName::root();
+    /// Puts nodes in that are at or below `root` and in canonical order, counting their records.
+    fn put(&mut self, root: &HashedName, nodes: Vec<Node>) {
+        let mut group = self.nodes.group(root, root.labels());
         for node in nodes {
-            name.set(node.owner()).expect("an owner is a name");
-            self.deepest = self.deepest.max(name.labels());
+            let labels = u8::try_from(name::labels(node.owner()).count()).expect("a name has at most 127 labels");
+            self.deepest = self.deepest.max(labels);
             count(&mut self.census, &node, usize::wrapping_add);
-            self.nodes.insert(&name, name.labels(), node);
+            group = self.nodes.group_after(group, &node, labels);
+            self.nodes.insert(group, node);
         }
     }
 
     /// Replaces what is at and below `root` with `nodes`, `root` first; says whether that changed anything.
     fn graft(&mut self, root: &HashedName, nodes: Vec<Node>) -> bool {
         let old = self.nodes.within(root);
-        if same(&old, &nodes) {
+        let is_there = |node: &Node| {
+            let found = self.nodes.like(self.nodes.group_within(root, node), node);
+            found.is_some_and(|found| found.says_the_same(node))
+        };
+        if old.len() == nodes.len() && nodes.iter().all(is_there) {
             return false;
         }
         let (was, is) = (!old.is_empty(), !nodes.is_empty());
         for node in &old {
-            let name = node.name();
             count(&mut self.census, node, usize::wrapping_sub);
-            self.nodes.remove(&name, name.labels());
+            self.nodes.remove(self.nodes.group_within(root, node), node.suffix());
         }
-        self.put(nodes);
+        self.put(root, nodes);
         match (was, is) {
             (false, true) => self.attach(root),
             (true, false) => self.detach(root),
@@ -490,9 +494,9 @@ impl Zone {
         node.children = children;
         let is_void = node.is_void();
         if is_void {
-            self.nodes.remove(name, labels);
+            self.nodes.remove(self.nodes.group(name, labels), name.whole());
         } else {
-            self.put(vec![node]);
+            self.put(name, vec![node]);
         }
         match (existed, is_void) {
             (false, false) => self.attach(name),
@@ -507,7 +511,7 @@ impl Zone {
         for labels in (self.origin.labels()..root.labels()).rev() {
             let existed = self.nodes.get(root, labels).is_some();
             if !existed {
-                self.nodes.insert(root, labels, Node::empty(root.suffix(labels)));
+                self.nodes.insert(self.nodes.group(root, labels), Node::empty(root.suffix(labels)));
             }
             self.nodes.update(root, labels, |parent| parent.children += 1);
             if existed {
@@ -524,7 +528,7 @@ impl Zone {
             if !void {
                 return;
             }
-            self.nodes.remove(root, labels);
+            self.nodes.remove(self.nodes.group(root, labels), root.suffix(labels));
         }
     }
 
@@ -567,15 +571,6 @@ impl Zone {
             }
         }
     }
-}
-
-/// Whether two sets of nodes, each with its owners once, say the same.
-fn same(old: &[Arc<Node>], new: &[Node]) -> bool {
-    if old.len() != new.len() {
-        return false;
-    }
-    let new: HashMap<_, _> = new.iter().map(|node| (node.owner(), node)).collect();
-    old.iter().all(|node| new.get(node.owner()).is_some_and(|other| node.says_the_same(other)))
 }
 
 /// Adds a node's records to a census, or takes them out.

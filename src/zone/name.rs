@@ -175,11 +175,17 @@ impl Suffix<'_> {
     /// The hash of the wildcard directly below this name (RFC 4592 §2.1.1).
     #[must_use]
     pub fn wildcard_hash(&self) -> u64 {
-        extend(self.hash, b"*", &SECRET.1)
+        hash_below(self.hash, b"*")
     }
 }
 
-/// The hash of the name that `label` makes of the one that hashes to `parent`.
+/// The hash of the name that `label`, in lower case, makes of the one that hashes to `parent`.
+#[must_use]
+pub(super) fn hash_below(parent: u64, label: &[u8]) -> u64 {
+    extend(parent, label, &SECRET.1)
+}
+
+/// As [`hash_below`], for those who have the seed at hand.
 fn extend(parent: u64, label: &[u8], seed: &SharedSeed) -> u64 {
     let mut hasher = FoldHasher::with_seed(parent, seed);
     hasher.write(label);

@@ -138,6 +138,11 @@ impl Node {
         &self.data[..usize::from(self.owner_len)]
     }
 
+    /// The owner as it is looked up.
+    pub(super) fn suffix(&self) -> Suffix<'_> {
+        Suffix { hash: self.hash, wire: self.owner() }
+    }
+
     /// The owner, ready to be looked up.
     pub(super) fn name(&self) -> HashedName {
         HashedName::read(&self.data).expect("an owner is a name")

@@ -34,13 +34,17 @@ pub(super) struct Shards {
     octets: usize,
 }
 
+/// A group: the hash of the name that it is at and below, or that is alone in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Group(u64);
+
 /// Where the table of a group is.
 ///
 /// hashbrown picks buckets by a hash's lowest bits and tells apart what shares
 /// a bucket by its top seven. These are others, or every node of a table would
 /// look alike to it.
-fn place(group: u64) -> (usize, usize) {
-    let bits = usize::try_from((group >> 40) & 0xfff).expect("twelve bits");
+fn place(Group(hash): Group) -> (usize, usize) {
+    let bits = usize::try_from((hash >> 40) & 0xfff).expect("twelve bits");
     (bits / FAN, bits % FAN)
 }
 
@@ -55,25 +59,49 @@ impl Shards {
     /// The node whose owner is the suffix of `name` of `labels` labels.
     pub(super) fn get(&self, name: &HashedName, labels: u8) -> Option<&Node> {
         let owner = name.suffix(labels);
-        let (shelf, table) = self.place_of(name, labels);
+        let (shelf, table) = place(self.group(name, labels));
         self.shelves[shelf][table].find(owner.hash, |node| node.is_at(owner)).map(|node| &**node)
+    }
+
+    /// The node of `group` with the owner of `node`.
+    pub(super) fn like(&self, group: Group, node: &Node) -> Option<&Node> {
+        let (shelf, table) = place(group);
+        self.shelves[shelf][table].find(node.hash, |found| found.is_at(node.suffix())).map(|node| &**node)
     }
 
     /// The wildcard directly below the suffix of `name` of `labels` labels.
     pub(super) fn wildcard_below(&self, name: &HashedName, labels: u8) -> Option<&Node> {
         let encloser = name.suffix(labels);
         let hash = encloser.wildcard_hash();
-        let group = if labels < self.grain { hash } else { name.suffix(self.grain).hash };
+        let group = if labels < self.grain { Group(hash) } else { self.group(name, labels) };
         let (shelf, table) = place(group);
         let is_wildcard = |node: &Arc<Node>| node.owner().strip_prefix(b"\x01*") == Some(encloser.wire);
         self.shelves[shelf][table].find(hash, is_wildcard).map(|node| &**node)
     }
 
-    /// Puts `node` in the place of the one with its owner, the suffix of `name` of `labels` labels.
-    pub(super) fn insert(&mut self, name: &HashedName, labels: u8, node: Node) {
-        let owner = name.suffix(labels);
-        let (table, octets) = (self.table_mut(name, labels), node.octets());
-        let before = match table.entry(node.hash, |other| other.is_at(owner), |node| node.hash) {
+    /// The group of the suffix of `name` of `labels` labels.
+    pub(super) fn group(&self, name: &HashedName, labels: u8) -> Group {
+        Group(name.suffix(labels.min(self.grain)).hash)
+    }
+
+    /// The group of a node at or below `root`.
+    pub(super) fn group_within(&self, root: &HashedName, node: &Node) -> Group {
+        if root.labels() >= self.grain {
+            return self.group(root, self.grain);
+        }
+        let name = node.name();
+        self.group(&name, name.labels())
+    }
+
+    /// The group of a node of so many labels; `last` is that of the one before it in canonical order.
+    pub(super) fn group_after(&self, last: Group, node: &Node, labels: u8) -> Group {
+        if labels <= self.grain { Group(node.hash) } else { last }
+    }
+
+    /// Puts `node`, of `group`, in the place of the one with its owner.
+    pub(super) fn insert(&mut self, group: Group, node: Node) {
+        let (table, octets) = (self.table_mut(group), node.octets());
+        let before = match table.entry(node.hash, |other| other.is_at(node.suffix()), |node| node.hash) {
             hashbrown::hash_table::Entry::Occupied(mut entry) => mem::replace(entry.get_mut(), Arc::new(node)).octets(),
             hashbrown::hash_table::Entry::Vacant(entry) => {
                 entry.insert(Arc::new(node));
@@ -83,10 +111,9 @@ impl Shards {
         self.octets = self.octets + octets - before;
     }
 
-    /// Takes out the node whose owner is the suffix of `name` of `labels` labels.
-    pub(super) fn remove(&mut self, name: &HashedName, labels: u8) {
-        let owner = name.suffix(labels);
-        let table = self.table_mut(name, labels);
+    /// Takes out the node of `group` at `owner`.
+    pub(super) fn remove(&mut self, group: Group, owner: Suffix<'_>) {
+        let table = self.table_mut(group);
         if let Ok(entry) = table.find_entry(owner.hash, |node| node.is_at(owner)) {
             let (node, _) = entry.remove();
             // Names come and go in all tables: none may keep the room for the most that it ever had.
@@ -100,7 +127,8 @@ impl Shards {
     /// Changes the node whose owner is the suffix of `name` of `labels` labels, if there is one; not its size.
     pub(super) fn update(&mut self, name: &HashedName, labels: u8, change: impl FnOnce(&mut Node)) {
         let owner = name.suffix(labels);
-        if let Some(node) = self.table_mut(name, labels).find_mut(owner.hash, |node| node.is_at(owner)) {
+        let table = self.table_mut(self.group(name, labels));
+        if let Some(node) = table.find_mut(owner.hash, |node| node.is_at(owner)) {
             change(Arc::make_mut(node));
         }
     }
@@ -111,7 +139,7 @@ impl Shards {
         if root.labels() < self.grain {
             return self.iter().filter(is_within).cloned().collect();
         }
-        let (shelf, table) = self.place_of(root, root.labels());
+        let (shelf, table) = place(self.group(root, root.labels()));
         self.shelves[shelf][table].iter().filter(is_within).cloned().collect()
     }
 
@@ -154,13 +182,8 @@ impl Shards {
         }
     }
 
-    fn place_of(&self, name: &HashedName, labels: u8) -> (usize, usize) {
-        let Suffix { hash, .. } = name.suffix(labels.min(self.grain));
-        place(hash)
-    }
-
-    fn table_mut(&mut self, name: &HashedName, labels: u8) -> &mut Table {
-        let (shelf, table) = self.place_of(name, labels);
+    fn table_mut(&mut self, group: Group) -> &mut Table {
+        let (shelf, table) = place(group);
         Arc::make_mut(&mut Arc::make_mut(&mut Arc::make_mut(&mut self.shelves)[shelf])[table])
     }
 }
