@@ -113,8 +113,13 @@ impl Shards {
 
     /// Takes out the node of `group` at `owner`.
     pub(super) fn remove(&mut self, group: Group, owner: Suffix<'_>) {
-        if let Ok(entry) = self.table_mut(group).find_entry(owner.hash, |node| node.is_at(owner)) {
+        let table = self.table_mut(group);
+        if let Ok(entry) = table.find_entry(owner.hash, |node| node.is_at(owner)) {
             let (node, _) = entry.remove();
+            // Names come and go in all tables: none may keep the room for the most that it ever had.
+            if table.len() < table.capacity() / 4 {
+                table.shrink_to(2 * table.len(), |node| node.hash);
+            }
             self.octets -= node.octets();
         }
     }
