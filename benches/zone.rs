@@ -16,7 +16,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use divan::Bencher;
-use divan::counter::{BytesCount, ItemsCount};
+use divan::counter::BytesCount;
 use kubezone::nameserver::{self, Request, Served, Transport};
 use kubezone::published::Published;
 use kubezone::zone::{HashedName, State, Zone, dump, master};
@@ -36,6 +36,8 @@ const KINDS: [Kind; 7] =
     [Kind::Hit, Kind::Srv, Kind::NoData, Kind::NxDomain, Kind::Referral, Kind::Wildcard, Kind::Alias];
 /// Different questions of one kind.
 const QUESTIONS: usize = 20_000;
+/// Questions that are timed together: one alone would be its way to the caches.
+const SAMPLE: u32 = 1_000;
 
 fn main() {
     for services in SIZES {
@@ -62,7 +64,7 @@ fn zone(served: &Served) -> &Arc<Zone> {
     zone
 }
 
-#[divan::bench(args = KINDS, consts = SIZES)]
+#[divan::bench(args = KINDS, consts = SIZES, sample_size = SAMPLE)]
 fn respond<const SERVICES: usize>(bencher: Bencher, kind: Kind) {
     let served = shared(SERVICES);
     let questions: Vec<_> = some(QUESTIONS, SERVICES).map(|index| kind.question(index)).collect();
@@ -70,14 +72,14 @@ fn respond<const SERVICES: usize>(bencher: Bencher, kind: Kind) {
     let mut out = Vec::with_capacity(65_535);
     let peer = SocketAddr::from((Ipv6Addr::LOCALHOST, 53));
     let now = Instant::now();
-    bencher.counter(ItemsCount::new(1u32)).bench_local(|| {
+    bencher.bench_local(|| {
         let bytes = questions.next().expect("a cycle");
         black_box(nameserver::respond(served, Request { bytes, peer, transport: Transport::Udp, now }, &mut out));
         assert!(kind.is_answered_by(&out));
     });
 }
 
-#[divan::bench(args = KINDS, consts = SIZES)]
+#[divan::bench(args = KINDS, consts = SIZES, sample_size = SAMPLE)]
 fn lookup<const SERVICES: usize>(bencher: Bencher, kind: Kind) {
     let zone = zone(shared(SERVICES));
     let read = |index| HashedName::read(&wire(&kind.qname(index))).expect("a name");
@@ -89,7 +91,7 @@ fn lookup<const SERVICES: usize>(bencher: Bencher, kind: Kind) {
 }
 
 /// One changed Service.
-#[divan::bench(name = "derive", args = SIZES)]
+#[divan::bench(name = "derive", args = SIZES, sample_size = 10)]
 fn derive_one(bencher: Bencher, services: usize) {
     let mut current = Arc::clone(zone(shared(services)));
     let mut changes = (2..).zip(some(usize::MAX, services));
@@ -101,7 +103,7 @@ fn derive_one(bencher: Bencher, services: usize) {
 }
 
 /// One changed Service, up to where readers see it.
-#[divan::bench(args = SIZES)]
+#[divan::bench(args = SIZES, sample_size = 10)]
 fn publish(bencher: Bencher, services: usize) {
     let mut current = Arc::clone(zone(shared(services)));
     let published = Published::new(shared(services).clone());
