@@ -20,12 +20,13 @@ differential: ## A million questions that nobody has asked yet, to kubezone, Kno
 audit: ## The dependencies' advisories (fetches their database)
 	cargo deny --locked check advisories
 
-bench: ## What an answer, a change, a name and a manifest cost; a whole server and loading a large zone beside Knot, another policy
+bench: ## What an answer, a change, a name and a manifest cost; servers side by side and loading a large zone beside Knot, another policy
 	cargo bench --bench zone
 	cargo bench --bench manifests
-	cargo bench --bench server
+	cargo bench --bench compare
 	cargo bench --bench load
 	cargo bench --bench policy
+	cargo bench --bench memory
 
 fuzz: ## Bytes from strangers, for five minutes each (needs cargo-fuzz and a nightly toolchain)
 	cargo +nightly fuzz run respond -- -max_total_time=300

@@ -12,6 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::mem;
 use std::net::SocketAddr;
+use std::num::NonZero;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::thread;
@@ -74,6 +75,8 @@ struct Listening {
     /// As configured: port 0 has become another.
     asked: SocketAddr,
     address: SocketAddr,
+    /// How many threads answer UDP, as configured.
+    workers: Option<NonZero<usize>>,
     claim: Claim,
     words: Words,
     answering: AbortOnDropHandle<()>,
@@ -167,7 +170,7 @@ impl Server {
             probes: None,
             admin: None,
             api: Arc::new(Api::new(Arc::clone(&published))),
-            answerer: Answerer::new(Arc::clone(&published), &metrics),
+            answerer: Answerer::new(Arc::clone(&published), Arc::clone(&metrics)),
             readiness: Arc::new(Readiness::new(Arc::clone(&published), config.ready_timeout)),
             files: follow_files(config.files.clone(), &published, &metrics, &rescans),
             clusters: BTreeMap::new(),
@@ -297,14 +300,15 @@ impl Server {
         if !self.published.load().zones.has_room_for(config.apexes()) {
             return Err(StartError::TooManyZones);
         }
-        let kept = self.kept(&config.dns);
+        let kept = self.kept(&config);
         let leaves = |(place, listening)| (!kept.contains(&Some(place))).then_some(listening);
         let leaving = self.dns.iter().enumerate().filter_map(leaves).map(|listening: &Listening| &listening.claim);
         let (probes_move, admin_moves) = (config.metrics != self.config.metrics, config.admin != self.config.admin);
         let leaving_http = self.probes.iter().filter(|_| probes_move).chain(self.admin.iter().filter(|_| admin_moves));
         let leaving: Vec<_> = leaving.chain(leaving_http.map(|http| &http.claim)).collect();
         let new = config.dns.iter().zip(&kept).filter(|(_, kept)| kept.is_none());
-        let opened = new.map(|(address, _)| self.listen(*address, &leaving)).collect::<Result<Vec<_>, _>>()?;
+        let opened =
+            new.map(|(address, _)| self.listen(*address, config.workers, &leaving)).collect::<Result<Vec<_>, _>>()?;
         let probes = match config.metrics.filter(|_| probes_move) {
             Some(address) => Some(self.listen_for_probes(address, &leaving)?),
             None => None,
@@ -345,13 +349,13 @@ impl Server {
         Ok(())
     }
 
-    /// For each of `wanted` the place in `dns` of the address that it is already.
-    fn kept(&self, wanted: &[SocketAddr]) -> Vec<Option<usize>> {
-        let mut kept = Vec::with_capacity(wanted.len());
-        for address in wanted {
+    /// For each address that `wanted` has the place in `dns` of what answers there already, as it is to.
+    fn kept(&self, wanted: &Config) -> Vec<Option<usize>> {
+        let mut kept = Vec::with_capacity(wanted.dns.len());
+        for address in &wanted.dns {
             let is_it = |(place, listening): (usize, &Listening)| {
                 let same = listening.asked == *address || listening.address == *address;
-                (same && !kept.contains(&Some(place))).then_some(place)
+                (same && listening.workers == wanted.workers && !kept.contains(&Some(place))).then_some(place)
             };
             let place = self.dns.iter().enumerate().find_map(is_it);
             kept.push(place);
@@ -360,12 +364,17 @@ impl Server {
     }
 
     /// Opens `address` for DNS, and answers there.
-    fn listen(&self, address: SocketAddr, leaving: &[&Claim]) -> Result<Listening, StartError> {
-        let listener = Listener::bind(address, leaving)?;
+    fn listen(
+        &self,
+        address: SocketAddr,
+        workers: Option<NonZero<usize>>,
+        leaving: &[&Claim],
+    ) -> Result<Listening, StartError> {
+        let listener = Listener::bind(address, workers.unwrap_or_else(server::usable_cores), leaving)?;
         let claim = listener.claim().map_err(|source| ListenError { address, transport: "tcp", source })?;
         let (asked, address, words) = (address, listener.address(), Words::until(&self.stop));
         let answering = AbortOnDropHandle::new(tokio::spawn(listener.serve(&self.answerer, words.clone())?));
-        Ok(Listening { asked, address, claim, words, answering })
+        Ok(Listening { asked, address, workers, claim, words, answering })
     }
 
     /// Lets an address answer what has come in, then end.
@@ -604,6 +613,6 @@ mod tests {
         let address = a.dns()[0];
         a.stop().await;
         assert_eq!(ask(&b, "b.example.").await, ResponseCode::NoError);
-        Listener::bind(address, &[]).expect("a server that has stopped leaves its address");
+        Listener::bind(address, server::usable_cores(), &[]).expect("a server that has stopped leaves its address");
     }
 }

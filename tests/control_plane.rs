@@ -574,7 +574,8 @@ async fn selectors_select_what_the_api_server_selects() {
             let service = json!({ "metadata": { "name": name, "labels": labels }, "spec": https() });
             let service = serde_json::from_value(service).expect("a Service");
             services.create(&PostParams::default(), &service).await.expect("created");
-            (name, serde_json::from_value(labels.clone()).expect("labels"))
+            let labels: BTreeMap<String, String> = serde_json::from_value(labels.clone()).expect("labels");
+            (name, labels.into_iter().collect())
         })
         .collect()
         .await;

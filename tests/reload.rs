@@ -589,6 +589,33 @@ async fn a_zone_that_is_not_loaded_takes_no_readiness_away() {
     assert!(readiness.ends_with("ready; zones not loaded: c3.k8s.ooo.\n"), "{readiness}");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_question_is_lost_when_others_answer_at_an_address() {
+    let server = Reloading::start(&format!("{LISTEN}{}", zones())).await;
+    let own = server.kubezone.dns();
+    let at_own = |workers: usize| {
+        let listen = LISTEN.replace("\"[::1]:0\"]", &format!("\"{own}\"], workers: {workers}"));
+        format!("{listen}{}", zones())
+    };
+    assert_ne!(at_own(1), at_own(2));
+    server.reload(&at_own(1)).await;
+    let one = server.kubezone.count("task");
+
+    let mut clients = Clients::new();
+    clients.ask(own, Over::Udp, &QUESTIONS[..3]);
+    clients.ask(own, Over::Connections, &QUESTIONS[..3]);
+    for workers in [5, 1, 3, 1, 5] {
+        assert_eq!(server.reload(&at_own(workers)).await, "settings: workers");
+        eventually("as many threads as are wanted", async || match server.kubezone.count("task") {
+            now if now == one + workers - 1 => Ok(()),
+            now => Err(format!("{one} with one worker, {now} with {workers}")),
+        })
+        .await;
+    }
+    let asked = clients.stop().await;
+    assert!(asked > 100, "{asked} questions");
+}
+
 #[tokio::test]
 async fn probes_move_to_another_address() {
     let server = Reloading::start(&format!("{LISTEN}{}", zones())).await;

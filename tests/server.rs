@@ -18,7 +18,7 @@ use hickory_proto::rr::{Name, RecordType};
 use kubezone::metrics::Metrics;
 use kubezone::nameserver::Served;
 use kubezone::published::Published;
-use kubezone::server::{Answerer, Claim, ListenError, Listener, Words};
+use kubezone::server::{Answerer, Claim, ListenError, Listener, Words, usable_cores};
 use kubezone::zone::{State, Zone, Zones, master};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::runtime::Runtime;
@@ -62,7 +62,8 @@ impl Server {
         let runtime = Runtime::new().expect("a runtime");
         let inside = runtime.enter();
         let addresses = parse(addresses).into_iter();
-        let listeners = addresses.map(|address| Listener::bind(address, &[])).collect::<Result<Vec<_>, _>>()?;
+        let listeners =
+            addresses.map(|address| Listener::bind(address, usable_cores(), &[])).collect::<Result<Vec<_>, _>>()?;
         let addresses = listeners.iter().map(Listener::address).collect();
         let stop = CancellationToken::new();
         let serving = runtime.spawn(serve(listeners, served, &stop));
@@ -88,7 +89,7 @@ impl Server {
 
 fn serve(listeners: Vec<Listener>, served: Served, stop: &CancellationToken) -> impl Future<Output = ()> + use<> {
     let published = Arc::new(Published::new(served));
-    let answerer = Answerer::new(Arc::clone(&published), &Metrics::new(published));
+    let answerer = Answerer::new(Arc::clone(&published), Metrics::new(published));
     let serving = listeners.into_iter().map(|listener| listener.serve(&answerer, Words::until(stop)).expect("threads"));
     let serving: Vec<_> = serving.collect();
     async { drop(join_all(serving).await) }
@@ -266,7 +267,9 @@ fn a_udp_port_that_another_program_shares_is_an_error() {
 fn an_address_opens_before_one_of_ours_that_it_overlaps_with_closes_and_is_locked_again() {
     let runtime = Runtime::new().expect("a runtime");
     let _inside = runtime.enter();
-    let bind = |address: &str, leaving: &[&Claim]| Listener::bind(address.parse().expect("an address"), leaving);
+    let bind = |address: &str, leaving: &[&Claim]| {
+        Listener::bind(address.parse().expect("an address"), usable_cores(), leaving)
+    };
     let before = bind("[::1]:0", &[]).expect("loopback");
     let address = format!("[::]:{}", before.address().port());
     let other = bind("[::1]:0", &[]).expect("loopback");
@@ -329,6 +332,90 @@ fn child_with_several_addresses() {
         client.send_to(&any_query(1), (address, server.addresses[0].port())).unwrap();
         let (_, from) = client.recv_from(&mut [0; 512]).expect("a response");
         assert_eq!(from, SocketAddr::from((address, server.addresses[0].port())));
+    }
+}
+
+/// Requests to `address` before anybody answers there, from two clients by turns; among them what is not answered.
+///
+/// All of it lies in the sockets' queues when the server begins.
+fn a_queue_is_answered(address: &str) {
+    const REQUESTS: u16 = 100;
+
+    let runtime = Runtime::new().expect("a runtime");
+    let inside = runtime.enter();
+    let listener = Listener::bind(address.parse().unwrap(), usable_cores(), &[]).expect("loopback");
+    let port = listener.address().port();
+    let clients =
+        [udp_client((Ipv4Addr::LOCALHOST, port).into()), udp_client((Ipv4Addr::new(127, 0, 0, 2), port).into())];
+    for id in 0..REQUESTS {
+        let client = &clients[usize::from(id % 2)];
+        client
+            .send(&query(
+                id,
+                ["web.c1.k8s.ooo.", "much.longer.and.absent.c1.k8s.ooo."][usize::from(id / 2 % 2)],
+                RecordType::AAAA,
+            ))
+            .unwrap();
+        if id % 7 == 0 {
+            client.send(&[0; 11]).unwrap();
+        }
+    }
+    let stop = CancellationToken::new();
+    let serving = runtime.spawn(serve(vec![listener], served(ZONE), &stop));
+    drop(inside);
+    for id in 0..REQUESTS {
+        let response = receive(&clients[usize::from(id % 2)]);
+        let message = Message::from_vec(&response).expect("readable");
+        assert_eq!(message.metadata.id, id, "in the order of the requests");
+        let (answers, authorities) = [(1, 0), (0, 1)][usize::from(id / 2 % 2)];
+        assert_eq!((message.answers.len(), message.authorities.len()), (answers, authorities), "{message}");
+    }
+    stop.cancel();
+    runtime.block_on(serving).expect("no panic");
+}
+
+#[test]
+fn everybody_in_a_queue_gets_their_own_answer() {
+    a_queue_is_answered("0.0.0.0:0");
+}
+
+/// What the system calls of the test `name` of this binary were, traced with these options of strace's.
+fn traced(test: &str, name: &str, options: &[&str]) -> Option<String> {
+    let folder = tempfile::tempdir().unwrap();
+    let trace = folder.path().join("trace");
+    if !Command::new("strace").args(["-o", "/dev/null", "true"]).status().is_ok_and(|status| status.success()) {
+        support::skip(test, &"strace is missing, or may not trace");
+        return None;
+    }
+    let mut command = Command::new("strace");
+    command.args(["--seccomp-bpf", "-f", "-qq", "-e", "trace=recvmmsg,sendmmsg"]).args(options).arg("-o").arg(&trace);
+    assert!(this_test(command, name).status().unwrap().success());
+    Some(fs::read_to_string(trace).unwrap())
+}
+
+#[test]
+#[ignore = "run by the tests below under strace"]
+fn child_with_a_queue() {
+    a_queue_is_answered("0.0.0.0:0");
+}
+
+#[test]
+fn a_queue_is_received_and_answered_together() {
+    let test = "a_queue_is_received_and_answered_together";
+    let Some(trace) = traced(test, "child_with_a_queue", &[]) else { return };
+    let together = |call: &str| trace.lines().filter(|line| line.contains(call) && !line.contains("EAGAIN")).count();
+    // A hundred requests and more: not one by one.
+    assert!(together(" recvmmsg(") < 30, "{trace}");
+    assert!(together(" sendmmsg(") < 30 && together(" sendmmsg(") > 0, "{trace}");
+}
+
+#[test]
+fn where_batches_are_not_permitted_datagrams_go_one_by_one() {
+    for error in ["EPERM", "ENOSYS"] {
+        let inject = format!("inject=recvmmsg,sendmmsg:error={error}");
+        let test = "where_batches_are_not_permitted_datagrams_go_one_by_one";
+        let Some(trace) = traced(test, "child_with_a_queue", &["-e", &inject]) else { return };
+        assert!(trace.contains("(INJECTED)"), "{trace}");
     }
 }
 
@@ -422,7 +509,7 @@ struct Paused {
 
 impl Paused {
     fn start() -> Self {
-        let listener = Listener::bind(LOOPBACK.parse().expect("an address"), &[]).unwrap();
+        let listener = Listener::bind(LOOPBACK.parse().expect("an address"), usable_cores(), &[]).unwrap();
         let address = listener.address();
         let stop = CancellationToken::new();
         let serving = tokio::spawn(serve(vec![listener], Served::default(), &stop));

@@ -14,18 +14,20 @@
 mod object;
 mod store;
 mod syntax;
+mod texts;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::ops::Bound;
 use std::sync::Arc;
 
 pub use object::{
     Annotations, Endpoint, EndpointSlice, IpFamily, IpFamilyPolicy, Kind, Labels, Namespace, Object, ObjectKey, Pod,
-    Port, Protocol, Service, ServiceKey, ServiceType, Subject,
+    Port, Protocol, ReadyCount, Service, ServiceKey, ServiceType, Subject,
 };
 use store::{Applied, Store, is_most};
 pub use syntax::{has_label_syntax, has_name_syntax, is_label, is_subdomain};
+use texts::Texts;
 
 /// The objects of one cluster.
 #[derive(Debug, Default)]
@@ -40,10 +42,14 @@ pub struct Cluster {
     slices_of: HashMap<ServiceKey, Vec<Arc<str>>>,
     /// The names of the Pods of a namespace that have an address, in order; mostly one.
     pods_at: BTreeMap<(Arc<str>, IpAddr), Vec<Arc<str>>>,
-    /// One allocation for each namespace's name, shared by all keys.
-    namespace_names: HashSet<Arc<str>>,
+    /// What objects have in common.
+    texts: Texts,
     /// Whether there is a Namespace for every Service and Pod.
     has_all_namespaces: bool,
+    /// Whether endpoints that no record can come from are only counted.
+    is_counting: bool,
+    /// The headless Services with EndpointSlices that were counted when they were not: records would come from them.
+    lacking: BTreeSet<ServiceKey>,
 }
 
 /// What the end of a complete list did.
@@ -61,6 +67,15 @@ impl Cluster {
     #[must_use]
     pub fn from_api() -> Self {
         Self { has_all_namespaces: true, ..Self::default() }
+    }
+
+    /// The same, and of the endpoints of Services with addresses of their own it keeps how many are ready, and no more.
+    ///
+    /// Then a change of such endpoints touches nothing, and where such a Service becomes a headless one, its endpoints may have
+    /// to be [told again](Cluster::lacks_endpoints).
+    #[must_use]
+    pub fn counting(self) -> Self {
+        Self { is_counting: true, ..self }
     }
 
     /// The object exists and says this; returns the subjects touched, none when it said the same before.
@@ -85,14 +100,15 @@ impl Cluster {
 
     /// The object is gone; returns the subjects touched.
     pub fn delete(&mut self, key: &ObjectKey) -> Vec<Subject> {
-        let touched = match key.kind {
+        match key.kind {
             Kind::Service => {
                 let key = service_key(key);
+                self.lacking.remove(&key);
                 self.services.delete(&key).map(|_| key.into()).into_iter().collect()
             }
             Kind::EndpointSlice => {
                 let slice = self.slices.delete(&namespaced(key));
-                slice.into_iter().map(|slice| self.part(slice).into()).collect()
+                slice.and_then(|slice| self.part(slice)).into_iter().collect()
             }
             Kind::Namespace => match self.namespaces.delete(&*key.name) {
                 Some(namespace) => self.subjects_in(&namespace.name),
@@ -102,12 +118,7 @@ impl Cluster {
                 let pod = self.pods.delete(&namespaced(key));
                 pod.into_iter().flat_map(|pod| self.leave(&pod)).collect()
             }
-        };
-        let namespace = if key.kind == Kind::Namespace { &key.name } else { &key.namespace };
-        if !self.has_objects_of(namespace) {
-            self.namespace_names.remove(namespace);
         }
-        touched
     }
 
     /// A complete list of `kind` begins.
@@ -130,15 +141,16 @@ impl Cluster {
     /// are also counted by the Services and Pods in them, which go with them: a
     /// cluster has few, and mostly one with most of its Services.
     pub fn listed(&mut self, kind: Kind) -> Swept {
-        self.namespace_names.retain(|name| Arc::strong_count(name) > 1);
+        self.texts.forget();
         match kind {
             Kind::Service => {
                 let gone = self.services.listed(|_| false);
+                self.lacking.retain(|key| self.services.get(key).is_some());
                 Swept { touched: gone.into_iter().map(|(key, _)| key.into()).collect(), held: self.services.held() }
             }
             Kind::EndpointSlice => {
                 let gone = self.slices.listed(|_| false);
-                let touched = gone.into_iter().map(|(_, slice)| self.part(slice).into()).collect();
+                let touched = gone.into_iter().filter_map(|(_, slice)| self.part(slice)).collect();
                 Swept { touched, held: self.slices.held() }
             }
             Kind::Namespace => {
@@ -169,6 +181,25 @@ impl Cluster {
     #[must_use]
     pub fn knows_pods(&self) -> bool {
         self.pods.is_listed()
+    }
+
+    /// Whether there are headless Services with EndpointSlices that were only counted, as long as they were not headless.
+    ///
+    /// Whoever makes EndpointSlices changes them then; those that somebody made by hand stay as they are, and have to be listed.
+    #[must_use]
+    pub fn lacks_endpoints(&self) -> bool {
+        !self.lacking.is_empty()
+    }
+
+    /// How many objects of a kind there are.
+    #[must_use]
+    pub fn count(&self, kind: Kind) -> usize {
+        match kind {
+            Kind::Service => self.services.len(),
+            Kind::EndpointSlice => self.slices.len(),
+            Kind::Namespace => self.namespaces.len(),
+            Kind::Pod => self.pods.len(),
+        }
     }
 
     /// The Service at `key`.
@@ -242,34 +273,77 @@ impl Cluster {
     }
 
     fn apply_service(&mut self, mut service: Service) -> Vec<Subject> {
-        service.key.namespace = self.shared(&service.key.namespace);
-        let key = service.key.clone();
-        match self.services.apply(key.clone(), service) {
-            Applied::Same => Vec::new(),
-            Applied::New | Applied::Changed(_) => vec![key.into()],
+        for text in key_texts_mut(&mut service.key).into_iter().chain(port_texts_mut(&mut service.ports)) {
+            self.texts.share(text);
         }
+        service.labels.texts_mut().for_each(|text| self.texts.share(text));
+        let key = service.key.clone();
+        if let Applied::Same = self.services.apply(key.clone(), service) {
+            return Vec::new();
+        }
+        if self.counts(&key) {
+            for name in self.slices_of.get(&key).into_iter().flatten() {
+                if let Some(slice) = self.slices.get_mut(&(key.namespace.clone(), name.clone())) {
+                    slice.count();
+                }
+            }
+        }
+        self.note_lacking(&key);
+        vec![key.into()]
+    }
+
+    /// Whether of the endpoints of the Service at `key` no more is kept than how many are ready: nothing comes from them.
+    fn counts(&self, key: &ServiceKey) -> bool {
+        let has_addresses = |service: &Service| match service.service_type {
+            ServiceType::ClusterIp | ServiceType::LoadBalancer => true,
+            ServiceType::Headless | ServiceType::ExternalName => false,
+        };
+        self.is_counting && self.service(key).is_some_and(has_addresses)
+    }
+
+    /// Finds out whether the Service at `key` lacks endpoints that it had.
+    fn note_lacking(&mut self, key: &ServiceKey) {
+        let is_headless = self.service(key).is_some_and(|service| service.service_type == ServiceType::Headless);
+        if is_headless && self.slices(key).any(|slice| slice.counted.is_some()) {
+            self.lacking.insert(key.clone());
+        } else {
+            self.lacking.remove(key);
+        }
+    }
+
+    /// The Service at `key`, if it matters to it which endpoints it has.
+    fn touched(&mut self, key: ServiceKey) -> Option<Subject> {
+        self.note_lacking(&key);
+        (!self.counts(&key)).then(|| key.into())
     }
 
     fn apply_slice(&mut self, mut slice: EndpointSlice) -> Vec<Subject> {
-        slice.service.namespace = self.shared(&slice.service.namespace);
+        if self.counts(&slice.service) {
+            slice.count();
+        }
+        for text in key_texts_mut(&mut slice.service).into_iter().chain(port_texts_mut(&mut slice.ports)) {
+            self.texts.share(text);
+        }
         let (service, name) = (slice.service.clone(), slice.name.clone());
-        match self.slices.apply((service.namespace.clone(), name.clone()), slice) {
-            Applied::Same => Vec::new(),
-            Applied::Changed(before) if before.service == service => vec![service.into()],
+        let left = match self.slices.apply((service.namespace.clone(), name.clone()), slice) {
+            Applied::Same => return Vec::new(),
+            Applied::Changed(before) if before.service == service => None,
             Applied::Changed(before) => {
                 let left = self.part(before);
                 self.join(&service, name);
-                vec![left.into(), service.into()]
+                left
             }
             Applied::New => {
                 self.join(&service, name);
-                vec![service.into()]
+                None
             }
-        }
+        };
+        left.into_iter().chain(self.touched(service)).collect()
     }
 
     fn apply_namespace(&mut self, mut namespace: Namespace) -> Vec<Subject> {
-        namespace.name = self.shared(&namespace.name);
+        self.texts.share(&mut namespace.name);
+        namespace.labels.texts_mut().for_each(|text| self.texts.share(text));
         let name = namespace.name.clone();
         match self.namespaces.apply(name.clone(), namespace) {
             Applied::Same => Vec::new(),
@@ -278,7 +352,7 @@ impl Cluster {
     }
 
     fn apply_pod(&mut self, mut pod: Pod) -> Vec<Subject> {
-        pod.namespace = self.shared(&pod.namespace);
+        self.texts.share(&mut pod.namespace);
         let (namespace, name, addresses) = (pod.namespace.clone(), pod.name.clone(), pod.addresses.clone());
         let mut touched = match self.pods.apply((namespace.clone(), name.clone()), pod) {
             Applied::Same => return Vec::new(),
@@ -312,38 +386,29 @@ impl Cluster {
         insert(self.slices_of.entry(service.clone()).or_default(), slice);
     }
 
-    /// Forgets that `slice` was its Service's; returns that Service.
-    fn part(&mut self, slice: EndpointSlice) -> ServiceKey {
+    /// Forgets that `slice` was its Service's; returns that Service, if that matters to it.
+    fn part(&mut self, slice: EndpointSlice) -> Option<Subject> {
         if let Some(names) = self.slices_of.get_mut(&slice.service) {
             names.retain(|name| *name != slice.name);
             if names.is_empty() {
                 self.slices_of.remove(&slice.service);
             }
         }
-        slice.service
+        self.touched(slice.service)
     }
 
     fn subjects_in(&self, namespace: &Arc<str>) -> Vec<Subject> {
         let services = services_in(&self.services, namespace).cloned().map(Subject::Service);
         services.chain(pods_in(&self.pods_at, namespace).map(pods_subject)).collect()
     }
+}
 
-    /// Whether any object is in the namespace, or is it.
-    fn has_objects_of(&self, namespace: &Arc<str>) -> bool {
-        let first = (namespace.clone(), "".into());
-        self.namespace(namespace).is_some()
-            || services_in(&self.services, namespace).next().is_some()
-            || self.slices.from(&first).next().is_some_and(|(key, _)| key.0 == *namespace)
-            || self.pods.from(&first).next().is_some_and(|(key, _)| key.0 == *namespace)
-    }
+fn key_texts_mut(key: &mut ServiceKey) -> [&mut Arc<str>; 2] {
+    [&mut key.namespace, &mut key.name]
+}
 
-    fn shared(&mut self, namespace: &Arc<str>) -> Arc<str> {
-        if let Some(known) = self.namespace_names.get(namespace) {
-            return known.clone();
-        }
-        self.namespace_names.insert(namespace.clone());
-        namespace.clone()
-    }
+fn port_texts_mut(ports: &mut [Port]) -> impl Iterator<Item = &mut Arc<str>> {
+    ports.iter_mut().flat_map(|port| [&mut port.name, &mut port.app_protocol])
 }
 
 fn services_in<'a>(
@@ -385,8 +450,6 @@ fn namespaced(key: &ObjectKey) -> (Arc<str>, Arc<str>) {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use super::*;
 
     fn key(text: &str) -> ServiceKey {
@@ -403,13 +466,15 @@ mod tests {
         Object::EndpointSlice(EndpointSlice {
             name: name.into(),
             service: key(of),
-            endpoints: vec![Endpoint { addresses: vec![address.parse().unwrap()], hostname: None, ready: true }],
+            endpoints: vec![Endpoint { addresses: [address.parse().unwrap()].into(), hostname: None, ready: true }],
             ports: Vec::new(),
+            is_headless: false,
+            counted: None,
         })
     }
 
     fn namespace(name: &str, label: &str) -> Object {
-        let labels = BTreeMap::from([("label".into(), label.into())]);
+        let labels = [("label", label)].into_iter().collect();
         Object::Namespace(Namespace { name: name.into(), labels, annotations: Annotations::new() })
     }
 
@@ -635,7 +700,7 @@ mod tests {
     }
 
     #[test]
-    fn names_of_namespaces_are_shared() {
+    fn what_objects_have_in_common_is_kept_once() {
         let mut cluster = Cluster::default();
         cluster.apply(service("shop/web"));
         cluster.apply(slice("shop/web", "s", "2a0a::1"));
@@ -643,28 +708,82 @@ mod tests {
         let service = cluster.services().next().unwrap();
         let slice = cluster.slices(&key("shop/web")).next().unwrap();
         assert!(Arc::ptr_eq(&service.key.namespace, &slice.service.namespace));
+        assert!(Arc::ptr_eq(&service.key.name, &slice.service.name));
+    }
+
+    /// A Service with an address of its own.
+    fn with_address(text: &str) -> Object {
+        Object::Service(Service { cluster_ips: vec!["2a0a::17".parse().unwrap()], ..Service::bare(key(text)) })
+    }
+
+    /// The endpoints that are known of `shop/web`, and how many of them are only counted.
+    fn check_endpoints(cluster: &Cluster, addresses: &[&str], counted: ReadyCount) {
+        let slices: Vec<_> = cluster.slices(&key("shop/web")).collect();
+        let known = slices.iter().flat_map(|slice| slice.ready_addresses()).map(ToString::to_string);
+        assert_eq!(known.collect::<Vec<_>>(), addresses);
+        let of_all = slices
+            .iter()
+            .filter_map(|slice| slice.counted)
+            .fold(ReadyCount::default(), |sum, count| ReadyCount { v6: sum.v6 + count.v6, v4: sum.v4 + count.v4 });
+        assert_eq!(of_all, counted);
+        assert!(
+            slices.iter().all(|slice| slice.counted.is_none() || slice.endpoints.is_empty() && slice.ports.is_empty())
+        );
     }
 
     #[test]
-    fn the_name_of_a_namespace_goes_with_its_last_object() {
-        let mut cluster = Cluster::default();
-        // Whoever is told what was touched may keep that for a while.
-        let kept = cluster.apply(service("ci-1/web"));
-        cluster.apply(slice("ci-1/web", "s", "2a0a::1"));
-        cluster.apply(namespace("ci-1", "a"));
-        cluster.apply(pod("ci-1/web-0", &["2a0a::1"]));
-        cluster.apply(service("ci-10/web"));
+    fn of_the_endpoints_of_a_service_with_an_address_the_number_is_kept() {
+        let mut cluster = Cluster::from_api().counting();
+        let one = ReadyCount { v6: 1, v4: 0 };
 
-        for (kind, text) in [
-            (Kind::Service, "ci-1/web"),
-            (Kind::EndpointSlice, "ci-1/s"),
-            (Kind::Namespace, "/ci-1"),
-            (Kind::Pod, "ci-1/web-0"),
-        ] {
-            assert_eq!(cluster.namespace_names.len(), 2);
-            cluster.delete(&object_key(kind, text));
-        }
-        assert_eq!(Vec::from_iter(cluster.namespace_names), ["ci-10".into()]);
-        drop(kept);
+        // Whichever is listed first.
+        cluster.apply(slice("shop/web", "a", "2a0a::1"));
+        check_endpoints(&cluster, &["2a0a::1"], ReadyCount::default());
+        check(&cluster.apply(with_address("shop/web")), &["shop/web"]);
+        check_endpoints(&cluster, &[], one);
+        check(&cluster.apply(slice("shop/web", "b", "10.0.0.1")), &[]);
+        check_endpoints(&cluster, &[], ReadyCount { v6: 1, v4: 1 });
+        check(&cluster.apply(slice("shop/web", "b", "2a0a::2")), &[]);
+        check_endpoints(&cluster, &[], ReadyCount { v6: 2, v4: 0 });
+        check(&cluster.delete(&object_key(Kind::EndpointSlice, "shop/b")), &[]);
+        check_endpoints(&cluster, &[], one);
+
+        // The next Service of that name is known to be headless, but not here yet.
+        let Object::EndpointSlice(ahead) = slice("shop/web", "b", "2a0a::2") else { unreachable!() };
+        cluster.apply(Object::EndpointSlice(EndpointSlice { is_headless: true, ..ahead }));
+        check_endpoints(&cluster, &["2a0a::2"], one);
+
+        // Reports join Pods with them, so that not everybody counts.
+        let mut whole = Cluster::from_api();
+        whole.apply(with_address("shop/web"));
+        check(&whole.apply(slice("shop/web", "a", "2a0a::1")), &["shop/web"]);
+        check_endpoints(&whole, &["2a0a::1"], ReadyCount::default());
+    }
+
+    #[test]
+    fn a_headless_service_lacks_endpoints_that_were_counted_until_they_are_told_again() {
+        let mut cluster = Cluster::from_api().counting();
+        cluster.apply(with_address("shop/web"));
+        cluster.apply(slice("shop/web", "a", "2a0a::1"));
+        cluster.apply(slice("shop/web", "b", "2a0a::2"));
+        assert!(!cluster.lacks_endpoints());
+
+        cluster.delete(&object_key(Kind::Service, "shop/web"));
+        assert!(!cluster.lacks_endpoints());
+        cluster.apply(service("shop/web"));
+        assert!(cluster.lacks_endpoints());
+        check(&cluster.apply(slice("shop/web", "a", "2a0a::1")), &["shop/web"]);
+        assert!(cluster.lacks_endpoints());
+        cluster.delete(&object_key(Kind::EndpointSlice, "shop/b"));
+        assert!(!cluster.lacks_endpoints());
+        check_endpoints(&cluster, &["2a0a::1"], ReadyCount::default());
+
+        // A Service that goes lacks nothing.
+        cluster.apply(with_address("shop/web"));
+        cluster.apply(service("shop/web"));
+        assert!(cluster.lacks_endpoints());
+        cluster.listing(Kind::Service, false);
+        cluster.listed(Kind::Service);
+        assert!(!cluster.lacks_endpoints());
     }
 }

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 
 /// A Service's place in its cluster; ordered by namespace, then by name.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -69,7 +70,42 @@ impl fmt::Display for Subject {
 pub type Annotations = BTreeMap<Box<str>, Box<str>>;
 
 /// An object's labels: what selectors go by.
-pub type Labels = BTreeMap<Box<str>, Box<str>>;
+///
+/// Of a hundred objects most have the same keys, and many the same values: a [`Cluster`](super::Cluster) keeps each once.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Labels(
+    /// Ascending by their keys.
+    Box<[(Arc<str>, Arc<str>)]>,
+);
+
+impl Labels {
+    /// The value of the label `key`.
+    #[must_use]
+    pub fn get(&self, key: &str) -> Option<&str> {
+        let place = self.0.binary_search_by(|(known, _)| (**known).cmp(key)).ok()?;
+        Some(&self.0[place].1)
+    }
+
+    /// Their keys and values.
+    pub(super) fn texts_mut(&mut self) -> impl Iterator<Item = &mut Arc<str>> {
+        self.0.iter_mut().flat_map(|(key, value)| [key, value])
+    }
+}
+
+impl<K: AsRef<str>, V: AsRef<str>> FromIterator<(K, V)> for Labels {
+    /// Of several labels with one key the last counts.
+    fn from_iter<I: IntoIterator<Item = (K, V)>>(labels: I) -> Self {
+        let sorted: BTreeMap<Arc<str>, Arc<str>> =
+            labels.into_iter().map(|(key, value)| (key.as_ref().into(), value.as_ref().into())).collect();
+        Self(sorted.into_iter().collect())
+    }
+}
+
+impl fmt::Debug for Labels {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.0.iter().map(|(key, value)| (key, value))).finish()
+    }
+}
 
 /// A transport of a port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -86,13 +122,13 @@ pub enum Protocol {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Port {
     /// Empty when it has none: no SRV then.
-    pub name: Box<str>,
+    pub name: Arc<str>,
     /// Its transport.
     pub protocol: Protocol,
     /// Its number.
     pub number: u16,
     /// `appProtocol`, what is spoken there; empty when nobody says so.
-    pub app_protocol: Box<str>,
+    pub app_protocol: Arc<str>,
 }
 
 /// A family of addresses, as `spec.ipFamilies` names them.
@@ -192,7 +228,7 @@ impl Service {
             external_ips: Vec::new(),
             hostnames: Vec::new(),
             ports: Vec::new(),
-            labels: Labels::new(),
+            labels: Labels::default(),
             annotations: Annotations::new(),
         }
     }
@@ -201,12 +237,33 @@ impl Service {
 /// One endpoint of an EndpointSlice, trimmed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Endpoint {
-    /// `addresses`, those that parse.
-    pub addresses: Vec<IpAddr>,
+    /// `addresses`, those that parse; mostly one.
+    pub addresses: SmallVec<[IpAddr; 1]>,
     /// `hostname`.
     pub hostname: Option<Box<str>>,
     /// `conditions.ready`, nil meaning true.
     pub ready: bool,
+}
+
+/// How many addresses of endpoints are ready, by their families.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ReadyCount {
+    /// IPv6 addresses.
+    pub v6: u32,
+    /// IPv4 addresses.
+    pub v4: u32,
+}
+
+impl ReadyCount {
+    /// Of these.
+    #[must_use]
+    pub fn of<'a>(ready: impl IntoIterator<Item = &'a IpAddr>) -> Self {
+        let mut count = Self::default();
+        for address in ready {
+            *(if address.is_ipv6() { &mut count.v6 } else { &mut count.v4 }) += 1;
+        }
+        count
+    }
 }
 
 /// An EndpointSlice, trimmed.
@@ -220,6 +277,26 @@ pub struct EndpointSlice {
     pub endpoints: Vec<Endpoint>,
     /// `ports` with a number.
     pub ports: Vec<Port>,
+    /// Whether whoever made it says that its Service is headless: the label `service.kubernetes.io/headless`.
+    pub is_headless: bool,
+    /// What is kept in the place of `endpoints` and `ports`, which are empty then, where no record can come from them: see
+    /// [`Cluster::counting`](super::Cluster::counting).
+    pub counted: Option<ReadyCount>,
+}
+
+impl EndpointSlice {
+    /// The addresses of its endpoints that are ready, as far as they are kept.
+    pub fn ready_addresses(&self) -> impl Iterator<Item = &IpAddr> {
+        self.endpoints.iter().filter(|endpoint| endpoint.ready).flat_map(|endpoint| &endpoint.addresses)
+    }
+
+    /// Keeps no more than how many are ready, unless it is for a headless Service, which may be told of later.
+    pub(super) fn count(&mut self) {
+        if self.counted.is_none() && !self.is_headless {
+            self.counted = Some(ReadyCount::of(self.ready_addresses()));
+            (self.endpoints, self.ports) = (Vec::new(), Vec::new());
+        }
+    }
 }
 
 /// A Pod that has addresses, trimmed. One without, or one that has ended, is none: nothing can come from it.

@@ -24,7 +24,8 @@ pub(super) struct Store<K, V> {
 
 #[derive(Debug)]
 struct Entry<V> {
-    value: V,
+    /// Not in the tree itself: its nodes have room for twice as many entries as they hold.
+    value: Box<V>,
     /// The list that it was last seen in, or that was the last when an event told of it.
     seen: u32,
     /// A complete list lacked it, and was not believed.
@@ -52,14 +53,14 @@ impl<K: Ord + Clone, V: PartialEq> Store<K, V> {
     pub(super) fn apply(&mut self, key: K, value: V) -> Applied<V> {
         let list = self.list;
         let Some(entry) = self.objects.get_mut(&key) else {
-            self.objects.insert(key, Entry { value, seen: list, suspect: false });
+            self.objects.insert(key, Entry { value: Box::new(value), seen: list, suspect: false });
             return Applied::New;
         };
         entry.mark(list);
-        if entry.value == value {
+        if *entry.value == value {
             return Applied::Same;
         }
-        Applied::Changed(mem::replace(&mut entry.value, value))
+        Applied::Changed(mem::replace(&mut *entry.value, value))
     }
 
     /// The object exists, whatever it says.
@@ -76,7 +77,7 @@ impl<K: Ord + Clone, V: PartialEq> Store<K, V> {
     where
         K: Borrow<Q>,
     {
-        self.objects.remove(key).map(|entry| entry.value)
+        self.objects.remove(key).map(|entry| *entry.value)
     }
 
     pub(super) fn listing(&mut self, confirms: bool) {
@@ -112,7 +113,7 @@ impl<K: Ord + Clone, V: PartialEq> Store<K, V> {
         let keys: Vec<K> = self.objects.iter().filter(|(_, entry)| which(entry)).map(|(key, _)| key.clone()).collect();
         keys.into_iter()
             .filter_map(|key| self.objects.remove_entry(&key))
-            .map(|(key, entry)| (key, entry.value))
+            .map(|(key, entry)| (key, *entry.value))
             .collect()
     }
 }
@@ -136,16 +137,23 @@ impl<K: Ord, V> Store<K, V> {
     where
         K: Borrow<Q>,
     {
-        self.objects.get(key).map(|entry| &entry.value)
+        self.objects.get(key).map(|entry| &*entry.value)
+    }
+
+    pub(super) fn get_mut<Q: Ord + ?Sized>(&mut self, key: &Q) -> Option<&mut V>
+    where
+        K: Borrow<Q>,
+    {
+        self.objects.get_mut(key).map(|entry| &mut *entry.value)
     }
 
     /// From `first` on, in the order of keys.
     pub(super) fn from<'a>(&'a self, first: &K) -> impl Iterator<Item = (&'a K, &'a V)> + use<'a, K, V> {
-        self.objects.range(first..).map(|(key, entry)| (key, &entry.value))
+        self.objects.range(first..).map(|(key, entry)| (key, &*entry.value))
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
-        self.objects.iter().map(|(key, entry)| (key, &entry.value))
+        self.objects.iter().map(|(key, entry)| (key, &*entry.value))
     }
 }
 

@@ -21,6 +21,7 @@ impl Changes {
         compare("clusters", &clusters(before), &clusters(after), &mut changes);
         compare("addresses", &addresses(before), &addresses(after), &mut changes);
         let settings = [
+            ("workers", before.workers == after.workers),
             ("metrics", before.metrics == after.metrics),
             ("admin", before.admin == after.admin),
             ("identity", before.identity == after.identity),
@@ -147,8 +148,8 @@ zones:
         check(&[("\"[::1]:53\"", "\"[::]:53\"")], "addresses added: [::]:53; addresses removed: [::1]:53");
         check(&[("\"[::1]:0\"", "\"[::1]:0\", \"[::1]:0\"")], "addresses changed: [::1]:0");
         check(
-            &[("listen:", "identity: a\ngracePeriod: 1s\nreadyTimeout: 1s\nlisten:")],
-            "settings: identity readyTimeout gracePeriod",
+            &[("listen: {", "identity: a\ngracePeriod: 1s\nreadyTimeout: 1s\nlisten: { workers: 1,")],
+            "settings: workers identity readyTimeout gracePeriod",
         );
         check(
             &[(":9153", ":9154"), ("c2.kubeconfig }", "c2.kubeconfig, context: a }")],

@@ -1,6 +1,7 @@
 //! Every rule about what a configuration says, and the problem that each makes.
 
 use std::net::{IpAddr, SocketAddr};
+use std::num::NonZero;
 use std::path::Path;
 use std::str::FromStr;
 use std::time::Duration;
@@ -70,6 +71,9 @@ pub(super) fn file(file: File, folder: &Path) -> Checked<Config> {
         if config.dns.is_empty() {
             return Err(Problem::NoListeners.at(dns.referenced));
         }
+    }
+    if let Some(text) = &file.listen.workers {
+        config.workers = workers(text)?;
     }
     if let Some(metrics) = &file.listen.metrics {
         config.metrics = Some(socket_address(metrics)?);
@@ -547,6 +551,16 @@ fn ttl(text: Option<&Text>, default: u32) -> Checked<u32> {
 }
 
 const TTL: &str = "number of seconds from 0 to 2147483647";
+
+/// Threads for UDP: more than cores there may be are nobody's intention.
+fn workers(text: &Text) -> Checked<Option<NonZero<usize>>> {
+    match value(text, WORKERS)? {
+        threads @ 0..=1024 => Ok(NonZero::new(threads)),
+        _ => Err(unlike(text, WORKERS)),
+    }
+}
+
+const WORKERS: &str = "number of threads from 1 to 1024, nor 0 for one on each core";
 
 fn max_records(text: Option<&Text>, default: usize) -> Checked<usize> {
     let Some(text) = text else { return Ok(default) };

@@ -33,6 +33,7 @@ pub(super) struct File {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct Listen {
     pub(super) dns: Option<Spanned<Vec<Text>>>,
+    pub(super) workers: Option<Text>,
     pub(super) metrics: Option<Text>,
     pub(super) admin: Option<Text>,
     pub(super) tls: Option<Spanned<Vec<IgnoredAny>>>,

@@ -13,6 +13,7 @@ mod file;
 use std::fmt;
 use std::io;
 use std::net::{AddrParseError, IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
@@ -38,6 +39,8 @@ use crate::zone::master::{MasterError, Position};
 pub struct Config {
     /// Where DNS is answered: UDP and TCP on each; port 0 picks one.
     pub dns: Vec<SocketAddr>,
+    /// How many threads answer UDP on each address; none: one for each core.
+    pub workers: Option<NonZero<usize>>,
     /// Where probes and metrics are answered; none: nowhere.
     pub metrics: Option<SocketAddr>,
     /// Where the JSON API is answered.
@@ -136,6 +139,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             dns: vec![(Ipv6Addr::UNSPECIFIED, 53).into(), (Ipv4Addr::UNSPECIFIED, 53).into()],
+            workers: None,
             metrics: Some((Ipv6Addr::UNSPECIFIED, 9153).into()),
             admin: Admin::default(),
             identity: String::new(),

@@ -69,7 +69,7 @@ fn what_is_written_is_taken() {
         r#"
 apiVersion: k8s.ooo/v1alpha1
 kind: KubezoneConfig
-listen: { dns: ["[::1]:5353"], metrics: "127.0.0.1:0" }
+listen: { dns: ["[::1]:5353"], workers: 3, metrics: "127.0.0.1:0" }
 identity: c2-a
 readyTimeout: 2m
 gracePeriod: 500ms
@@ -86,6 +86,7 @@ zones:
 "#,
     );
     assert_eq!(config.dns, ["[::1]:5353".parse().expect("an address")]);
+    assert_eq!(config.workers.map(NonZero::get), Some(3));
     assert_eq!(config.metrics, Some("127.0.0.1:0".parse().expect("an address")));
     assert_eq!(config.identity, "c2-a");
     assert_eq!(config.ready_timeout, Duration::from_secs(120));
@@ -277,6 +278,9 @@ fn a_value_says_what_would_be_right() {
     check("listen:\n  dns:\n  - '[::]:53'\n  - localhost:53", &format!("4:5: `localhost:53` is no {address}"));
     let or_none = "address and port such as `[::1]:9154`, nor empty for none";
     check("listen: { admin: localhost }", &format!("1:18: `localhost` is no {or_none}"));
+    let threads = "number of threads from 1 to 1024, nor 0 for one on each core";
+    check("listen: { workers: 1025 }", &format!("1:20: `1025` is no {threads}"));
+    check("listen: { workers: many }", &format!("1:20: `many` is no {threads}"));
     check("listen: { dns: [] }", "1:16: `listen.dns` is empty: there is nowhere to answer");
     check("readyTimeout: 60", "1:15: `60` is no duration such as `60s` or `5m`");
     check("readyTimeout: 400000000000y", "1:15: `400000000000y` is no duration of at most a year");

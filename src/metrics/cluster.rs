@@ -13,8 +13,17 @@ use prometheus::core::Collector;
 use prometheus::proto::{LabelPair, MetricFamily};
 
 use super::{Metrics, PUBLICATION_BUCKETS, register};
+use crate::cluster::Kind;
 use crate::nameserver::Served;
 use crate::published::Published;
+
+/// The kinds of objects, by what they are called in labels.
+const OBJECTS: [(&str, Kind); 4] = [
+    ("Service", Kind::Service),
+    ("EndpointSlice", Kind::EndpointSlice),
+    ("Namespace", Kind::Namespace),
+    ("Pod", Kind::Pod),
+];
 
 /// The numbers of all clusters of a server.
 #[derive(Debug)]
@@ -22,6 +31,7 @@ pub(super) struct Families {
     synced: IntGaugeVec,
     last_event: GaugeVec,
     errors: IntCounterVec,
+    objects: IntGaugeVec,
     services: IntGaugeVec,
     service_reasons: IntGaugeVec,
     programming_duration: HistogramVec,
@@ -35,6 +45,7 @@ impl Families {
             "When the cluster gave its last sign of life: an event, a bookmark or a complete list.",
         );
         let errors = Opts::new("kubezone_cluster_errors_total", "What went wrong while following the cluster.");
+        let objects = Opts::new("kubezone_cluster_objects", "Objects of the cluster that are known, by kind.");
         let services =
             Opts::new("kubezone_services", "Services that are published, and those that are not, by reason.");
         let service_reasons = Opts::new(
@@ -52,6 +63,7 @@ impl Families {
             synced: register(registry, IntGaugeVec::new(synced, cluster).expect(valid)),
             last_event: register(registry, GaugeVec::new(last_event, cluster).expect(valid)),
             errors: register(registry, IntCounterVec::new(errors, &["cluster", "reason"]).expect(valid)),
+            objects: register(registry, IntGaugeVec::new(objects, &["cluster", "kind"]).expect(valid)),
             services: register(registry, IntGaugeVec::new(services, &["cluster", "published", "reason"]).expect(valid)),
             service_reasons: register(
                 registry,
@@ -70,6 +82,9 @@ impl Families {
         for error in ClusterError::ALL {
             let _ = self.errors.remove_label_values(&[name, error.label()]);
         }
+        for (kind, _) in OBJECTS {
+            let _ = self.objects.remove_label_values(&[name, kind]);
+        }
         forget(&self.services, name, ["cluster", "published", "reason"]);
         forget(&self.service_reasons, name, ["cluster", "reason"]);
     }
@@ -85,6 +100,7 @@ impl Families {
             last_event: self.last_event.with_label_values(&[name]),
             // A rate needs a value before the first error.
             errors: ClusterError::ALL.map(|error| self.errors.with_label_values(&[name, error.label()])),
+            objects: OBJECTS.map(|(label, kind)| (kind, self.objects.with_label_values(&[name, label]))),
             services: self.services.clone(),
             service_reasons: self.service_reasons.clone(),
             reasons: Mutex::default(),
@@ -116,6 +132,7 @@ struct ClusterNumbers {
     last_event: Gauge,
     /// In the order of [`ClusterError::ALL`].
     errors: [IntCounter; ClusterError::ALL.len()],
+    objects: [(Kind, IntGauge); OBJECTS.len()],
     services: IntGaugeVec,
     service_reasons: IntGaugeVec,
     /// The reasons that Services have been counted under: they fall back to 0.
@@ -226,6 +243,13 @@ impl ClusterMetrics {
     /// An event's way from its arrival to the swap that serves it.
     pub fn programmed(&self, took: Duration) {
         self.0.programming_duration.observe(took.as_secs_f64());
+    }
+
+    /// How many objects of each kind are known.
+    pub fn set_objects(&self, count: impl Fn(Kind) -> usize) {
+        for (kind, gauge) in &self.0.objects {
+            gauge.set(i64::try_from(count(*kind)).unwrap_or(i64::MAX));
+        }
     }
 
     /// How many Services are published and how many are not, by the reason's name (a closed set; empty for published).

@@ -147,15 +147,18 @@ mod tests {
         let (ipv6, ipv4): (IpAddr, IpAddr) = ([0, 0, 0, 0, 0, 0, 0, 1].into(), [127, 0, 0, 1].into());
         let workers = [metrics.worker(), metrics.worker()];
         for worker in &workers {
-            worker.count(&reply(Some(1), Some(RecordType::AAAA), 0), Transport::Udp, ipv6, Duration::from_micros(1));
+            worker.count(&reply(Some(1), Some(RecordType::AAAA), 0), Transport::Udp, ipv6);
+            worker.took(1, Duration::from_micros(1));
         }
-        let count = |outcome: &Outcome, transport, peer| workers[0].count(outcome, transport, peer, Duration::ZERO);
+        let count = |outcome: &Outcome, transport, peer| workers[0].count(outcome, transport, peer);
         count(&reply(Some(0), Some(RecordType::DS), 3), Transport::Tcp, ipv4);
         count(&reply(Some(0), Some(RecordType::Unknown(65534)), 3), Transport::Udp, ipv4);
         count(&reply(None, Some(RecordType::A), 5), Transport::Udp, ipv6);
         count(&reply(None, None, 1), Transport::Udp, ipv6);
         count(&reply(None, None, 3841), Transport::Udp, ipv6);
         count(&Outcome::Drop, Transport::Udp, ipv6);
+        // A batch: each of its replies took as long as all of them.
+        workers[0].took(5, Duration::from_nanos(400));
 
         check(
             &metrics,
@@ -197,7 +200,7 @@ mod tests {
         check(
             &metrics,
             "kubezone_dns_request_duration_seconds_sum",
-            &["kubezone_dns_request_duration_seconds_sum 0.000002"],
+            &["kubezone_dns_request_duration_seconds_sum 0.000004"],
         );
     }
 
@@ -209,11 +212,11 @@ mod tests {
         let peer = [127, 0, 0, 1].into();
         for slot in 0..100 {
             for _ in 0..=slot {
-                worker.count(&reply(Some(slot), None, 0), Transport::Udp, peer, Duration::ZERO);
+                worker.count(&reply(Some(slot), None, 0), Transport::Udp, peer);
             }
         }
         // The last slot that there can be has its place, too.
-        worker.count(&reply(Some(u16::MAX), None, 0), Transport::Udp, peer, Duration::ZERO);
+        worker.count(&reply(Some(u16::MAX), None, 0), Transport::Udp, peer);
         let text = metrics.text();
         for slot in 0..100 {
             let line = format!("kubezone_dns_responses_total{{zone=\"z{slot}.\",rcode=\"NOERROR\"}} {}\n", slot + 1);

@@ -64,6 +64,13 @@ const RECORDS: Family = Family {
     kind: MetricType::GAUGE,
 };
 
+const BYTES: Family = Family {
+    name: "kubezone_zone_bytes",
+    help: "Memory that the zone takes.",
+    labels: &["zone"],
+    kind: MetricType::GAUGE,
+};
+
 impl Family {
     fn description(&self) -> Desc {
         let labels = self.labels.iter().map(|&label| label.to_owned()).collect();
@@ -108,7 +115,7 @@ impl Family {
 
 impl AtScrape {
     pub(super) fn new(workers: Arc<Workers>, published: Arc<Published>) -> Self {
-        let families = [REQUESTS, RESPONSES, DURATION, LOADED, SERIAL, RECORDS];
+        let families = [REQUESTS, RESPONSES, DURATION, LOADED, SERIAL, RECORDS, BYTES];
         Self { workers, published, descriptions: families.iter().map(Family::description).collect() }
     }
 
@@ -131,9 +138,9 @@ impl AtScrape {
     }
 
     /// What is being served.
-    fn zones(&self) -> [MetricFamily; 3] {
+    fn zones(&self) -> [MetricFamily; 4] {
         let served = self.published.load();
-        let (mut loaded, mut serials, mut records) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut loaded, mut serials, mut records, mut bytes) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for (_, apex, state) in served.zones.iter() {
             let apex = apex.to_string();
             let (is_loaded, zone) = match state {
@@ -144,6 +151,7 @@ impl AtScrape {
             loaded.push(LOADED.gauge(&[&apex], f64::from(u8::from(is_loaded))));
             let Some(zone) = zone else { continue };
             serials.push(SERIAL.gauge(&[&apex], f64::from(zone.serial().0)));
+            bytes.push(BYTES.gauge(&[&apex], as_float(zone.octets() as u64)));
             // Whatever types a zone has: its operator chose them.
             let by_type = zone
                 .census()
@@ -151,7 +159,7 @@ impl AtScrape {
                 .map(|(rtype, count)| RECORDS.gauge(&[&apex, &rtype_to_text(rtype)], as_float(count as u64)));
             records.extend(by_type);
         }
-        [LOADED.of(loaded), SERIAL.of(serials), RECORDS.of(records)]
+        [LOADED.of(loaded), SERIAL.of(serials), RECORDS.of(records), BYTES.of(bytes)]
     }
 }
 

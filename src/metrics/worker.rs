@@ -85,7 +85,7 @@ struct ZoneCounters {
 
 impl WorkerMetrics {
     /// Counts one request and what became of it.
-    pub fn count(&self, outcome: &Outcome, transport: Transport, peer: IpAddr, took: Duration) {
+    pub fn count(&self, outcome: &Outcome, transport: Transport, peer: IpAddr) {
         let reply = match outcome {
             Outcome::Reply(reply) => Some(reply),
             Outcome::Drop => None,
@@ -103,10 +103,17 @@ impl WorkerMetrics {
         let Some(reply) = reply else { return };
         let rcode = RCODES.iter().position(|(rcode, _)| *rcode == reply.rcode);
         add(&zone.responses[rcode.unwrap_or(RCODES.len())], 1);
+    }
+
+    /// Counts the time that `replies` took which were made and sent together: for each it is that of all.
+    pub fn took(&self, replies: u64, took: Duration) {
+        if replies == 0 {
+            return;
+        }
         let nanoseconds = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
         let bucket = BOUNDS.iter().position(|bound| nanoseconds <= *bound);
-        add(&self.durations[bucket.unwrap_or(BOUNDS.len())], 1);
-        add(&self.nanoseconds, nanoseconds);
+        add(&self.durations[bucket.unwrap_or(BOUNDS.len())], replies);
+        add(&self.nanoseconds, nanoseconds.saturating_mul(replies));
     }
 
     fn zone(&self, slot: Option<ZoneSlot>) -> &ZoneCounters {

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 pub use audit::{Audited, Finding, Target, Verdict};
 pub use lookup::AddressSearch;
 
-use crate::cluster::{Cluster, IpFamily, ServiceKey, ServiceType, Subject};
+use crate::cluster::{Cluster, EndpointSlice, IpFamily, ReadyCount, ServiceKey, ServiceType, Subject};
 use crate::schema::{AddressOrigin, ClusterZone, Decision, Meaning, PublishedAddress, Reason, Register};
 use crate::zone::{Record, name_to_text};
 
@@ -263,8 +263,7 @@ impl View<'_> {
 
     /// The addresses of its ready endpoints.
     fn ready_addresses(&self, key: &ServiceKey) -> BTreeSet<IpAddr> {
-        let endpoints = self.cluster.slices(key).flat_map(|slice| &slice.endpoints);
-        endpoints.filter(|endpoint| endpoint.ready).flat_map(|endpoint| &endpoint.addresses).copied().collect()
+        self.cluster.slices(key).flat_map(EndpointSlice::ready_addresses).copied().collect()
     }
 
     fn pods(&self, key: &ServiceKey) -> Ready {
@@ -274,10 +273,15 @@ impl View<'_> {
         Ready { v6: count(IpAddr::is_ipv6), v4: count(IpAddr::is_ipv4) }
     }
 
+    /// How many endpoints of it are ready. Of those that are only counted, one in two EndpointSlices, as it may be for a
+    /// moment, is two.
     fn ready(&self, key: &ServiceKey) -> Ready {
-        let addresses = self.ready_addresses(key);
-        let v6 = addresses.iter().filter(|address| address.is_ipv6()).count();
-        Ready { v6, v4: addresses.len() - v6 }
+        let counted = self.cluster.slices(key).filter_map(|slice| slice.counted);
+        let known = ReadyCount::of(&self.ready_addresses(key));
+        counted.chain([known]).fold(Ready::default(), |sum, count| Ready {
+            v6: sum.v6 + count.v6 as usize,
+            v4: sum.v4 + count.v4 as usize,
+        })
     }
 }
 

@@ -300,8 +300,10 @@ fn audit(addresses: &[&str], endpoints: &[&str]) -> Audited {
     let slice = EndpointSlice {
         name: "web-1".into(),
         service: key("web"),
-        endpoints: vec![Endpoint { addresses: parsed(endpoints), hostname: None, ready: true }],
+        endpoints: vec![Endpoint { addresses: parsed(endpoints).into(), hostname: None, ready: true }],
         ports: Vec::new(),
+        is_headless: false,
+        counted: None,
     };
     let service = Service { cluster_ips: parsed(addresses), ..service("web", "::") };
     let mut audited = None;
@@ -350,10 +352,12 @@ fn pods_tell_what_an_ipv4_service_could_have() {
             name: "web-1".into(),
             service: key("web"),
             endpoints: vec![
-                Endpoint { addresses: parsed(&["10.0.0.1"]), hostname: None, ready: true },
-                Endpoint { addresses: parsed(&["10.0.0.2"]), hostname: None, ready: false },
+                Endpoint { addresses: parsed(&["10.0.0.1"]).into(), hostname: None, ready: true },
+                Endpoint { addresses: parsed(&["10.0.0.2"]).into(), hostname: None, ready: false },
             ],
             ports: Vec::new(),
+            is_headless: false,
+            counted: None,
         };
         let objects = [Object::Service(service("web", "10.96.0.7")), Object::EndpointSlice(slice)];
         view_of(objects.into_iter().chain(pods), |view| {

@@ -7,6 +7,7 @@
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use super::{AddressFilter, AddressOrigin, AddressSource, Reason};
 use crate::cluster::{EndpointSlice, Port, Protocol, Service, ServiceType, is_label};
@@ -23,7 +24,7 @@ pub(super) struct Host {
 }
 
 /// The two labels that an SRV record has before the Service's name, `_https._tcp` (RFC 2782).
-pub(super) type SrvPrefix = (Box<str>, Protocol);
+pub(super) type SrvPrefix = (Arc<str>, Protocol);
 
 /// The host of a Service with addresses of its own, or why there is none.
 ///

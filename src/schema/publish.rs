@@ -68,7 +68,7 @@ impl Policy {
                 false
             }
         };
-        let unlabelled = Labels::new();
+        let unlabelled = Labels::default();
         let is_inside = is_allowed
             && is_selected
             && (!is_known

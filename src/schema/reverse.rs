@@ -8,10 +8,13 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use hickory_proto::rr::rdata::PTR;
 use hickory_proto::rr::{Name, RData};
+use hickory_proto::serialize::binary::{BinDecodable, BinEncodable};
 use ipnet::IpNet;
+use smallvec::SmallVec;
 
 use super::apex::Apex;
 use super::{AddressOrigin, Age, ClusterZone, NameServer, PublishedAddress, below};
@@ -103,22 +106,34 @@ fn prefix_of(name: &Name) -> Option<IpNet> {
 }
 
 fn ptr(address: IpAddr, claims: &[&AddressClaims]) -> Option<Record> {
-    let Target { owner, ttl } = elect(address, claims)?;
-    Some(Record::new(Name::from(address), *ttl, &RData::PTR(PTR(owner.clone()))))
+    let target = elect(address, claims)?;
+    Some(Record::new(Name::from(address), target.ttl, &RData::PTR(PTR(target.owner()))))
 }
 
 /// What the name of `address` leads to: the best claim of any zone, among equals that of the first.
 fn elect<'c>(address: IpAddr, claims: &[&'c AddressClaims]) -> Option<&'c Target> {
     let best = claims.iter().filter_map(|claims| claims.best(address));
-    best.min_by_key(|(rank, _)| *rank).map(|(_, target)| target)
+    best.min_by_key(|claim| &claim.rank).map(|claim| &claim.target)
 }
 
 /// Who publishes which address in one cluster zone.
+///
+/// There may be a hundred thousand claims: they are kept in little room, and a claimant once.
 #[derive(Debug, Clone, Default)]
 pub struct AddressClaims {
-    claims: BTreeMap<(IpAddr, Rank), Target>,
-    /// What each claimant has in `claims`.
-    claimed: HashMap<Option<Subject>, Vec<(IpAddr, Rank)>>,
+    /// To each address those that there are, the best first; mostly one.
+    claims: BTreeMap<IpAddr, SmallVec<[Claim; 1]>>,
+    /// The addresses that each claimant claims.
+    claimed: HashMap<Claimant, Box<[IpAddr]>>,
+}
+
+/// None: the zone itself, by its configuration.
+type Claimant = Option<Arc<Subject>>;
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Claim {
+    rank: Rank,
+    target: Target,
 }
 
 /// How much a claim to an address counts, the best first.
@@ -126,20 +141,25 @@ pub struct AddressClaims {
 struct Rank {
     origin: AddressOrigin,
     age: Age,
-    /// None: the zone itself, by its configuration.
-    claimant: Option<Subject>,
-}
-
-impl Rank {
-    /// None is better.
-    const BEST: Self = Self { origin: AddressOrigin::NameServer, age: Age(Some(i64::MIN)), claimant: None };
+    claimant: Claimant,
 }
 
 /// What the name of an address leads to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Target {
-    owner: Name,
+    /// In wire form: half as large.
+    owner: Box<[u8]>,
     ttl: u32,
+}
+
+impl Target {
+    fn new(owner: &Name, ttl: u32) -> Self {
+        Self { owner: owner.to_bytes().expect("a name has a wire form").into(), ttl }
+    }
+
+    fn owner(&self) -> Name {
+        Name::from_bytes(&self.owner).expect("it was a name")
+    }
 }
 
 impl AddressClaims {
@@ -157,24 +177,32 @@ impl AddressClaims {
     /// Puts what a subject publishes, or with none the zone itself, in the place of what it did; the addresses where that
     /// may make a difference.
     pub fn set(&mut self, claimant: Option<Subject>, age: Age, published: Vec<PublishedAddress>) -> BTreeSet<IpAddr> {
+        let claimant = claimant.map(Arc::new);
         let before = self.claimed.remove(&claimant).unwrap_or_default();
-        before.iter().for_each(|claim| drop(self.claims.remove(claim)));
-        // Of the names that one subject has for an address, the first counts.
-        let mut best: BTreeMap<IpAddr, (AddressOrigin, Target)> = BTreeMap::new();
-        let published = published.into_iter().filter(|published| published.origin.owns_ptr());
-        for PublishedAddress { address, origin, owner, ttl } in published {
-            let is_better = |(known, target): &(AddressOrigin, Target)| (origin, &owner) < (*known, &target.owner);
-            if best.get(&address).is_none_or(is_better) {
-                best.insert(address, (origin, Target { owner, ttl }));
+        for address in &before {
+            let Some(claims) = self.claims.get_mut(address) else { continue };
+            claims.retain(|claim| claim.rank.claimant != claimant);
+            if claims.is_empty() {
+                self.claims.remove(address);
             }
         }
-        let mut claimed = Vec::with_capacity(best.len());
-        for (address, (origin, target)) in best {
-            let claim = (address, Rank { origin, age, claimant: claimant.clone() });
-            self.claims.insert(claim.clone(), target);
-            claimed.push(claim);
+        // Of the names that one subject has for an address, the first counts.
+        let mut best: BTreeMap<IpAddr, (AddressOrigin, Name, u32)> = BTreeMap::new();
+        let published = published.into_iter().filter(|published| published.origin.owns_ptr());
+        for PublishedAddress { address, origin, owner, ttl } in published {
+            let is_better = |(known, other, _): &(AddressOrigin, Name, u32)| (origin, &owner) < (*known, other);
+            if best.get(&address).is_none_or(is_better) {
+                best.insert(address, (origin, owner, ttl));
+            }
         }
-        let touched = before.iter().chain(&claimed).map(|(address, _)| *address).collect();
+        let claimed: Box<[IpAddr]> = best.keys().copied().collect();
+        for (address, (origin, owner, ttl)) in best {
+            let rank = Rank { origin, age, claimant: claimant.clone() };
+            let claims = self.claims.entry(address).or_default();
+            let place = claims.partition_point(|other| other.rank < rank);
+            claims.insert(place, Claim { rank, target: Target::new(&owner, ttl) });
+        }
+        let touched = before.iter().chain(&claimed).copied().collect();
         if !claimed.is_empty() {
             self.claimed.insert(claimant, claimed);
         }
@@ -191,27 +219,23 @@ impl AddressClaims {
 
     /// Who claims `address`, the best first: the subject, none being the zone itself, and what it publishes.
     pub fn claimants(&self, address: IpAddr) -> impl Iterator<Item = (Option<&Subject>, PublishedAddress)> {
-        let claims =
-            self.claims.range((address, Rank::BEST)..).take_while(move |((claimed, _), _)| *claimed == address);
-        claims.map(|((address, rank), Target { owner, ttl })| {
-            let published =
-                PublishedAddress { address: *address, origin: rank.origin, owner: owner.clone(), ttl: *ttl };
-            (rank.claimant.as_ref(), published)
+        self.claims.get(&address).into_iter().flatten().map(move |Claim { rank, target }| {
+            let published = PublishedAddress { address, origin: rank.origin, owner: target.owner(), ttl: target.ttl };
+            (rank.claimant.as_deref(), published)
         })
     }
 
-    fn best(&self, address: IpAddr) -> Option<(&Rank, &Target)> {
-        let ((claimed, rank), target) = self.claims.range((address, Rank::BEST)..).next()?;
-        (*claimed == address).then_some((rank, target))
+    fn best(&self, address: IpAddr) -> Option<&Claim> {
+        self.claims.get(&address)?.first()
     }
 
     fn addresses(&self) -> impl Iterator<Item = IpAddr> {
-        self.claims.keys().map(|(address, _)| *address)
+        self.claims.keys().copied()
     }
 
     fn within(&self, prefix: IpNet) -> impl Iterator<Item = IpAddr> {
-        let from = self.claims.range((prefix.network(), Rank::BEST)..);
-        from.map(|((address, _), _)| *address).take_while(move |address| prefix.contains(address))
+        let from = self.claims.range(prefix.network()..);
+        from.map(|(address, _)| *address).take_while(move |address| prefix.contains(address))
     }
 }
 
@@ -302,7 +326,7 @@ mod tests {
             zones[place].1.set(claimant, Age(age.parse().ok()), published);
         }
         // The order that they came in is nobody's.
-        let owner = |claims: &[&AddressClaims]| elect(address, claims).map(|target| target.owner.to_string());
+        let owner = |claims: &[&AddressClaims]| elect(address, claims).map(|target| target.owner().to_string());
         let found = owner(&zones.iter().map(|(_, claims)| claims).collect::<Vec<_>>());
         assert_eq!(found.as_deref().unwrap_or("nobody"), expected, "{claims}");
     }
@@ -341,7 +365,7 @@ mod tests {
         ];
 
         assert_eq!(claims.set(None, Age::default(), several), BTreeSet::from([address]));
-        assert_eq!(elect(address, &[&claims]), Some(&Target { owner: name("b."), ttl: 7 }));
+        assert_eq!(elect(address, &[&claims]), Some(&Target::new(&name("b."), 7)));
         assert_eq!(claims.set(None, Age::default(), Vec::new()), BTreeSet::from([address]));
         assert_eq!(elect(address, &[&claims]), None);
         assert!(claims.claims.is_empty() && claims.claimed.is_empty(), "nothing is left of it");

@@ -226,7 +226,7 @@ mod tests {
         let objects = ["", "team=shop", "team=mail,tier=web,rank=3", "team=,in=out,example.org/Odd_Key=x"];
         let labels = objects.map(|object| {
             let pairs = object.split(',').filter_map(|pair| pair.split_once('='));
-            pairs.map(|(key, value)| (key.into(), value.into())).collect::<Labels>()
+            pairs.collect::<Labels>()
         });
         let check = |selector: &str, expected: &[usize]| {
             let parsed: Selector = selector.parse().unwrap_or_else(|error| panic!("{selector}: {error}"));

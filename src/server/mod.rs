@@ -3,11 +3,12 @@
 //! [`Listener::bind`] opens the sockets of one address, before anything is said
 //! to be ready; [`Listener::serve`] answers on them until it is told to stop, and
 //! then answers what has already come in. Addresses come and go without the
-//! others noticing; what all of them share is the [`Answerer`]. UDP has a thread
-//! for each core (`udp`), TCP is asynchronous (`tcp`); both hand bytes to the one
+//! others noticing; what all of them share is the [`Answerer`]. UDP has threads of its own,
+//! one for each core (`udp`), TCP is asynchronous (`tcp`); both hand bytes to the one
 //! [`respond`](crate::nameserver::respond) and know nothing of what they say,
 //! nor where zones come from.
 
+mod cores;
 mod sys;
 mod tcp;
 mod udp;
@@ -15,13 +16,13 @@ mod udp;
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::num::NonZero;
-use std::sync::Arc;
-use std::thread;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+pub use self::cores::usable as usable_cores;
 use self::tcp::Seats;
 use crate::metrics::{Metrics, WorkerMetrics};
 use crate::published::Published;
@@ -65,8 +66,9 @@ fn hint(address: &SocketAddr, source: &io::Error) -> &'static str {
 #[derive(Debug, Clone)]
 pub struct Answerer {
     published: Arc<Published>,
-    /// For each core. The threads of several addresses share them: there are seldom two that are busy.
-    udp: Vec<Arc<WorkerMetrics>>,
+    metrics: Arc<Metrics>,
+    /// The n-th is for the n-th thread of every address: there are seldom two that are busy.
+    udp: Arc<Mutex<Vec<Arc<WorkerMetrics>>>>,
     tcp: Arc<WorkerMetrics>,
     seats: Arc<Seats>,
 }
@@ -74,9 +76,18 @@ pub struct Answerer {
 impl Answerer {
     /// Answers from `published`, and counts in `metrics`.
     #[must_use]
-    pub fn new(published: Arc<Published>, metrics: &Metrics) -> Self {
-        let udp = (0..workers()).map(|_| metrics.worker()).collect();
-        Self { published, udp, tcp: metrics.worker(), seats: Arc::new(Seats::of_server()) }
+    pub fn new(published: Arc<Published>, metrics: Arc<Metrics>) -> Self {
+        let tcp = metrics.worker();
+        Self { published, metrics, udp: Arc::default(), tcp, seats: Arc::new(Seats::of_server()) }
+    }
+
+    /// What the `number`-th UDP thread of an address counts in.
+    fn udp_metrics(&self, number: usize) -> Arc<WorkerMetrics> {
+        let mut udp = self.udp.lock().unwrap_or_else(PoisonError::into_inner);
+        while udp.len() <= number {
+            udp.push(self.metrics.worker());
+        }
+        Arc::clone(&udp[number])
     }
 }
 
@@ -87,12 +98,12 @@ impl Answerer {
 pub struct Listener {
     address: SocketAddr,
     tcp: TcpListener,
-    /// One for each core.
+    /// One for each thread.
     udp: Vec<UdpSocket>,
 }
 
 impl Listener {
-    /// Opens UDP and TCP on `address`; port 0 picks one that both have.
+    /// Opens UDP, for as many threads as there are to be `workers`, and TCP on `address`; port 0 picks one that both have.
     ///
     /// IPv6 sockets are V6ONLY: `[::]` and `0.0.0.0` stand side by side. `leaving` are sockets of our own that will be
     /// closed: only they may be on an address that contains this one, or is contained in it.
@@ -104,10 +115,10 @@ impl Listener {
     /// # Panics
     ///
     /// Outside of a tokio runtime.
-    pub fn bind(address: SocketAddr, leaving: &[&Claim]) -> Result<Self, ListenError> {
-        match Self::open(address, false) {
+    pub fn bind(address: SocketAddr, workers: NonZero<usize>, leaving: &[&Claim]) -> Result<Self, ListenError> {
+        match Self::open(address, workers, false) {
             Err(error) if is_ours(&error.source, address, leaving) => {
-                shared(leaving, |shared| Self::open(address, shared))
+                shared(leaving, |shared| Self::open(address, workers, shared))
             }
             opened => opened,
         }
@@ -118,13 +129,13 @@ impl Listener {
     /// TCP comes first and without `SO_REUSEPORT`: it is the lock on the address. A
     /// second server that shared our UDP port would take half of the queries, and
     /// nobody would notice.
-    fn open(asked: SocketAddr, shared: bool) -> Result<Self, ListenError> {
+    fn open(asked: SocketAddr, workers: NonZero<usize>, shared: bool) -> Result<Self, ListenError> {
         let failed = |transport| move |source| ListenError { address: asked, transport, source };
         let mut attempts = PORT_ATTEMPTS;
         loop {
             let tcp = open_tcp(asked, shared).map_err(failed("tcp"))?;
             let address = tcp.local_addr().map_err(failed("tcp"))?;
-            match open_udp(address, shared) {
+            match open_udp(address, workers, shared) {
                 Ok(udp) => return Ok(Self { address, tcp, udp }),
                 // The port that TCP picked is another's on UDP: let TCP pick again.
                 Err(error) if error.kind() == io::ErrorKind::AddrInUse && asked.port() == 0 && attempts > 1 => {
@@ -250,8 +261,8 @@ fn open_tcp(address: SocketAddr, shared: bool) -> io::Result<TcpListener> {
 }
 
 /// Opens one UDP socket for each worker; the kernel spreads clients over them by their address and port.
-fn open_udp(address: SocketAddr, shared: bool) -> io::Result<Vec<UdpSocket>> {
-    (0..workers())
+fn open_udp(address: SocketAddr, workers: NonZero<usize>, shared: bool) -> io::Result<Vec<UdpSocket>> {
+    (0..workers.get())
         .map(|worker| {
             let socket = open(address, Type::DGRAM, Protocol::UDP)?;
             // The first binds alone, so that a port another program shares is an error, and opens the group then.
@@ -272,11 +283,6 @@ fn open_udp(address: SocketAddr, shared: bool) -> io::Result<Vec<UdpSocket>> {
             Ok(socket.into())
         })
         .collect()
-}
-
-/// How many threads answer UDP on an address.
-fn workers() -> usize {
-    thread::available_parallelism().map_or(1, NonZero::get)
 }
 
 fn open(address: SocketAddr, kind: Type, protocol: Protocol) -> io::Result<Socket> {

@@ -1,8 +1,8 @@
 //! The system calls that neither std nor socket2 wraps; the only file with `unsafe` code.
 //!
-//! A datagram is received into an [`Envelope`], which remembers who sent it and
-//! which of our addresses it came to. Sending with the same envelope is the way
-//! back: to that peer, from that address.
+//! Datagrams come and go in a [`Batch`], which remembers who sent each of them
+//! and which of our addresses it came to. What answers it goes back: to that
+//! peer, from that address.
 
 #![allow(unsafe_code)]
 #![allow(
@@ -10,24 +10,25 @@
     reason = "sizes of a few dozen bytes, in types that differ between C libraries"
 )]
 
+use std::alloc::{self, Layout};
 use std::io;
-use std::mem;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::os::fd::{AsFd, AsRawFd};
-use std::ptr;
+use std::ptr::{self, NonNull};
 
 use libc::c_int;
 
+/// The most datagrams of a batch: from eight on, more gain next to nothing.
+const BATCH: usize = 32;
+
+/// The most octets of a datagram.
+const MAX_DATAGRAM: usize = 65_535;
+
+/// From one request's buffer to the next. Not a power of two: the first octets of all would share a few lines of the cache.
+const STRIDE: usize = MAX_DATAGRAM + 1 + 128;
+
 /// Room for the one control message we ask for: `CMSG_SPACE(size_of::<in6_pktinfo>())` is 40.
 const CONTROL: usize = 64;
-
-/// Who sent a datagram, and on a wildcard socket which of our addresses it came to.
-pub(super) struct Envelope {
-    peer: libc::sockaddr_storage,
-    peer_length: libc::socklen_t,
-    control: Control,
-    control_length: usize,
-}
 
 #[repr(C)]
 struct Control {
@@ -35,61 +36,258 @@ struct Control {
     bytes: [u8; CONTROL],
 }
 
-impl Envelope {
-    /// An envelope that nothing came in yet: [`Envelope::peer`] is none.
-    pub(super) fn new() -> Self {
-        Self {
-            // SAFETY: sockaddr_storage is plain integers, for which zero is a value (AF_UNSPEC).
-            peer: unsafe { mem::zeroed() },
-            peer_length: 0,
-            control: Control { _aligned: [], bytes: [0; CONTROL] },
-            control_length: 0,
-        }
-    }
+/// What the kernel reads and writes of a batch.
+///
+/// All of it is integers, and pointers into itself: zero is a value of each.
+struct Memory {
+    incoming: [libc::mmsghdr; BATCH],
+    outgoing: [libc::mmsghdr; BATCH],
+    incoming_parts: [libc::iovec; BATCH],
+    outgoing_parts: [libc::iovec; BATCH],
+    peers: [libc::sockaddr_storage; BATCH],
+    controls: [Control; BATCH],
+    requests: [[u8; STRIDE]; BATCH],
+}
 
-    /// Who sent it; none for what is not IP.
-    pub(super) fn peer(&self) -> Option<SocketAddr> {
-        let storage = ptr::from_ref(&self.peer);
-        match c_int::from(self.peer.ss_family) {
-            libc::AF_INET6 => {
-                // SAFETY: sockaddr_storage is large and aligned enough for every address, and the family says which.
-                let peer = unsafe { &*storage.cast::<libc::sockaddr_in6>() };
-                let address = Ipv6Addr::from(peer.sin6_addr.s6_addr);
-                let port = u16::from_be(peer.sin6_port);
-                Some(SocketAddrV6::new(address, port, peer.sin6_flowinfo, peer.sin6_scope_id).into())
-            }
-            libc::AF_INET => {
-                // SAFETY: as above.
-                let peer = unsafe { &*storage.cast::<libc::sockaddr_in>() };
-                let address = Ipv4Addr::from(u32::from_be(peer.sin_addr.s_addr));
-                Some(SocketAddrV4::new(address, u16::from_be(peer.sin_port)).into())
-            }
-            _ => None,
-        }
+/// Datagrams that are received with one system call and answered with another.
+///
+/// What it needs is allocated once; of the two megabytes for requests, only
+/// what datagrams touch is ever in memory.
+///
+/// # Invariants
+///
+/// - `one-root`: `memory` owns what it points to, and every pointer within is derived from it: none is ever ended by a
+///   reference, which would have to be derived from it, too, and be gone by the next use of the pointer.
+/// - `incoming`: each header of `incoming` names its own peer, control message, part and request.
+pub(super) struct Batch {
+    memory: NonNull<Memory>,
+    /// For each datagram what is to be sent back; empty: nothing.
+    responses: Vec<Vec<u8>>,
+    /// How many datagrams it holds.
+    received: usize,
+    /// Whether the system lets us use recvmmsg and sendmmsg; some sandboxes do not.
+    is_permitted: bool,
+}
+
+// SAFETY: the memory is the batch's own, and nothing in it depends on a thread.
+unsafe impl Send for Batch {}
+
+impl Drop for Batch {
+    fn drop(&mut self) {
+        // SAFETY: `new` allocated it with this layout, and nobody else has it (`one-root`). It has nothing to drop.
+        unsafe { alloc::dealloc(self.memory.as_ptr().cast(), Layout::new::<Memory>()) }
     }
 }
 
-/// Receives a datagram without waiting: its length. `WouldBlock` when none is queued.
-///
-/// What does not fit into `buffer` is cut off.
-pub(super) fn receive(socket: &impl AsFd, buffer: &mut [u8], envelope: &mut Envelope) -> io::Result<usize> {
-    let mut part = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
-    // SAFETY: msghdr is integers and pointers, for which zero is a value.
-    let mut header: libc::msghdr = unsafe { mem::zeroed() };
-    header.msg_name = ptr::from_mut(&mut envelope.peer).cast();
-    header.msg_namelen = size_of::<libc::sockaddr_storage>() as _;
-    header.msg_iov = &raw mut part;
-    header.msg_iovlen = 1;
-    header.msg_control = envelope.control.bytes.as_mut_ptr().cast();
-    header.msg_controllen = CONTROL as _;
-    // SAFETY: every pointer in the header is to memory of the length beside it, borrowed mutably until we return.
-    let received = unsafe { libc::recvmsg(socket.as_fd().as_raw_fd(), &raw mut header, libc::MSG_DONTWAIT) };
-    let length = usize::try_from(received).map_err(|_| io::Error::last_os_error())?;
-    // SAFETY: recvmsg has filled the header in, and until the envelope is used again, its pointers are good.
-    unsafe { release_interface(&header) };
-    envelope.peer_length = header.msg_namelen;
-    envelope.control_length = header.msg_controllen as _;
-    Ok(length)
+/// A datagram that was received.
+pub(super) struct Datagram<'b> {
+    /// The DNS message.
+    pub(super) bytes: &'b [u8],
+    /// Who sent it; none for what is not IP.
+    pub(super) peer: Option<SocketAddr>,
+    /// What is to be sent back: nothing, so far.
+    pub(super) response: &'b mut Vec<u8>,
+}
+
+impl Batch {
+    /// An empty one, with room for responses of `response` octets.
+    pub(super) fn new(response: usize) -> Self {
+        // SAFETY: the layout is not of size zero.
+        let memory = unsafe { alloc::alloc_zeroed(Layout::new::<Memory>()) };
+        let Some(memory) = NonNull::new(memory.cast::<Memory>()) else {
+            alloc::handle_alloc_error(Layout::new::<Memory>())
+        };
+        let start = memory.as_ptr();
+        for n in 0..BATCH {
+            // SAFETY: `start` points to a `Memory` (zero is a value of it) that only this function has; n < BATCH. No
+            // reference is made, so that all pointers stay good (`one-root`).
+            unsafe {
+                let part = &raw mut (*start).incoming_parts[n];
+                (*part).iov_base = (&raw mut (*start).requests[n]).cast();
+                (*part).iov_len = MAX_DATAGRAM;
+                let header = &raw mut (*start).incoming[n].msg_hdr;
+                (*header).msg_name = (&raw mut (*start).peers[n]).cast();
+                (*header).msg_iov = part;
+                (*header).msg_iovlen = 1;
+                (*header).msg_control = (&raw mut (*start).controls[n]).cast();
+                // To be answered for the first time, as after every batch.
+                (*header).msg_namelen = size_of::<libc::sockaddr_storage>() as _;
+                (*header).msg_controllen = CONTROL as _;
+            }
+        }
+        let responses = (0..BATCH).map(|_| Vec::with_capacity(response)).collect();
+        Self { memory, responses, received: 0, is_permitted: true }
+    }
+
+    /// Receives what is queued, as much as it has room for, in the place of what it held; how much that is.
+    ///
+    /// Where nothing is queued it waits, if it is to `wait`: for one datagram, not for the batch to become full. None
+    /// came where the socket was shut down, or a signal or its time-out ended the waiting.
+    pub(super) fn receive(&mut self, socket: &impl AsFd, wait: bool) -> io::Result<usize> {
+        self.reset();
+        let received = if self.is_permitted {
+            match self.receive_together(socket, wait) {
+                Err(error) if is_forbidden(&error) => {
+                    self.is_permitted = false;
+                    self.receive_singly(socket, wait)
+                }
+                received => received,
+            }
+        } else {
+            self.receive_singly(socket, wait)
+        };
+        match received {
+            Ok(received) => {
+                self.received = received;
+                for n in 0..received {
+                    // SAFETY: recvmmsg or recvmsg has filled this header in; n < BATCH.
+                    unsafe { release_interface(&raw const (*self.memory.as_ptr()).incoming[n].msg_hdr) };
+                }
+                Ok(received)
+            }
+            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => Ok(0),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Makes the headers that were filled in fit to be filled in again.
+    fn reset(&mut self) {
+        for n in 0..self.received {
+            // SAFETY: the memory is ours alone while we are borrowed mutably; n < BATCH.
+            let header = unsafe { &mut (*self.memory.as_ptr()).incoming[n].msg_hdr };
+            header.msg_namelen = size_of::<libc::sockaddr_storage>() as _;
+            header.msg_controllen = CONTROL as _;
+        }
+        self.received = 0;
+    }
+
+    fn receive_together(&mut self, socket: &impl AsFd, wait: bool) -> io::Result<usize> {
+        let flags = if wait { libc::MSG_WAITFORONE } else { libc::MSG_DONTWAIT };
+        let fd = socket.as_fd().as_raw_fd();
+        // SAFETY: there are BATCH headers, and what they point to is as long as they say (`incoming`, `reset`); it is
+        // ours alone until the call returns.
+        let received = unsafe {
+            let headers = (&raw mut (*self.memory.as_ptr()).incoming).cast();
+            libc::recvmmsg(fd, headers, BATCH as _, flags as _, ptr::null_mut())
+        };
+        usize::try_from(received).map_err(|_| io::Error::last_os_error())
+    }
+
+    fn receive_singly(&mut self, socket: &impl AsFd, wait: bool) -> io::Result<usize> {
+        let fd = socket.as_fd().as_raw_fd();
+        for n in 0..BATCH {
+            let flags = if wait && n == 0 { 0 } else { libc::MSG_DONTWAIT };
+            // SAFETY: as in `receive_together`, for one header; n < BATCH.
+            let length = unsafe { libc::recvmsg(fd, &raw mut (*self.memory.as_ptr()).incoming[n].msg_hdr, flags) };
+            match libc::c_uint::try_from(length) {
+                // SAFETY: the memory is ours alone while we are borrowed mutably; n < BATCH.
+                Ok(length) => unsafe { (*self.memory.as_ptr()).incoming[n].msg_len = length },
+                Err(_) if n > 0 => return Ok(n),
+                Err(_) => return Err(io::Error::last_os_error()),
+            }
+        }
+        Ok(BATCH)
+    }
+
+    /// What was received, each with an empty response.
+    pub(super) fn datagrams(&mut self) -> impl Iterator<Item = Datagram<'_>> {
+        let memory = self.memory.as_ptr();
+        self.responses[..self.received].iter_mut().enumerate().map(move |(n, response)| {
+            // SAFETY: the memory lives, and is not written to, as long as the batch is borrowed; n < BATCH.
+            let (header, peer, request) =
+                unsafe { (&(*memory).incoming[n], &(*memory).peers[n], &(*memory).requests[n]) };
+            let peer = peer_in(peer, header.msg_hdr.msg_namelen);
+            response.clear();
+            Datagram { bytes: &request[..header.msg_len as usize], peer, response }
+        })
+    }
+
+    /// Sends the responses that there are, without waiting; how many of them the system did not take, and why the last.
+    pub(super) fn send(&mut self, socket: &impl AsFd) -> (usize, Option<io::Error>) {
+        let fd = socket.as_fd().as_raw_fd();
+        let headers = self.address();
+        let (mut sent, mut lost, mut reason) = (0, 0, None);
+        while sent < headers {
+            if self.is_permitted {
+                // SAFETY: `address` has filled in the first `headers` of them, whose pointers are to memory of the length
+                // beside each; sendmmsg only reads it, but for the headers' own msg_len.
+                let taken = unsafe {
+                    let first = (&raw mut (*self.memory.as_ptr()).outgoing[sent]).cast();
+                    libc::sendmmsg(fd, first, (headers - sent) as _, libc::MSG_DONTWAIT as _)
+                };
+                if let Ok(taken @ 1..) = usize::try_from(taken) {
+                    sent += taken;
+                    continue;
+                }
+            }
+            // By itself it tells whether the call is forbidden, or this response; in either case the next goes on.
+            let forbidden = self.is_permitted.then(io::Error::last_os_error).filter(is_forbidden);
+            // SAFETY: as above, for one header.
+            let taken = unsafe {
+                libc::sendmsg(fd, &raw const (*self.memory.as_ptr()).outgoing[sent].msg_hdr, libc::MSG_DONTWAIT)
+            };
+            if taken < 0 {
+                (lost, reason) = (lost + 1, Some(io::Error::last_os_error()));
+            } else if forbidden.is_some() {
+                self.is_permitted = false;
+            }
+            sent += 1;
+        }
+        (lost, reason)
+    }
+
+    /// Writes a header for every response; how many.
+    fn address(&mut self) -> usize {
+        let memory = self.memory.as_ptr();
+        let mut headers = 0;
+        for (n, response) in self.responses[..self.received].iter().enumerate().filter(|(_, bytes)| !bytes.is_empty()) {
+            // SAFETY: the memory is ours alone while we are borrowed mutably; headers ≤ n < BATCH. No reference to
+            // what the new pointers aim at outlives its line (`one-root`).
+            unsafe {
+                let request = &raw const (*memory).incoming[n].msg_hdr;
+                let part = &raw mut (*memory).outgoing_parts[headers];
+                (*part).iov_base = response.as_ptr().cast_mut().cast();
+                (*part).iov_len = response.len();
+                let header = &raw mut (*memory).outgoing[headers].msg_hdr;
+                (*header).msg_name = (*request).msg_name;
+                (*header).msg_namelen = (*request).msg_namelen;
+                (*header).msg_iov = part;
+                (*header).msg_iovlen = 1;
+                (*header).msg_control = (*request).msg_control;
+                (*header).msg_controllen = (*request).msg_controllen;
+            }
+            headers += 1;
+        }
+        headers
+    }
+}
+
+/// Whether the system refuses the call, not what was asked of it.
+fn is_forbidden(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::ENOSYS | libc::EPERM))
+}
+
+/// The address in `storage`, of which `length` octets were filled in; none where it is not IP's.
+fn peer_in(storage: &libc::sockaddr_storage, length: libc::socklen_t) -> Option<SocketAddr> {
+    let storage = ptr::from_ref(storage);
+    // SAFETY: a sockaddr_storage begins with its family.
+    let family = c_int::from(unsafe { (*storage).ss_family });
+    match family {
+        libc::AF_INET6 if length as usize >= size_of::<libc::sockaddr_in6>() => {
+            // SAFETY: sockaddr_storage is large and aligned enough for every address, and the family says which.
+            let peer = unsafe { &*storage.cast::<libc::sockaddr_in6>() };
+            let address = Ipv6Addr::from(peer.sin6_addr.s6_addr);
+            let port = u16::from_be(peer.sin6_port);
+            Some(SocketAddrV6::new(address, port, peer.sin6_flowinfo, peer.sin6_scope_id).into())
+        }
+        libc::AF_INET if length as usize >= size_of::<libc::sockaddr_in>() => {
+            // SAFETY: as above.
+            let peer = unsafe { &*storage.cast::<libc::sockaddr_in>() };
+            let address = Ipv4Addr::from(u32::from_be(peer.sin_addr.s_addr));
+            Some(SocketAddrV4::new(address, u16::from_be(peer.sin_port)).into())
+        }
+        _ => None,
+    }
 }
 
 /// Turns "it came in by this interface" into "it leaves by whichever the routes say", keeping the address.
@@ -100,10 +298,9 @@ pub(super) fn receive(socket: &impl AsFd, buffer: &mut [u8], envelope: &mut Enve
 ///
 /// # Safety
 ///
-/// recvmsg has filled `header` in, and nothing else has borrowed the control buffer since its pointer was taken: such
-/// a borrow ends the pointer's right to write there.
-unsafe fn release_interface(header: &libc::msghdr) {
-    // SAFETY: recvmsg filled in msg_control and msg_controllen, which describe the buffer that is ours to use.
+/// The kernel has filled `header` in, whose pointers are to memory that is ours to write to.
+unsafe fn release_interface(header: *const libc::msghdr) {
+    // SAFETY: the kernel filled in msg_control and msg_controllen, which describe the buffer that is ours to use.
     let message = unsafe { libc::CMSG_FIRSTHDR(header) };
     if message.is_null() {
         return;
@@ -134,46 +331,12 @@ unsafe fn release_interface(header: &libc::msghdr) {
     }
 }
 
-/// Sends `bytes` back to where `envelope` came from, without waiting.
-pub(super) fn send(socket: &impl AsFd, bytes: &[u8], envelope: &Envelope) -> io::Result<()> {
-    let mut part = libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
-    // SAFETY: msghdr is integers and pointers, for which zero is a value.
-    let mut header: libc::msghdr = unsafe { mem::zeroed() };
-    header.msg_name = ptr::from_ref(&envelope.peer).cast_mut().cast();
-    header.msg_namelen = envelope.peer_length;
-    header.msg_iov = &raw mut part;
-    header.msg_iovlen = 1;
-    if envelope.control_length > 0 {
-        header.msg_control = envelope.control.bytes.as_ptr().cast_mut().cast();
-        header.msg_controllen = envelope.control_length as _;
-    }
-    // SAFETY: sendmsg only reads what the header points to, all of it borrowed until we return.
-    let sent = unsafe { libc::sendmsg(socket.as_fd().as_raw_fd(), &raw const header, libc::MSG_DONTWAIT) };
-    if sent < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
-}
-
-/// What [`wait`] looks at.
-pub(super) fn readable(source: &impl AsFd) -> libc::pollfd {
-    libc::pollfd { fd: source.as_fd().as_raw_fd(), events: libc::POLLIN, revents: 0 }
-}
-
 /// Whether something can be read now, or a connection be accepted.
 pub(super) fn is_readable(source: &impl AsFd) -> bool {
-    let mut source = [readable(source)];
-    poll(&mut source, 0).is_ok() && source[0].revents != 0
-}
-
-/// Waits until something can be read from one of `sources`, or one is closed at its other end.
-pub(super) fn wait(sources: &mut [libc::pollfd]) -> io::Result<()> {
-    poll(sources, -1)
-}
-
-fn poll(sources: &mut [libc::pollfd], milliseconds: c_int) -> io::Result<()> {
-    // SAFETY: the pointer and the length are those of one slice, borrowed mutably until poll returns.
-    match unsafe { libc::poll(sources.as_mut_ptr(), sources.len() as libc::nfds_t, milliseconds) } {
-        0.. => Ok(()),
-        _ => Err(io::Error::last_os_error()),
-    }
+    let mut source = libc::pollfd { fd: source.as_fd().as_raw_fd(), events: libc::POLLIN, revents: 0 };
+    // SAFETY: the pointer is to one pollfd, borrowed mutably until poll returns.
+    let ready = unsafe { libc::poll(&raw mut source, 1, 0) };
+    ready > 0 && source.revents != 0
 }
 
 /// Has the kernel tell with each datagram which of our addresses it came to (RFC 3542 §6.2).

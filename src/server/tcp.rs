@@ -262,7 +262,8 @@ impl Connection {
     fn answer_pipelined(&mut self) -> io::Result<bool> {
         let served = self.server.published.load();
         let mut response = Vec::new();
-        let mut now = Instant::now();
+        let now = Instant::now();
+        let mut replies = 0;
         let mut rest = &self.input[..];
         while self.output.len() < MAX_OUTPUT
             && let Some((bytes, after)) = split_message(rest)
@@ -278,12 +279,12 @@ impl Connection {
             if let (Outcome::Reply(_), Ok(length)) = (&outcome, u16::try_from(response.len())) {
                 self.output.extend_from_slice(&length.to_be_bytes());
                 self.output.extend_from_slice(&response);
+                replies += 1;
             }
-            let done = Instant::now();
-            self.server.metrics.count(&outcome, Transport::Tcp, self.peer.ip(), done - now);
-            now = done;
+            self.server.metrics.count(&outcome, Transport::Tcp, self.peer.ip());
             rest = after;
         }
+        self.server.metrics.took(replies, now.elapsed());
         let answered = self.input.len() - rest.len();
         self.input.drain(..answered);
         Ok(!self.output.is_empty())

@@ -1,31 +1,28 @@
 //! UDP: on every address a thread for each core, each with its own socket.
 //!
-//! A worker waits until something is queued, and answers it in batches: one
-//! look at what is published for a whole batch, no lock, and no allocation. No
-//! datagram, and no error that a datagram brings about, ends a worker or makes
+//! A worker waits for one datagram, takes what else is queued with it, and
+//! answers the batch: two system calls, two looks at the clock and one at what is
+//! published, no lock, and no allocation. Nobody waits for a batch to become full.
+//! No datagram, and no error that a datagram brings about, ends a worker or makes
 //! it spin.
 
-use std::io::{self, PipeReader, PipeWriter};
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, UdpSocket};
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use socket2::SockRef;
 use tracing::{debug, error, trace};
 
 use super::Answerer;
-use super::sys::{self, Envelope};
+use super::cores;
+use super::sys::Batch;
 use crate::metrics::WorkerMetrics;
-use crate::nameserver::{self, Outcome, Request, Transport};
+use crate::nameserver::{self, MAX_UDP_PAYLOAD, Outcome, Request, Transport};
 use crate::published::Published;
-
-/// Datagrams answered from one version of what is published. They are received and sent one by
-/// one; `recvmmsg` and `sendmmsg` belong here, too.
-const BATCH: usize = 64;
-
-/// The most bytes of a datagram, and of a response.
-const MAX_MESSAGE: usize = 65_535;
 
 /// How long a worker rests when the system is out of memory or the like.
 const PAUSE: Duration = Duration::from_millis(5);
@@ -33,62 +30,70 @@ const PAUSE: Duration = Duration::from_millis(5);
 /// How long answering goes on after the word to stop, when clients keep the queue from becoming empty.
 const DRAIN: Duration = Duration::from_secs(1);
 
+/// How long a worker waits at the most before it looks whether it is to stop: for kernels that do not wake it.
+const LOOK: Duration = Duration::from_secs(5);
+
 /// The threads. Dropped, they end, after they have answered what is queued.
 pub(super) struct Workers {
     threads: Vec<JoinHandle<()>>,
-    /// Nothing is ever written: its end is what the threads wait for.
-    stop: Option<PipeWriter>,
+    sockets: Vec<Arc<UdpSocket>>,
+    stopping: Arc<AtomicBool>,
 }
 
 impl Workers {
     /// Starts a thread for each of `sockets`.
     pub(super) fn start(sockets: Vec<UdpSocket>, answerer: &Answerer) -> io::Result<Self> {
-        let (stopped, stop) = io::pipe()?;
-        let mut workers = Self { threads: Vec::with_capacity(sockets.len()), stop: Some(stop) };
-        for (number, (socket, metrics)) in sockets.into_iter().zip(&answerer.udp).enumerate() {
+        let count = sockets.len();
+        let mut workers =
+            Self { threads: Vec::with_capacity(count), sockets: Vec::with_capacity(count), stopping: Arc::default() };
+        for (number, socket) in sockets.into_iter().enumerate() {
+            socket.set_read_timeout(Some(LOOK))?;
+            let socket = Arc::new(socket);
             let worker = Worker {
-                socket,
+                socket: Arc::clone(&socket),
                 published: Arc::clone(&answerer.published),
-                metrics: Arc::clone(metrics),
-                stopped: stopped.try_clone()?,
+                metrics: answerer.udp_metrics(number),
+                stopping: Arc::clone(&workers.stopping),
             };
-            let thread = thread::Builder::new().name(format!("udp-{number}"));
-            workers.threads.push(thread.spawn(move || worker.run())?);
+            workers.sockets.push(socket);
+            let run = move || {
+                cores::pin(number, count);
+                worker.run();
+            };
+            workers.threads.push(thread::Builder::new().name(format!("udp-{number}")).spawn(run)?);
         }
         Ok(workers)
     }
 
     /// Returns when every worker has answered what was queued and has closed its sockets.
     pub(super) async fn stop(mut self) {
-        drop(self.stop.take());
+        self.wake();
         for thread in self.threads.drain(..) {
             let _ = tokio::task::spawn_blocking(|| thread.join()).await;
         }
     }
+
+    /// Tells the threads to end; to do it again changes nothing.
+    fn wake(&mut self) {
+        self.stopping.store(true, Ordering::Release);
+        for socket in self.sockets.drain(..) {
+            // It says ENOTCONN, as nobody is connected; whoever waits for a datagram is woken all the same.
+            let _ = SockRef::from(&*socket).shutdown(Shutdown::Read);
+        }
+    }
+}
+
+impl Drop for Workers {
+    fn drop(&mut self) {
+        self.wake();
+    }
 }
 
 struct Worker {
-    socket: UdpSocket,
+    socket: Arc<UdpSocket>,
     published: Arc<Published>,
     metrics: Arc<WorkerMetrics>,
-    stopped: PipeReader,
-}
-
-/// What a worker writes into, again and again.
-struct Buffers {
-    request: Box<[u8]>,
-    response: Vec<u8>,
-    envelope: Envelope,
-}
-
-/// Why a batch ended.
-#[derive(PartialEq, Eq)]
-enum Queue {
-    Empty,
-    /// There may be more.
-    Filled,
-    /// The system could not give us what there is.
-    Failed,
+    stopping: Arc<AtomicBool>,
 }
 
 impl Worker {
@@ -101,72 +106,49 @@ impl Worker {
     }
 
     fn serve(&self) {
-        let mut buffers = Buffers {
-            request: vec![0; MAX_MESSAGE].into_boxed_slice(),
-            response: Vec::with_capacity(MAX_MESSAGE),
-            envelope: Envelope::new(),
-        };
-        let mut sources = [sys::readable(&self.socket), sys::readable(&self.stopped)];
-        loop {
-            if let Err(error) = sys::wait(&mut sources) {
-                debug!(%error, "poll failed");
-                thread::sleep(PAUSE);
-                continue;
-            }
-            let [socket, stopped] = sources;
-            if stopped.revents != 0 {
-                return self.drain(&mut buffers);
-            }
-            if socket.revents != 0 && self.answer_batch(&mut buffers) == Queue::Failed {
-                thread::sleep(PAUSE);
+        let mut batch = Batch::new(MAX_UDP_PAYLOAD.into());
+        while !self.stopping.load(Ordering::Acquire) {
+            // No peer can bring an error about: what ICMP says is not reported to a socket that is not connected.
+            match batch.receive(&self.socket, true) {
+                Ok(_) => self.answer(&mut batch),
+                Err(error) => {
+                    debug!(%error, "receiving failed");
+                    thread::sleep(PAUSE);
+                }
             }
         }
+        self.drain(&mut batch);
     }
 
     /// Answers what is queued, when nothing more will be.
-    fn drain(&self, buffers: &mut Buffers) {
+    fn drain(&self, batch: &mut Batch) {
         // From here on the kernel gives what comes to a socket that overlaps with ours, if there is one: what came
         // between our last look and the end would be lost.
         let _ = self.socket.local_addr().and_then(|own| self.socket.connect(nobody(own)));
         let until = Instant::now() + DRAIN;
-        while self.answer_batch(buffers) == Queue::Filled && Instant::now() < until {}
+        while batch.receive(&self.socket, false).is_ok_and(|received| received > 0) && Instant::now() < until {
+            self.answer(batch);
+        }
     }
 
-    /// Answers what is queued, a batch at the most.
-    fn answer_batch(&self, buffers: &mut Buffers) -> Queue {
-        let Buffers { request, response, envelope } = buffers;
+    /// Answers a batch from one version of what is published.
+    fn answer(&self, batch: &mut Batch) {
         let served = self.published.load();
-        let mut now = Instant::now();
-        for _ in 0..BATCH {
-            let length = match sys::receive(&self.socket, request, envelope) {
-                Ok(length) => length,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Queue::Empty,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                // No peer can bring this about: ICMP errors are not reported to a socket that is not connected.
-                Err(error) => {
-                    debug!(%error, "receiving failed");
-                    return Queue::Failed;
-                }
-            };
+        let now = Instant::now();
+        let mut replies = 0;
+        for datagram in batch.datagrams() {
             // Nobody can be reached at port 0; whoever claims to send from it is up to something.
-            let Some(peer) = envelope.peer().filter(|peer| peer.port() != 0) else { continue };
-
-            let outcome = nameserver::respond(
-                &served,
-                Request { bytes: &request[..length], peer, transport: Transport::Udp, now },
-                response,
-            );
-            if matches!(outcome, Outcome::Reply(_)) {
-                // Lost like any datagram: no route, a full queue, a firewall's EPERM. The client asks again.
-                if let Err(error) = sys::send(&self.socket, response, envelope) {
-                    trace!(%error, %peer, "sending failed");
-                }
-            }
-            let done = Instant::now();
-            self.metrics.count(&outcome, Transport::Udp, peer.ip(), done - now);
-            now = done;
+            let Some(peer) = datagram.peer.filter(|peer| peer.port() != 0) else { continue };
+            let request = Request { bytes: datagram.bytes, peer, transport: Transport::Udp, now };
+            let outcome = nameserver::respond(&served, request, datagram.response);
+            replies += u64::from(matches!(outcome, Outcome::Reply(_)));
+            self.metrics.count(&outcome, Transport::Udp, peer.ip());
         }
-        Queue::Filled
+        // Lost like any datagram: no route, a full queue, a firewall's EPERM. The client asks again.
+        if let (lost, Some(error)) = batch.send(&self.socket) {
+            trace!(lost, %error, "sending failed");
+        }
+        self.metrics.took(replies, now.elapsed());
     }
 }
 

@@ -99,7 +99,8 @@ pub async fn follow(
             }
             let watch = Watch::new(access.files()).asked_by(rescans);
             parts.spawn(api::watch_configuration(access, watch, relist.clone()));
-            cluster::Cluster::from_api()
+            // Reports join Pods with the endpoints that lead to them.
+            if pods.is_some() { cluster::Cluster::from_api() } else { cluster::Cluster::from_api().counting() }
         }
     };
     let writing = writer::write(known, cluster, requests, events, relist, book, metrics);

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error};
+use smallvec::SmallVec;
 use tracing::{debug, warn};
 
 use crate::cluster::{
@@ -23,6 +24,8 @@ use crate::cluster::{
 
 /// The label that joins an EndpointSlice to its Service.
 const SERVICE_NAME: &str = "kubernetes.io/service-name";
+/// The label that an EndpointSlice of a headless Service has.
+const HEADLESS: &str = "service.kubernetes.io/headless";
 /// How the annotations begin that speak to this server: its own, and those of external-dns that it heeds.
 const ANNOTATIONS: [&str; 5] = [
     "k8s.ooo/",
@@ -71,7 +74,7 @@ pub(super) fn item<'de, D: Deserializer<'de>>(kind: Kind, namespace: &str, from:
             let Named { metadata } = Named::deserialize(from)?;
             let identity = metadata.identity(kind, namespace)?;
             let (name, annotations) = (Arc::clone(&identity.key.name), metadata.annotations());
-            let object = cluster::Namespace { name, labels: metadata.labels.unwrap_or_default(), annotations };
+            let object = cluster::Namespace { name, labels: metadata.labels(), annotations };
             (identity, Some(Object::Namespace(object)))
         }
         Kind::Pod => {
@@ -114,11 +117,15 @@ struct Metadata {
     namespace: Option<String>,
     resource_version: Option<String>,
     creation_timestamp: Option<Time>,
-    labels: Option<Labels>,
+    labels: Option<BTreeMap<Box<str>, Box<str>>>,
     annotations: Option<BTreeMap<Box<str>, Box<str>>>,
 }
 
 impl Metadata {
+    fn labels(&self) -> Labels {
+        self.labels.iter().flatten().collect()
+    }
+
     /// Those that are kept.
     fn annotations(&self) -> Annotations {
         let all = self.annotations.iter().flatten();
@@ -217,17 +224,17 @@ impl ServiceSpec {
             created: metadata.created(),
             service_type,
             cluster_ips: match service_type {
-                ServiceType::ClusterIp | ServiceType::LoadBalancer => addresses(key, &cluster_ips),
+                ServiceType::ClusterIp | ServiceType::LoadBalancer => addresses(key, &cluster_ips).to_vec(),
                 ServiceType::Headless | ServiceType::ExternalName => Vec::new(),
             },
             families: [families.next(), families.next()],
             family_policy: self.ip_family_policy.as_deref().and_then(family_policy),
-            ingress_ips: addresses(key, &ingress_ips),
-            external_ips: addresses(key, &self.external_ips.unwrap_or_default()),
+            ingress_ips: addresses(key, &ingress_ips).to_vec(),
+            external_ips: addresses(key, &self.external_ips.unwrap_or_default()).to_vec(),
             hostnames,
             ports: ports(key, self.ports),
             annotations: metadata.annotations(),
-            labels: metadata.labels.unwrap_or_default(),
+            labels: metadata.labels(),
         }
     }
 }
@@ -293,6 +300,8 @@ impl EndpointSlice {
             service: ServiceKey { namespace: Arc::clone(&key.namespace), name: (**service).into() },
             endpoints: self.endpoints.unwrap_or_default().into_iter().map(endpoint).collect(),
             ports: ports(key, self.ports),
+            is_headless: self.metadata.labels.as_ref().is_some_and(|labels| labels.contains_key(HEADLESS)),
+            counted: None,
         })
     }
 }
@@ -331,7 +340,7 @@ impl PodStatus {
             namespace: Arc::clone(&key.namespace),
             name: Arc::clone(&key.name),
             created: metadata.created(),
-            addresses: addresses(key, &all),
+            addresses: addresses(key, &all).to_vec(),
             annotations: metadata.annotations(),
         })
         .filter(|pod| !pod.addresses.is_empty())
@@ -342,10 +351,10 @@ impl PodStatus {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Port {
-    name: Option<Box<str>>,
+    name: Option<String>,
     protocol: Option<String>,
     port: Option<i64>,
-    app_protocol: Option<Box<str>>,
+    app_protocol: Option<String>,
 }
 
 /// Those that can stand in an SRV record. A slice's port without a number means all ports.
@@ -364,13 +373,15 @@ fn ports(key: &ObjectKey, ports: Option<Vec<Port>>) -> Vec<cluster::Port> {
             return None;
         };
         let (name, app_protocol) = (port.name.unwrap_or_default(), port.app_protocol.unwrap_or_default());
-        Some(cluster::Port { name, protocol, number, app_protocol })
+        Some(cluster::Port { name: name.into(), protocol, number, app_protocol: app_protocol.into() })
     };
-    ports.unwrap_or_default().into_iter().filter_map(port).collect()
+    let mut ports: Vec<_> = ports.unwrap_or_default().into_iter().filter_map(port).collect();
+    ports.shrink_to_fit();
+    ports
 }
 
 /// Those that are addresses; "" stands for one not yet assigned.
-fn addresses(key: &ObjectKey, addresses: &[String]) -> Vec<IpAddr> {
+fn addresses(key: &ObjectKey, addresses: &[String]) -> SmallVec<[IpAddr; 1]> {
     let read = |text: &String| {
         let read = address(text);
         if read.is_none() {

@@ -111,6 +111,11 @@ pub(super) async fn write(
                 writer.doubts.ask(&relist);
                 continue;
             }
+            () = writer.lacking() => {
+                writer.lacking_since = None;
+                relist.of(Kind::EndpointSlice).notify_one();
+                continue;
+            }
         };
         if received == 0 {
             return;
@@ -165,6 +170,8 @@ struct Writer {
     /// their time is each API server's own, and replicas of this server would not agree on serials.
     newest: Option<u64>,
     doubts: Doubts,
+    /// Since when the cluster lacks endpoints that it was told of; since they were listed for that, if they were.
+    lacking_since: Option<Instant>,
     book: Arc<AddressBook>,
     metrics: ClusterMetrics,
 }
@@ -195,6 +202,7 @@ impl Writer {
             touched: BTreeSet::new(),
             newest: None,
             doubts: Doubts::default(),
+            lacking_since: None,
             book,
             metrics,
         }
@@ -205,7 +213,17 @@ impl Writer {
             self.apply_one(event);
         }
         self.alive = Instant::now();
+        self.lacking_since = self.cluster.lacks_endpoints().then(|| self.lacking_since.unwrap_or(self.alive));
+        self.metrics.set_objects(|kind| self.cluster.count(kind));
         self.metrics.event();
+    }
+
+    /// Waits until endpoints that the cluster lacks have to be listed: for so long nobody has told of them again.
+    async fn lacking(&self) {
+        match self.lacking_since {
+            Some(since) => sleep_until(since + DOUBT).await,
+            None => future::pending().await,
+        }
     }
 
     /// Waits until the cluster has been silent for longer than it may; for ever if it may, or has been.

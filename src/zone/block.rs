@@ -184,6 +184,11 @@ impl OwnedBlock {
         Block::new(&self.data, self.extent, self.owner_len, self.wildcard)
     }
 
+    /// How long its data is.
+    pub(super) fn octets(&self) -> usize {
+        self.data.len()
+    }
+
     pub(super) fn set_serial(&mut self, serial: u32) {
         set_serial(&mut self.data, self.extent, serial);
     }

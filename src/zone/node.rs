@@ -163,6 +163,18 @@ impl Node {
         RrSet { rtype, ttl, block }
     }
 
+    /// How much memory it takes in a zone, in octets: itself, its place in a table, and what it points to.
+    pub(super) fn octets(&self) -> usize {
+        // Behind an `Arc`, with its two counts; the table has a pointer and a tag.
+        const PLACE: usize = 2 * size_of::<usize>() + size_of::<usize>() + 1;
+        let sets = if self.sets.spilled() { self.sets.capacity() * size_of::<Set>() } else { 0 };
+        let of_referral = |referral: &Referral| {
+            let below = referral.below.iter().map(|node| node.octets() - PLACE).sum::<usize>();
+            size_of::<Referral>() + referral.block.octets() + below
+        };
+        PLACE + size_of::<Self>() + self.data.len() + sets + self.referral.as_deref().map_or(0, of_referral)
+    }
+
     /// Whether nothing keeps it in the zone.
     pub(super) fn is_void(&self) -> bool {
         self.sets.is_empty() && self.referral.is_none() && self.children == 0

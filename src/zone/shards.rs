@@ -10,6 +10,7 @@
 //! table, so that what is below a name of that depth is found, and replaced,
 //! without a look at the rest of the zone.
 
+use std::mem;
 use std::sync::Arc;
 
 use hashbrown::HashTable;
@@ -29,6 +30,8 @@ pub(super) struct Shards {
     shelves: Arc<[Arc<Shelf>; FAN]>,
     /// How many labels the owner of a whole group has.
     grain: u8,
+    /// How much memory the nodes take, in octets.
+    octets: usize,
 }
 
 /// A group: the hash of the name that it is at and below, or that is alone in it.
@@ -50,7 +53,7 @@ impl Shards {
     pub(super) fn new(grain: u8) -> Self {
         let table = Arc::new(Table::new());
         let shelf = Arc::new(std::array::from_fn(|_| Arc::clone(&table)));
-        Self { shelves: Arc::new(std::array::from_fn(|_| Arc::clone(&shelf))), grain }
+        Self { shelves: Arc::new(std::array::from_fn(|_| Arc::clone(&shelf))), grain, octets: 0 }
     }
 
     /// The node whose owner is the suffix of `name` of `labels` labels.
@@ -97,23 +100,26 @@ impl Shards {
 
     /// Puts `node`, of `group`, in the place of the one with its owner.
     pub(super) fn insert(&mut self, group: Group, node: Node) {
-        let table = self.table_mut(group);
-        match table.entry(node.hash, |other| other.is_at(node.suffix()), |node| node.hash) {
-            hashbrown::hash_table::Entry::Occupied(mut entry) => *entry.get_mut() = Arc::new(node),
+        let (table, octets) = (self.table_mut(group), node.octets());
+        let before = match table.entry(node.hash, |other| other.is_at(node.suffix()), |node| node.hash) {
+            hashbrown::hash_table::Entry::Occupied(mut entry) => mem::replace(entry.get_mut(), Arc::new(node)).octets(),
             hashbrown::hash_table::Entry::Vacant(entry) => {
                 entry.insert(Arc::new(node));
+                0
             }
-        }
+        };
+        self.octets = self.octets + octets - before;
     }
 
     /// Takes out the node of `group` at `owner`.
     pub(super) fn remove(&mut self, group: Group, owner: Suffix<'_>) {
         if let Ok(entry) = self.table_mut(group).find_entry(owner.hash, |node| node.is_at(owner)) {
-            entry.remove();
+            let (node, _) = entry.remove();
+            self.octets -= node.octets();
         }
     }
 
-    /// Changes the node whose owner is the suffix of `name` of `labels` labels, if there is one.
+    /// Changes the node whose owner is the suffix of `name` of `labels` labels, if there is one; not its size.
     pub(super) fn update(&mut self, name: &HashedName, labels: u8, change: impl FnOnce(&mut Node)) {
         let owner = name.suffix(labels);
         let table = self.table_mut(self.group(name, labels));
@@ -141,6 +147,11 @@ impl Shards {
             };
             Arc::ptr_eq(table, other) || (table.len() == other.len() && table.iter().all(is_there))
         })
+    }
+
+    /// How much memory they take, in octets: the nodes, and the arrays that lead to their tables.
+    pub(super) fn octets(&self) -> usize {
+        self.octets + size_of::<[Arc<Shelf>; FAN]>() + FAN * size_of::<Shelf>() + FAN * FAN * size_of::<Table>()
     }
 
     fn tables(&self) -> impl Iterator<Item = &Arc<Table>> {

@@ -321,6 +321,7 @@ proptest! {
             prop_assert_eq!(before.says_the_same(&rebuilt), before.records() == rebuilt.records());
             prop_assert_eq!(derived.denial(), rebuilt.denial());
             prop_assert_eq!(derived.census(), rebuilt.census());
+            prop_assert_eq!(derived.octets(), rebuilt.octets());
             prop_assert!(derived.nodes.iter().all(|node| node.name().labels() <= derived.deepest));
         }
     }
@@ -354,6 +355,7 @@ proptest! {
             let rebuilt = Zone::build(&apex(), all).unwrap().0;
             prop_assert_eq!(nodes(&derived), nodes(&rebuilt));
             prop_assert_eq!(derived.census(), rebuilt.census());
+            prop_assert_eq!(derived.octets(), rebuilt.octets());
         }
     }
 

@@ -29,7 +29,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
-use futures::{AsyncBufReadExt, StreamExt};
+use futures::{AsyncBufReadExt, AsyncReadExt, StreamExt};
 use kube::Client;
 use kube::config::{InClusterError, KubeconfigError};
 use kube::core::params::{ListParams, WatchParams};
@@ -51,8 +51,15 @@ use crate::cluster::Kind;
 use crate::error::chain;
 use crate::metrics::{ClusterError, ClusterMetrics};
 
-/// Objects in a page of a list: client-go's choice.
+/// Objects in a page of a list, at most: client-go's choice.
 const PAGE: u32 = 500;
+
+/// EndpointSlices in the first page of a list: nobody knows how large they are, and one of a thousand endpoints has a third of
+/// a megabyte.
+const SLICES: u32 = 100;
+
+/// Octets that a page is to have, about: it is held whole while it is decoded, and several kinds are listed at once.
+const PAGE_OCTETS: usize = 2 << 20;
 
 /// How long things may take.
 #[derive(Debug, Clone, Copy)]
@@ -178,18 +185,12 @@ impl Follower {
 
     /// Lists all objects, and begins to watch where the list ends.
     async fn list(&mut self, client: &Client) -> Result<(), FollowError> {
-        let mut params = ListParams::default().limit(PAGE);
+        let mut params = first_page(self.kind);
         loop {
             let text = self.page(client, &params).await?;
             let kind = self.kind;
             // Hundreds of EndpointSlices are megabytes.
-            let (metadata, items) = aside(move || {
-                let page = Page::read(&text)?;
-                let items: Vec<Decoded> =
-                    page.items.into_iter().flatten().map(|object| Decoded::read(kind, object)).collect();
-                Ok::<_, FollowError>((page.metadata, items))
-            })
-            .await?;
+            let (metadata, items, limit) = aside(move || decode(kind, &text)).await?;
             if params.continue_token.is_none() {
                 // Not before there is an answer: what is told is a sign of life.
                 self.tell(Event::Listing(self.kind)).await;
@@ -198,6 +199,7 @@ impl Follower {
                 self.tell_of(item).await;
             }
             params.continue_token = metadata.r#continue.filter(|token| !token.is_empty());
+            params.limit = Some(limit);
             if params.continue_token.is_none() {
                 let position = metadata.resource_version;
                 self.tell(Event::Listed { kind: self.kind, version: translate::number(&position) }).await;
@@ -208,7 +210,7 @@ impl Follower {
     }
 
     /// The text of a page of a list.
-    async fn page(&self, client: &Client, params: &ListParams) -> Result<String, FollowError> {
+    async fn page(&self, client: &Client, params: &ListParams) -> Result<Vec<u8>, FollowError> {
         page(client, self.kind, params, self.pace.watch + self.pace.slack).await
     }
 
@@ -385,14 +387,40 @@ fn field_selector(kind: Kind) -> Option<String> {
 }
 
 /// The text of a page of a list of `kind`.
-async fn page(client: &Client, kind: Kind, params: &ListParams, patience: Duration) -> Result<String, FollowError> {
+async fn page(client: &Client, kind: Kind, params: &ListParams, patience: Duration) -> Result<Vec<u8>, FollowError> {
     let params = ListParams { field_selector: field_selector(kind), ..params.clone() };
     let request = match kind {
         Kind::Namespace => request(kind).list_metadata(&params),
         Kind::Service | Kind::EndpointSlice | Kind::Pod => request(kind).list(&params),
     };
     let request = request.expect("the parameters are valid");
-    Ok(within(patience, client.request_text(request)).await??)
+    let read = async {
+        let mut text = Vec::new();
+        // Not as one String: kube would have it twice.
+        let mut body = pin!(client.request_stream(request).await?);
+        body.read_to_end(&mut text).await.map_err(FollowError::Broken)?;
+        Ok(text)
+    };
+    within(patience, read).await?
+}
+
+/// What a list begins with.
+fn first_page(kind: Kind) -> ListParams {
+    ListParams::default().limit(if kind == Kind::EndpointSlice { SLICES } else { PAGE })
+}
+
+/// How many objects the page behind one with so many is to have.
+fn next_page(objects: usize, octets: usize) -> u32 {
+    let each = octets / objects.max(1);
+    u32::try_from(PAGE_OCTETS / each.max(1)).unwrap_or(PAGE).clamp(1, PAGE)
+}
+
+/// What a page says of itself, its objects, and how many the next one is to have.
+fn decode(kind: Kind, text: &[u8]) -> Result<(ListMetadata, Vec<Decoded>, u32), FollowError> {
+    let page = Page::read(text)?;
+    let items: Vec<_> = page.items.into_iter().flatten().map(|object| Decoded::read(kind, object)).collect();
+    let limit = next_page(items.len(), text.len());
+    Ok((page.metadata, items, limit))
 }
 
 /// What `future` gives, if it does so within `patience`.
@@ -414,8 +442,8 @@ struct Page<'a> {
 }
 
 impl<'a> Page<'a> {
-    fn read(text: &'a str) -> Result<Self, FollowError> {
-        let page: Self = serde_json::from_str(text).map_err(FollowError::Malformed)?;
+    fn read(text: &'a [u8]) -> Result<Self, FollowError> {
+        let page: Self = serde_json::from_slice(text).map_err(FollowError::Malformed)?;
         if !page.kind.ends_with("List") {
             let error = serde_json::Error::custom(format!("{} is no kind of a list", page.kind));
             return Err(FollowError::Malformed(error));

@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use kube::core::params::ListParams;
 use tracing::warn;
 
 use super::client::{Access, Connection, Found};
-use super::{Decoded, FollowError, PAGE, Page, page};
+use super::{Decoded, FollowError, decode, first_page, page};
 use crate::cluster::{Cluster, Kind};
 use crate::source::translate::Item;
 use crate::source::{Pods, aside};
@@ -51,19 +50,14 @@ async fn list(
     tell: &mut impl FnMut(&'static str, usize),
 ) -> Result<(), FollowError> {
     let (Found::Same(client) | Found::New(client) | Found::Kept(client, _)) = connection.client(PATIENCE).await?;
-    let mut params = ListParams::default().limit(PAGE);
+    let mut params = first_page(kind);
     let mut count = 0;
     loop {
         let text = page(&client, kind, &params, PATIENCE).await?;
         // A page of EndpointSlices may be megabytes.
-        let (metadata, items) = aside(move || {
-            let page = Page::read(&text)?;
-            let items: Vec<_> = page.items.into_iter().flatten().map(|object| Decoded::read(kind, object).0).collect();
-            Ok::<_, FollowError>((page.metadata, items))
-        })
-        .await?;
+        let (metadata, items, limit) = aside(move || decode(kind, &text)).await?;
         count += items.len();
-        for item in items {
+        for Decoded(item) in items {
             match item {
                 Ok(Item { object, .. }) => drop(object.map(|object| cluster.apply(object))),
                 Err((identity, error)) => {
@@ -74,6 +68,7 @@ async fn list(
         }
         tell(resource(kind), count);
         params.continue_token = metadata.r#continue.filter(|token| !token.is_empty());
+        params.limit = Some(limit);
         if params.continue_token.is_none() {
             return Ok(());
         }

@@ -314,6 +314,21 @@ async fn each_kind_is_asked_for_where_it_is() {
 }
 
 #[tokio::test]
+async fn pages_are_about_as_large_as_they_may_be() {
+    let mut api = Api::start().await;
+    let following = Following::start(Kind::EndpointSlice, api.address, PACE);
+    let asked = api.list().await;
+    assert_eq!(asked.parameter("limit"), Some("100"), "nobody knows how large they are");
+    let large = format!(r#"{{"metadata":{{"name":"{}","namespace":"shop"}}}}"#, "a".repeat(PAGE_OCTETS / 20));
+    asked.answer(200, page("20", "more", &[large.clone(), large]));
+    let asked = api.list().await;
+    assert_eq!((asked.parameter("limit"), asked.parameter("continue")), (Some("19"), Some("more")));
+    asked.answer(200, page("20", "rest", &["{}".to_owned()]));
+    assert_eq!(api.list().await.parameter("limit"), Some("500"), "small ones");
+    following.counts("undecodable 1").await;
+}
+
+#[tokio::test]
 async fn a_pod_is_told_of_while_it_has_an_address() {
     let pod = |phase: &str, address: &str, resource_version: &str| {
         format!(r#"{{"metadata":{{"name":"web-0","namespace":"shop","resourceVersion":"{resource_version}"}},"#)

@@ -312,7 +312,7 @@ async fn a_label_of_a_namespace_shows_and_hides_its_services_in_one_version() {
     assert_eq!((writing.serial(), writing.addresses()), (Some(1), 0));
 
     for (label, serial, addresses) in [("public", 2, MANY), ("secret", 3, 0)] {
-        let labels = Labels::from([(label.into(), "".into())]);
+        let labels = [(label, "")].into_iter().collect();
         let annotations = Annotations::new();
         writing.apply(Object::Namespace(Namespace { name: "shop".into(), labels, annotations }), None).await;
         sleep(Duration::from_secs(1)).await;
@@ -325,7 +325,7 @@ async fn what_changes_no_record_makes_no_version() {
     let writing = Writing::synced().await;
 
     writing.apply(service("shop/inside", "10.0.0.1"), Some(1000)).await;
-    let labels = BTreeMap::from([("a".into(), "b".into())]);
+    let labels = [("a", "b")].into_iter().collect();
     let annotations = Annotations::new();
     writing.apply(Object::Namespace(Namespace { name: "shop".into(), labels, annotations }), Some(1001)).await;
     writing.send(Event::Delete { key: object_key(Kind::Service, "shop/absent"), version: Some(1002) }).await;
@@ -492,7 +492,7 @@ fn any_annotations() -> impl Strategy<Value = Annotations> {
 
 fn any_labels() -> impl Strategy<Value = Labels> {
     let team = option::of(select(vec!["a", "b"]));
-    team.prop_map(|value| value.into_iter().map(|value| ("team".into(), value.into())).collect())
+    team.prop_map(|value| value.into_iter().map(|value| ("team", value)).collect())
 }
 
 fn any_policy() -> impl Strategy<Value = Policy> {
@@ -532,13 +532,20 @@ fn any_object(kind: Kind) -> BoxedStrategy<Object> {
     });
     let endpoint = (any_addresses(), option::of(select(vec!["a", "b"])), any::<bool>());
     let endpoint = endpoint.prop_map(|(addresses, hostname, ready)| Endpoint {
-        addresses,
+        addresses: addresses.into(),
         hostname: hostname.map(Into::into),
         ready,
     });
     let slice = (select(vec!["s", "t"]), any_key(), vec(endpoint, 0..4), any_ports()).prop_map(
         |(name, service, endpoints, ports)| {
-            Object::EndpointSlice(EndpointSlice { name: name.into(), service, endpoints, ports })
+            Object::EndpointSlice(EndpointSlice {
+                name: name.into(),
+                service,
+                endpoints,
+                ports,
+                is_headless: false,
+                counted: None,
+            })
         },
     );
     let namespace = (select(vec!["shop", "depot"]), any_labels(), any_annotations());
@@ -603,15 +610,22 @@ fn any_zone() -> impl Strategy<Value = ClusterZone> {
 /// Objects that own records together: what is done to them afterwards shows.
 fn any_known() -> impl Strategy<Value = Vec<Object>> {
     let namespace = |name: &str| {
-        Object::Namespace(Namespace { name: name.into(), labels: BTreeMap::new(), annotations: Annotations::new() })
+        Object::Namespace(Namespace { name: name.into(), labels: Labels::default(), annotations: Annotations::new() })
     };
     let headless = |text| {
         let Object::Service(service) = service(text, "2a0a::1") else { unreachable!("a Service") };
         Object::Service(Service { service_type: ServiceType::Headless, ..service })
     };
     let endpoints =
-        vec![Endpoint { addresses: vec!["2a0a::1".parse().unwrap()], hostname: Some("a".into()), ready: true }];
-    let slice = EndpointSlice { name: "s".into(), service: key("shop/web"), endpoints, ports: Vec::new() };
+        vec![Endpoint { addresses: ["2a0a::1".parse().unwrap()].into(), hostname: Some("a".into()), ready: true }];
+    let slice = EndpointSlice {
+        name: "s".into(),
+        service: key("shop/web"),
+        endpoints,
+        ports: Vec::new(),
+        is_headless: false,
+        counted: None,
+    };
     let all =
         [namespace("shop"), namespace("depot"), headless("shop/web"), headless("shop/db"), pod("shop/a", "2a0a::1")];
     subsequence([&all[..], &[Object::EndpointSlice(slice)]].concat(), 0..=6)
