@@ -363,7 +363,7 @@ impl Zone {
     pub fn records(&self) -> Vec<Record> {
         let mut nodes: Vec<_> = self.nodes.iter().collect();
         nodes.sort_by_cached_key(|node| build::canonical_key(node.owner()));
-        let mut records: Vec<_> = nodes.into_iter().flat_map(|node| node.records()).collect();
+        let mut records: Vec<_> = nodes.into_iter().flat_map(Node::records).collect();
         if let Some(soa) = records.iter().position(|record| record.rtype == RecordType::SOA) {
             records[..=soa].rotate_right(1);
         }
