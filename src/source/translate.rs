@@ -62,7 +62,7 @@ pub(super) fn item<'de, D: Deserializer<'de>>(kind: Kind, namespace: &str, from:
             let Service { metadata, spec, status } = Service::deserialize(from)?;
             let identity = metadata.identity(kind, namespace)?;
             let ingress = status.and_then(|status| status.load_balancer?.ingress).unwrap_or_default();
-            let object = spec.unwrap_or_default().translate(&identity.key, ingress, metadata);
+            let object = spec.unwrap_or_default().translate(&identity.key, ingress, &metadata);
             (identity, Some(Object::Service(object)))
         }
         Kind::EndpointSlice => {
@@ -200,7 +200,7 @@ struct ServiceSpec {
 }
 
 impl ServiceSpec {
-    fn translate(self, key: &ObjectKey, ingress: Vec<Ingress>, metadata: Metadata) -> cluster::Service {
+    fn translate(self, key: &ObjectKey, ingress: Vec<Ingress>, metadata: &Metadata) -> cluster::Service {
         // API servers before 1.20 know only the singular.
         let cluster_ips =
             self.cluster_ips.filter(|ips| !ips.is_empty()).unwrap_or_else(|| self.cluster_ip.into_iter().collect());
