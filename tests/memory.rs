@@ -20,7 +20,9 @@ static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 const SERVICES: usize = 300;
 /// Services that come and go in a round.
 const COMING: usize = 200;
-const ROUNDS: usize = 20;
+const ROUNDS: usize = 15;
+/// Rounds before it is looked how much is kept.
+const WARM: usize = 10;
 
 /// Octets that are allocated.
 fn held() -> usize {
@@ -65,9 +67,11 @@ impl Writer {
     }
 
     /// Lists all kinds: there are the first `SERVICES` Services, and what they have.
+    ///
+    /// Most Namespaces are missing, and held for it: until the next list, which confirms that.
     fn list(&mut self) {
         for kind in [Kind::Namespace, Kind::Service, Kind::EndpointSlice] {
-            self.cluster.listing(kind, false);
+            self.cluster.listing(kind, true);
             for number in 0..SERVICES {
                 match kind {
                     Kind::Namespace => self.apply(namespace(number % 10)),
@@ -182,11 +186,11 @@ fn what_comes_and_goes_leaves_nothing_behind() {
     let mut writer = Writer::new();
     writer.list();
     writer.publish();
-    // Tables grow once, and keep their room.
-    (0..3).for_each(|round| writer.churn(round));
+    // Each of a zone's tables is written to once, and keeps a little room.
+    (0..WARM).for_each(|round| writer.churn(round));
     let (before, census, octets) = (held(), writer.zone.census(), writer.zone.octets());
 
-    (3..3 + ROUNDS).for_each(|round| writer.churn(round));
+    (WARM..WARM + ROUNDS).for_each(|round| writer.churn(round));
 
     assert_eq!((writer.zone.census(), writer.zone.octets()), (census, octets));
     let growth = held().saturating_sub(before);
