@@ -22,11 +22,16 @@ use gungraun::{Callgrind, EventKind};
 use hickory_proto::rr::RecordType;
 use kubezone::nameserver::{self, Request, Served, Transport};
 use kubezone::zone::{HashedName, Zone};
+use tikv_jemallocator::Jemalloc;
 
 use crate::support::{Kind, served, some, wire};
 
 #[path = "support/zone.rs"]
 mod support;
+
+/// As the binary has it.
+#[global_allocator]
+static ALLOCATOR: Jemalloc = Jemalloc;
 
 /// Services in the zone that is asked.
 const SERVICES: usize = 10_000;

@@ -40,9 +40,14 @@ use kubezone::source::{self, AddressBook, Event, Requests, inspector, manifests}
 use kubezone::zone::{HashedName, State};
 use nix::time::ClockId;
 use serde_json::{Value, json};
+use tikv_jemallocator::Jemalloc;
 use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::yield_now;
+
+/// As the binary has it.
+#[global_allocator]
+static ALLOCATOR: Jemalloc = Jemalloc;
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 

@@ -207,7 +207,9 @@ fn answer(zone: &Zone, query: &Query<'_>, response: &mut Response<'_>) -> Result
                     response.not_authoritative();
                 }
                 let at = response.refer(referral)?;
-                response.additional(zone, RecordType::NS, at, referral.nameservers());
+                if referral.has_others() {
+                    response.additional(zone, RecordType::NS, at, referral.nameservers());
+                }
                 return Ok(());
             }
             // A chain that is too long ends with what was gathered.

@@ -606,6 +606,7 @@ fn refer(
     }
     let mut block = Encoder::new(cut.wire);
     let mut targets = BTreeMap::new();
+    let mut has_others = false;
     for rdata in &nameservers.rdata {
         if !is_well_formed(RecordType::NS, rdata) {
             return Err(ZoneError::MalformedRdata { owner: cut.name(), rtype: RecordType::NS });
@@ -616,6 +617,8 @@ fn refer(
         let target = rdata.wire().to_ascii_lowercase();
         if name::is_within(&target, cut.wire) {
             targets.entry(canonical_key(&target)).or_insert((at, target));
+        } else {
+            has_others = true;
         }
     }
     let count = block.records();
@@ -639,7 +642,7 @@ fn refer(
     });
     let mut below = below.collect::<Result<Box<[Node]>, _>>()?;
     below.sort_unstable_by(|one, other| one.owner().cmp(other.owner()));
-    Ok(Referral { below, block: block.finish(), nameservers: count })
+    Ok(Referral { below, block: block.finish(), nameservers: count, has_others })
 }
 
 /// Refuses what one name cannot own together.

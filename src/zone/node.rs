@@ -52,6 +52,8 @@ pub struct Referral {
     pub(super) block: OwnedBlock,
     /// How many of the block's records are NS records.
     pub(super) nameservers: u16,
+    /// Whether one of the name servers is neither at nor below the cut.
+    pub(super) has_others: bool,
     /// What the zone's data holds at and below the cut beside NS and DS at the cut itself, ascending by wire form:
     /// glue, and data that is hidden by the cut.
     pub(super) below: Box<[Node]>,
@@ -68,6 +70,12 @@ impl Referral {
     #[must_use]
     pub fn nameservers(&self) -> u16 {
         self.nameservers
+    }
+
+    /// Whether there are name servers neither at nor below the cut, whose addresses are not in the block.
+    #[must_use]
+    pub fn has_others(&self) -> bool {
+        self.has_others
     }
 
     /// How many of the block's records are glue, for ADDITIONAL.
