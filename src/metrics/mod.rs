@@ -68,10 +68,20 @@ impl Metrics {
         })
     }
 
-    /// Counters for one worker: they share no cache line with another's, and are summed at scrape.
+    /// Counters for one thread at a time: they share no cache line with another's, and are summed at scrape.
     #[must_use]
     pub fn worker(&self) -> Arc<WorkerMetrics> {
-        let worker = Arc::new(WorkerMetrics::default());
+        self.counted(WorkerMetrics::default())
+    }
+
+    /// Counters for several threads.
+    #[must_use]
+    pub fn shared_worker(&self) -> Arc<WorkerMetrics> {
+        self.counted(WorkerMetrics::shared())
+    }
+
+    fn counted(&self, worker: WorkerMetrics) -> Arc<WorkerMetrics> {
+        let worker = Arc::new(worker);
         self.workers.0.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&worker));
         worker
     }

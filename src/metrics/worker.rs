@@ -63,11 +63,14 @@ const BOUNDS: [u64; 13] =
 
 /// What one worker counts; no lock, and no allocation but for the first request of a zone that came with a reload.
 ///
-/// Several threads may count, but it is meant for one: another's counters
-/// are in cache lines of their own.
+/// Another's counters are in cache lines of their own. Where only one thread
+/// counts, it does not wait for a line that it has not looked at for a while,
+/// as an atomic addition would.
 #[derive(Debug, Default)]
 #[repr(align(128))]
 pub struct WorkerMetrics {
+    /// Several threads count.
+    is_shared: bool,
     /// The counters of a zone are at its index (0: no zone, else its slot + 1), in segments that double
     /// in length: none ever moves, so that readers need no lock.
     segments: [OnceLock<Box<[ZoneCounters]>>; 17],
@@ -84,6 +87,11 @@ struct ZoneCounters {
 }
 
 impl WorkerMetrics {
+    /// For several threads; the default is for one at a time.
+    pub(super) fn shared() -> Self {
+        Self { is_shared: true, ..Self::default() }
+    }
+
     /// Counts one request and what became of it.
     pub fn count(&self, outcome: &Outcome, transport: Transport, peer: IpAddr) {
         let reply = match outcome {
@@ -98,11 +106,11 @@ impl WorkerMetrics {
         let family = usize::from(peer.to_canonical().is_ipv4());
         let rtype =
             reply.and_then(|reply| reply.qtype).and_then(|qtype| TYPES.iter().position(|rtype| *rtype == qtype));
-        add(&zone.requests[proto][family][rtype.unwrap_or(TYPES.len())], 1);
+        self.add(&zone.requests[proto][family][rtype.unwrap_or(TYPES.len())], 1);
 
         let Some(reply) = reply else { return };
         let rcode = RCODES.iter().position(|(rcode, _)| *rcode == reply.rcode);
-        add(&zone.responses[rcode.unwrap_or(RCODES.len())], 1);
+        self.add(&zone.responses[rcode.unwrap_or(RCODES.len())], 1);
     }
 
     /// Counts the time that `replies` took which were made and sent together: for each it is that of all.
@@ -112,8 +120,16 @@ impl WorkerMetrics {
         }
         let nanoseconds = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
         let bucket = BOUNDS.iter().position(|bound| nanoseconds <= *bound);
-        add(&self.durations[bucket.unwrap_or(BOUNDS.len())], replies);
-        add(&self.nanoseconds, nanoseconds.saturating_mul(replies));
+        self.add(&self.durations[bucket.unwrap_or(BOUNDS.len())], replies);
+        self.add(&self.nanoseconds, nanoseconds.saturating_mul(replies));
+    }
+
+    fn add(&self, counter: &AtomicU64, count: u64) {
+        if self.is_shared {
+            counter.fetch_add(count, Relaxed);
+        } else {
+            counter.store(counter.load(Relaxed).wrapping_add(count), Relaxed);
+        }
     }
 
     fn zone(&self, slot: Option<ZoneSlot>) -> &ZoneCounters {
@@ -126,10 +142,6 @@ impl WorkerMetrics {
         let (segment, offset) = place(slot);
         self.segments[segment].get().map(|zones| &zones[offset])
     }
-}
-
-fn add(counter: &AtomicU64, count: u64) {
-    counter.fetch_add(count, Relaxed);
 }
 
 /// The segment of a zone's counters and their place in it: segment n has room for 2^n zones.

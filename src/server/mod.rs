@@ -16,7 +16,7 @@ mod udp;
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::num::NonZero;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::net::TcpListener;
@@ -67,8 +67,8 @@ fn hint(address: &SocketAddr, source: &io::Error) -> &'static str {
 pub struct Answerer {
     published: Arc<Published>,
     metrics: Arc<Metrics>,
-    /// The n-th is for the n-th thread of every address: there are seldom two that are busy.
-    udp: Arc<Mutex<Vec<Arc<WorkerMetrics>>>>,
+    /// What no UDP thread counts in any more: for those that come.
+    free: Arc<Mutex<Vec<Arc<WorkerMetrics>>>>,
     tcp: Arc<WorkerMetrics>,
     seats: Arc<Seats>,
 }
@@ -77,17 +77,22 @@ impl Answerer {
     /// Answers from `published`, and counts in `metrics`.
     #[must_use]
     pub fn new(published: Arc<Published>, metrics: Arc<Metrics>) -> Self {
-        let tcp = metrics.worker();
-        Self { published, metrics, udp: Arc::default(), tcp, seats: Arc::new(Seats::of_server()) }
+        let tcp = metrics.shared_worker();
+        Self { published, metrics, free: Arc::default(), tcp, seats: Arc::new(Seats::of_server()) }
     }
 
-    /// What the `number`-th UDP thread of an address counts in.
-    fn udp_metrics(&self, number: usize) -> Arc<WorkerMetrics> {
-        let mut udp = self.udp.lock().unwrap_or_else(PoisonError::into_inner);
-        while udp.len() <= number {
-            udp.push(self.metrics.worker());
-        }
-        Arc::clone(&udp[number])
+    /// Counters that are one thread's alone, until it gives them back.
+    fn take_counters(&self) -> Arc<WorkerMetrics> {
+        self.free().pop().unwrap_or_else(|| self.metrics.worker())
+    }
+
+    /// The thread that had them has ended.
+    fn give_back(&self, counters: Arc<WorkerMetrics>) {
+        self.free().push(counters);
+    }
+
+    fn free(&self) -> MutexGuard<'_, Vec<Arc<WorkerMetrics>>> {
+        self.free.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -27,8 +27,8 @@ const MAX_DATAGRAM: usize = 65_535;
 /// From one request's buffer to the next. Not a power of two: the first octets of all would share a few lines of the cache.
 const STRIDE: usize = MAX_DATAGRAM + 1 + 128;
 
-/// Room for the one control message we ask for: `CMSG_SPACE(size_of::<in6_pktinfo>())` is 40.
-const CONTROL: usize = 64;
+/// Room for the one control message we ask for: `CMSG_SPACE(size_of::<in6_pktinfo>())`.
+const CONTROL: usize = 40;
 
 #[repr(C)]
 struct Control {
@@ -38,13 +38,15 @@ struct Control {
 
 /// What the kernel reads and writes of a batch.
 ///
-/// All of it is integers, and pointers into itself: zero is a value of each.
+/// All of it is integers, and pointers into itself: zero is a value of each. Close together, so that a batch of one
+/// needs few pages.
 struct Memory {
     incoming: [libc::mmsghdr; BATCH],
     outgoing: [libc::mmsghdr; BATCH],
     incoming_parts: [libc::iovec; BATCH],
     outgoing_parts: [libc::iovec; BATCH],
-    peers: [libc::sockaddr_storage; BATCH],
+    /// An IPv4 address is shorter.
+    peers: [libc::sockaddr_in6; BATCH],
     controls: [Control; BATCH],
     requests: [[u8; STRIDE]; BATCH],
 }
@@ -111,7 +113,7 @@ impl Batch {
                 (*header).msg_iovlen = 1;
                 (*header).msg_control = (&raw mut (*start).controls[n]).cast();
                 // To be answered for the first time, as after every batch.
-                (*header).msg_namelen = size_of::<libc::sockaddr_storage>() as _;
+                (*header).msg_namelen = size_of::<libc::sockaddr_in6>() as _;
                 (*header).msg_controllen = CONTROL as _;
             }
         }
@@ -155,7 +157,7 @@ impl Batch {
         for n in 0..self.received {
             // SAFETY: the memory is ours alone while we are borrowed mutably; n < BATCH.
             let header = unsafe { &mut (*self.memory.as_ptr()).incoming[n].msg_hdr };
-            header.msg_namelen = size_of::<libc::sockaddr_storage>() as _;
+            header.msg_namelen = size_of::<libc::sockaddr_in6>() as _;
             header.msg_controllen = CONTROL as _;
         }
         self.received = 0;
@@ -267,22 +269,17 @@ fn is_forbidden(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::ENOSYS | libc::EPERM))
 }
 
-/// The address in `storage`, of which `length` octets were filled in; none where it is not IP's.
-fn peer_in(storage: &libc::sockaddr_storage, length: libc::socklen_t) -> Option<SocketAddr> {
-    let storage = ptr::from_ref(storage);
-    // SAFETY: a sockaddr_storage begins with its family.
-    let family = c_int::from(unsafe { (*storage).ss_family });
-    match family {
+/// The address in `peer`, of which `length` octets were filled in; none where it is not IP's.
+fn peer_in(peer: &libc::sockaddr_in6, length: libc::socklen_t) -> Option<SocketAddr> {
+    match c_int::from(peer.sin6_family) {
         libc::AF_INET6 if length as usize >= size_of::<libc::sockaddr_in6>() => {
-            // SAFETY: sockaddr_storage is large and aligned enough for every address, and the family says which.
-            let peer = unsafe { &*storage.cast::<libc::sockaddr_in6>() };
             let address = Ipv6Addr::from(peer.sin6_addr.s6_addr);
             let port = u16::from_be(peer.sin6_port);
             Some(SocketAddrV6::new(address, port, peer.sin6_flowinfo, peer.sin6_scope_id).into())
         }
         libc::AF_INET if length as usize >= size_of::<libc::sockaddr_in>() => {
-            // SAFETY: as above.
-            let peer = unsafe { &*storage.cast::<libc::sockaddr_in>() };
+            // SAFETY: the family, which both begin with, says that it is one; it is shorter, and aligned alike.
+            let peer = unsafe { &*ptr::from_ref(peer).cast::<libc::sockaddr_in>() };
             let address = Ipv4Addr::from(u32::from_be(peer.sin_addr.s_addr));
             Some(SocketAddrV4::new(address, u16::from_be(peer.sin_port)).into())
         }

@@ -52,13 +52,15 @@ impl Workers {
             let worker = Worker {
                 socket: Arc::clone(&socket),
                 published: Arc::clone(&answerer.published),
-                metrics: answerer.udp_metrics(number),
+                metrics: answerer.take_counters(),
                 stopping: Arc::clone(&workers.stopping),
             };
             workers.sockets.push(socket);
+            let answerer = answerer.clone();
             let run = move || {
                 cores::pin(number, count);
                 worker.run();
+                answerer.give_back(worker.metrics);
             };
             workers.threads.push(thread::Builder::new().name(format!("udp-{number}")).spawn(run)?);
         }

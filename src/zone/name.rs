@@ -8,6 +8,7 @@
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::LazyLock;
 
+use arrayvec::ArrayVec;
 use foldhash::SharedSeed;
 use foldhash::fast::FoldHasher;
 use hickory_proto::rr::Name;
@@ -35,9 +36,10 @@ pub struct MalformedName;
 
 /// A name, ready to be looked up.
 ///
-/// It has room for the longest name, so that reading one takes no memory; at
-/// some 1,400 octets it is itself too large to be moved about for each query:
-/// [`HashedName::set`] reads into a place that the caller has.
+/// It has room for the longest name, so that reading one takes no memory, and
+/// nothing is written but what a name has. At some 1,400 octets it is too large
+/// to be moved about for each query: [`HashedName::set`] reads into a place that
+/// the caller has.
 ///
 /// # Invariants
 ///
@@ -46,21 +48,28 @@ pub struct MalformedName;
 /// - `suffixes`: `hashes[n]` is the hash of the suffix of `n` labels; `hashes[0]` is the root's.
 #[derive(Clone)]
 pub struct HashedName {
-    wire: [u8; MAX_NAME],
-    len: u8,
-    labels: u8,
-    starts: [u8; MAX_LABELS + 1],
-    hashes: [u64; MAX_LABELS + 1],
+    wire: ArrayVec<u8, MAX_NAME>,
+    starts: ArrayVec<u8, { MAX_LABELS + 1 }>,
+    hashes: ArrayVec<u64, { MAX_LABELS + 1 }>,
 }
 
 impl HashedName {
     /// The root.
     #[must_use]
     pub fn root() -> Self {
-        let starts = [0; MAX_LABELS + 1];
-        let mut root = Self { wire: [0; MAX_NAME], len: 1, labels: 0, starts, hashes: [0; MAX_LABELS + 1] };
-        root.hashes[0] = SECRET.0;
+        let mut root = Self { wire: ArrayVec::new(), starts: ArrayVec::new(), hashes: ArrayVec::new() };
+        root.reset();
         root
+    }
+
+    /// Becomes the root.
+    fn reset(&mut self) {
+        self.wire.clear();
+        self.wire.push(0);
+        self.starts.clear();
+        self.starts.push(0);
+        self.hashes.clear();
+        self.hashes.push(SECRET.0);
     }
 
     /// Reads the uncompressed name at the beginning of `bytes`; its length is [`HashedName::wire`]'s.
@@ -80,38 +89,36 @@ impl HashedName {
     /// # Errors
     ///
     /// As [`HashedName::read`].
-    #[expect(clippy::cast_possible_truncation, reason = "labels ≤ 127, and `len` ≤ 255")]
     pub fn set(&mut self, bytes: &[u8]) -> Result<(), MalformedName> {
-        // `starts[0]` and `hashes[0]` are the same for every name.
-        (self.wire[0], self.len, self.labels) = (0, 1, 0);
-        let mut labels = 0;
+        self.reset();
+        self.starts.clear();
         let mut at = 0;
         loop {
-            let length = *bytes.get(at).ok_or(MalformedName)?;
-            // 254 is where the root of the longest name begins.
-            if length > 63 || labels > MAX_LABELS || at >= MAX_NAME {
-                return Err(MalformedName);
+            match bytes.get(at) {
+                // 254 is where the root of the longest name begins.
+                Some(&length @ ..64) if at < MAX_NAME && !self.starts.is_full() => {
+                    self.starts.push(u8::try_from(at).expect("less than 255"));
+                    if length == 0 {
+                        break;
+                    }
+                    at += 1 + usize::from(length);
+                }
+                _ => {
+                    self.reset();
+                    return Err(MalformedName);
+                }
             }
-            self.starts[labels] = at as u8;
-            if length == 0 {
-                break;
-            }
-            labels += 1;
-            at += 1 + usize::from(length);
         }
-        let wire = &mut self.wire[..=at];
-        wire.copy_from_slice(&bytes[..=at]);
+        self.wire.clear();
+        self.wire.try_extend_from_slice(&bytes[..=at]).expect("at most 255 octets");
         // A label's length, at most 63, is no letter: lower case can be had without a look at labels.
-        wire.make_ascii_lowercase();
-        (self.len, self.labels) = (at as u8 + 1, labels as u8);
+        self.wire.make_ascii_lowercase();
 
-        let (root, seed) = &*SECRET;
-        let mut hash = *root;
+        let (mut hash, seed) = (SECRET.0, &SECRET.1);
         let mut end = at;
-        for (&start, slot) in self.starts[..labels].iter().rev().zip(&mut self.hashes[1..]) {
-            let start = usize::from(start);
-            hash = extend(hash, &wire[start + 1..end], seed);
-            *slot = hash;
+        for start in self.starts.iter().rev().skip(1).map(|&start| usize::from(start)) {
+            hash = extend(hash, &self.wire[start + 1..end], seed);
+            self.hashes.push(hash);
             end = start;
         }
         Ok(())
@@ -119,28 +126,30 @@ impl HashedName {
 
     /// How many labels it has, the root not counted.
     #[must_use]
+    #[expect(clippy::cast_possible_truncation, reason = "at most 127")]
     pub fn labels(&self) -> u8 {
-        self.labels
+        (self.starts.len() - 1) as u8
     }
 
     /// Its wire form in lower case.
     #[must_use]
     pub fn wire(&self) -> &[u8] {
-        &self.wire[..usize::from(self.len)]
+        &self.wire
     }
 
     /// Its last `labels` labels, at most all.
     #[must_use]
     pub fn suffix(&self, labels: u8) -> Suffix<'_> {
-        let labels = labels.min(self.labels);
-        let start = self.starts[usize::from(self.labels - labels)];
-        Suffix { hash: self.hashes[usize::from(labels)], wire: &self.wire[usize::from(start)..usize::from(self.len)] }
+        let all = self.labels();
+        let labels = labels.min(all);
+        let start = self.starts[usize::from(all - labels)];
+        Suffix { hash: self.hashes[usize::from(labels)], wire: &self.wire[usize::from(start)..] }
     }
 
     /// The whole name.
     #[must_use]
     pub fn whole(&self) -> Suffix<'_> {
-        self.suffix(self.labels)
+        self.suffix(self.labels())
     }
 
     /// Whether it is `ancestor` or below it; `ancestor` is in lower-case wire form.
