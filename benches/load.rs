@@ -17,11 +17,12 @@ use std::process::{Command, ExitStatus, Stdio};
 use std::time::Duration;
 use std::{env, io};
 
+#[path = "support/proc.rs"]
+mod proc;
+
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 const ROUNDS: usize = 5;
-/// The kernel's unit in /proc (`USER_HZ`).
-const TICK: Duration = Duration::from_millis(10);
 
 /// The zone `tld.` with `records` records or a few more, as a master file.
 fn zone(records: usize) -> String {
@@ -74,11 +75,8 @@ fn zone(records: usize) -> String {
 
 /// The CPU time of all processes that were waited for so far.
 fn of_children() -> Result<Duration> {
-    let stat = fs::read_to_string("/proc/self/stat")?;
-    // Behind the command in parentheses: cutime and cstime are the fields 16 and 17 of the whole (proc_pid_stat(5)).
-    let (_, fields) = stat.rsplit_once(") ").ok_or("no stat")?;
-    let ticks = fields.split(' ').skip(13).take(2).map(str::parse::<u32>).sum::<std::result::Result<u32, _>>()?;
-    Ok(TICK * ticks)
+    let [.., user, kernel] = proc::times("self")?;
+    Ok(user + kernel)
 }
 
 /// The CPU time that `command` takes.

@@ -23,13 +23,14 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 use std::{env, fs, thread};
 
+#[path = "support/proc.rs"]
+mod proc;
+
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 const RELISTS: usize = 10;
 const SERVICES_PER_NAMESPACE: usize = 100;
 const ENDPOINTS: usize = 100;
-/// The kernel's unit in /proc (`USER_HZ`).
-const TICK: Duration = Duration::from_millis(10);
 /// How long anything may take.
 const PATIENCE: Duration = Duration::from_secs(300);
 /// A server that has taken no CPU time for so long has nothing left to do.
@@ -248,24 +249,14 @@ impl Server {
         Ok(Self(command.stderr(fs::File::create(folder.join("log"))?).stdout(Stdio::null()).spawn()?))
     }
 
-    fn proc(&self, file: &str) -> Result<String> {
-        Ok(fs::read_to_string(format!("/proc/{}/{file}", self.0.id()))?)
-    }
-
     /// The CPU time that it has taken so far.
     fn cpu(&self) -> Result<Duration> {
-        let stat = self.proc("stat")?;
-        // Behind the command in parentheses: utime and stime are the fields 14 and 15 of the whole (proc_pid_stat(5)).
-        let (_, fields) = stat.rsplit_once(") ").ok_or("no stat")?;
-        let ticks = fields.split(' ').skip(11).take(2).map(str::parse::<u32>).sum::<std::result::Result<u32, _>>()?;
-        Ok(TICK * ticks)
+        proc::cpu(self.0.id())
     }
 
     /// A line of its status, in MiB.
     fn memory(&self, line: &str) -> Result<f64> {
-        let status = self.proc("status")?;
-        let kib = status.lines().find_map(|it| it.strip_prefix(line)?.strip_prefix(':')?.strip_suffix(" kB"));
-        Ok(kib.ok_or("no such line")?.trim().parse::<f64>()? / 1024.0)
+        proc::memory(self.0.id(), "status", line)
     }
 
     /// Waits until there is nothing left to do; its memory then, in MiB.

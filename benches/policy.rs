@@ -21,11 +21,12 @@ use std::{env, thread};
 
 use serde_json::{Value, json};
 
+#[path = "support/proc.rs"]
+mod proc;
+
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 const ROUNDS: usize = 3;
-/// The kernel's unit in /proc (`USER_HZ`).
-const TICK: Duration = Duration::from_millis(10);
 /// How long a line of the log may take.
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -90,11 +91,7 @@ impl Server {
 
     /// The CPU time that it has taken so far.
     fn cpu(&self) -> Result<Duration> {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.process.id()))?;
-        // Behind the command in parentheses: utime and stime are the fields 14 and 15 of the whole (proc_pid_stat(5)).
-        let (_, fields) = stat.rsplit_once(") ").ok_or("no stat")?;
-        let ticks = fields.split(' ').skip(11).take(2).map(str::parse::<u32>).sum::<std::result::Result<u32, _>>()?;
-        Ok(TICK * ticks)
+        proc::cpu(self.process.id())
     }
 }
 

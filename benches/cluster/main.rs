@@ -24,6 +24,8 @@
 mod churn;
 mod fresh;
 mod memory;
+#[path = "../support/proc.rs"]
+mod proc;
 #[path = "../support/seed.rs"]
 mod seed;
 mod server;

@@ -1,11 +1,11 @@
 //! The servers that follow the control plane, and what the system says about them.
 
-use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use crate::proc;
 use crate::support::control_plane::Port;
 use crate::support::http::http;
 use crate::support::kubezone::Kubezone;
@@ -16,8 +16,6 @@ use crate::support::{eventually, skip};
 pub(crate) const ZONE: &str = "c2.k8s.ooo";
 /// Where the cluster's addresses are, all of them.
 const REVERSE: &str = "0.1.0.0.0.c.5.e.a.0.a.2.ip6.arpa";
-/// The kernel's unit in /proc (`USER_HZ`).
-const TICK: Duration = Duration::from_millis(10);
 
 /// A server that follows the control plane, and has all of it.
 pub(crate) struct Server {
@@ -66,18 +64,12 @@ impl Server {
 
     /// A line of its status, such as `VmRSS`, in MiB.
     pub(crate) fn memory(&self, line: &str) -> f64 {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.id)).expect("it runs");
-        let found = status.lines().find_map(|found| found.strip_prefix(line)?.strip_prefix(':'));
-        let kilobytes = found.and_then(|value| value.trim().strip_suffix(" kB")).expect("a size");
-        kilobytes.parse::<f64>().expect("a number") / 1024.0
+        proc::memory(self.id, "status", line).expect("it runs")
     }
 
     /// The CPU time that the kernel has charged to it.
     pub(crate) fn cpu(&self) -> Duration {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.id)).expect("it runs");
-        // Behind the command in parentheses: utime and stime are the fields 14 and 15 of the whole (proc_pid_stat(5)).
-        let (_, fields) = stat.rsplit_once(") ").expect("a command");
-        TICK * fields.split(' ').skip(11).take(2).map(|ticks| ticks.parse::<u32>().expect("a number")).sum::<u32>()
+        proc::cpu(self.id).expect("it runs")
     }
 }
 

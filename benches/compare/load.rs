@@ -49,17 +49,6 @@ pub(crate) enum Pace {
     Paced(u32),
 }
 
-/// Asks for as long as `slice`; a floor's answers are right by their ID.
-pub(crate) fn ask(
-    server: SocketAddr,
-    is_floor: bool,
-    questions: &mut Questions,
-    pace: Pace,
-    slice: Duration,
-) -> Result<Tally> {
-    ask_from(1, server, is_floor, questions, pace, slice)
-}
-
 /// Asks as quickly as answers come from each of these cores, for as long as `slice`.
 pub(crate) fn ask_from_all(
     cores: &[Core],
@@ -74,7 +63,7 @@ pub(crate) fn ask_from_all(
                 let mut questions = questions.from(index, cores.len());
                 scope.spawn(move || {
                     Core::run_on(&[core]).ok()?;
-                    ask_from(CLIENTS, server, is_floor, &mut questions, Pace::Saturated, slice).ok()
+                    ask(CLIENTS, server, is_floor, &mut questions, Pace::Saturated, slice).ok()
                 })
             })
             .collect();
@@ -90,7 +79,8 @@ pub(crate) fn ask_from_all(
     Ok(sum)
 }
 
-fn ask_from(
+/// Asks from so many sockets for as long as `slice`; a floor's answers are right by their ID.
+pub(crate) fn ask(
     clients: usize,
     server: SocketAddr,
     is_floor: bool,

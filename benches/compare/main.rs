@@ -32,6 +32,8 @@ mod load;
 mod measure;
 mod plan;
 mod plot;
+#[path = "../support/proc.rs"]
+mod proc;
 #[allow(dead_code, reason = "tests use more of it")]
 #[path = "../../tests/support/process.rs"]
 mod process;

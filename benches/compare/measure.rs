@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::ops::AddAssign;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use nix::time::clock_getcpuclockid;
@@ -10,10 +9,7 @@ use nix::unistd::Pid;
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 use crate::Result;
-
-/// The kernel's unit in /proc (`USER_HZ`).
-const TICK: Duration = Duration::from_millis(10);
-const MIB: f64 = 1024.0 * 1024.0;
+use crate::proc::{self, TICK};
 
 /// The time that a process and its children have had, all their threads.
 #[derive(Debug, Clone, Copy, Default)]
@@ -32,13 +28,9 @@ impl CpuTime {
         for pid in tree(pid) {
             let clock = clock_getcpuclockid(Pid::from_raw(pid.try_into()?))?;
             time.total += Duration::from(clock.now()?);
-            let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
-            // The program's name, in parentheses, may have spaces; `state` follows it, the third field.
-            let (_, fields) = stat.rsplit_once(") ").ok_or("no name")?;
-            let mut fields = fields.split(' ').skip(14 - 3);
-            let mut next = || -> Result<Duration> { Ok(TICK * fields.next().ok_or("no time")?.parse()?) };
-            time.user += next()?;
-            time.kernel += next()?;
+            let [user, kernel, ..] = proc::times(pid)?;
+            time.user += user;
+            time.kernel += kernel;
         }
         Ok(time)
     }
@@ -94,20 +86,13 @@ impl Memory {
     pub(crate) fn of(pid: u32) -> Result<Self> {
         let (mut anonymous, mut files, mut peak) = (0.0, 0.0_f64, 0.0_f64);
         for pid in tree(pid) {
-            let field = |file: &str, name: &str| kilobytes(Path::new(&format!("/proc/{pid}/{file}")), name);
-            anonymous += field("smaps_rollup", "Pss_Anon:")?;
-            files = files.max(field("status", "RssFile:")? + field("status", "RssShmem:")?);
-            peak = peak.max(field("status", "VmHWM:")?);
+            let field = |file: &str, name: &str| proc::memory(pid, file, name);
+            anonymous += field("smaps_rollup", "Pss_Anon")?;
+            files = files.max(field("status", "RssFile")? + field("status", "RssShmem")?);
+            peak = peak.max(field("status", "VmHWM")?);
         }
         Ok(Self { resident: anonymous + files, peak })
     }
-}
-
-/// A field of a file in /proc, in MiB.
-fn kilobytes(file: &Path, name: &str) -> Result<f64> {
-    let text = fs::read_to_string(file)?;
-    let line = text.lines().find_map(|line| line.strip_prefix(name)).ok_or("no such field")?;
-    Ok(line.trim().trim_end_matches(" kB").parse::<f64>()? * 1024.0 / MIB)
 }
 
 /// Which cores do what.

@@ -206,7 +206,7 @@ impl Row {
         };
         let (cpu, usage) = (CpuTime::of(contestant.process.id())?, Usage::of(watched)?);
         let tally = match self.load {
-            Load::Udp(pace) => load::ask(address, is_floor, questions, pace, SLICE),
+            Load::Udp(pace) => load::ask(1, address, is_floor, questions, pace, SLICE),
             Load::FromAllCores => load::ask_from_all(&cores.loads, address, is_floor, questions, SLICE),
             Load::Pipelined => tcp::pipelined(address, questions, SLICE),
             Load::Connections => tcp::connections(address, questions, SLICE),
@@ -260,6 +260,6 @@ impl Slice {
 
 /// By how many octets the right answers of `contestant` are longer than their questions, on average.
 pub(crate) fn growth(contestant: &Contestant, questions: &mut Questions) -> Result<usize> {
-    let tally = load::ask(contestant.address, false, questions, Pace::Saturated, SLICE)?;
+    let tally = load::ask(1, contestant.address, false, questions, Pace::Saturated, SLICE)?;
     Ok((tally.octets / tally.answered.max(1)).saturating_sub(questions.octets()))
 }
