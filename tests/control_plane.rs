@@ -583,6 +583,13 @@ async fn endpoint_slices_made_by_hand_count_as_they_are() {
     kubezone.answers("db.by-hand.svc A", "147.78.194.10").await;
     slices.delete("db-c", &DeleteParams::default()).await.expect("deleted");
     kubezone.answers("db.by-hand.svc A", ABSENT).await;
+
+    // Behind a cluster IP endpoints were only counted. Nobody tells of them again when the Service becomes headless: they are
+    // asked for.
+    scene.delete_service("whole").await;
+    scene.create_service("whole", json!({ "clusterIP": "None", "ports": ports(&[("https", 443)]) })).await;
+    kubezone.answers("whole.by-hand.svc AAAA", "2a0a:e5c0:10:2::20").await;
+    kubezone.answers("db-0.whole.by-hand.svc AAAA", "2a0a:e5c0:10:2::20").await;
 }
 
 #[tokio::test]

@@ -175,6 +175,16 @@ struct Writer {
     lacking_since: Option<Instant>,
     book: Arc<AddressBook>,
     metrics: ClusterMetrics,
+    /// How the Services fared when that was told last: mostly as before.
+    counted: Option<Counts>,
+}
+
+/// How many Services there are, how many of them are not published, and for how many a reason holds.
+#[derive(PartialEq, Eq)]
+struct Counts {
+    services: usize,
+    withheld: BTreeMap<Reason, usize>,
+    noted: BTreeMap<Reason, usize>,
 }
 
 /// A zone as configured and as published.
@@ -206,6 +216,7 @@ impl Writer {
             lacking_since: None,
             book,
             metrics,
+            counted: None,
         }
     }
 
@@ -395,6 +406,9 @@ impl Writer {
                 versions.push((zone.apex().clone(), State::Loaded(zone)));
             }
         }
+        let is_published = self.book.publish(versions, self.told(told));
+        // What is told of it can wait until it is served.
+        let (took, age) = (started.elapsed(), arrived.elapsed());
         let waiting = || self.zones.iter().filter(|written| !written.is_known(&self.cluster));
         if self.is_first {
             for written in waiting() {
@@ -404,24 +418,29 @@ impl Writer {
         self.metrics.set_synced(waiting().next().is_none());
         self.is_first = false;
         self.count_services();
-        if self.book.publish(versions, self.told(told)) {
+        if is_published {
             self.published_at = Some(Instant::now());
-            self.metrics.published(started.elapsed());
-            self.metrics.programmed(arrived.elapsed());
+            self.metrics.published(took);
+            self.metrics.programmed(age);
         }
     }
 
     /// A cluster mostly has one zone; of several, the first tells how its Services fare.
-    fn count_services(&self) {
-        if let Some(first) = self.zones.first().filter(|first| first.is_own) {
-            let withheld = first.register.withheld();
-            let published = self.cluster.service_count() - withheld.values().sum::<usize>();
-            let withheld = withheld.iter().map(|(reason, count)| (reason.name(), *count));
-            self.metrics.set_services(&iter::once(("", published)).chain(withheld).collect::<Vec<_>>());
-            let noted = first.register.noted();
-            let noted = Reason::ALL.map(|reason| (reason.name(), noted.get(&reason).copied().unwrap_or_default()));
-            self.metrics.set_service_reasons(noted);
+    fn count_services(&mut self) {
+        let Some(first) = self.zones.first().filter(|first| first.is_own) else { return };
+        let (services, withheld, noted) =
+            (self.cluster.service_count(), first.register.withheld(), first.register.noted());
+        let is_known =
+            |counted: &Counts| counted.services == services && counted.withheld == *withheld && counted.noted == *noted;
+        if self.counted.as_ref().is_some_and(is_known) {
+            return;
         }
+        let published = services - withheld.values().sum::<usize>();
+        let by_reason = withheld.iter().map(|(reason, count)| (reason.name(), *count));
+        self.metrics.set_services(&iter::once(("", published)).chain(by_reason).collect::<Vec<_>>());
+        let holds = |reason: Reason| (reason.name(), noted.get(&reason).copied().unwrap_or_default());
+        self.metrics.set_service_reasons(Reason::ALL.map(holds));
+        self.counted = Some(Counts { services, withheld: withheld.clone(), noted: noted.clone() });
     }
 }
 

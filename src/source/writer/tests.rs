@@ -83,6 +83,11 @@ impl Writing {
 
     /// One that finds this published.
     fn start_on(zones: Vec<ClusterZone>, published: Arc<Published>) -> Self {
+        Self::start_with(Cluster::default(), zones, published)
+    }
+
+    /// One that finds this published, and learns of a cluster that knows this much by itself.
+    fn start_with(cluster: Cluster, zones: Vec<ClusterZone>, published: Arc<Published>) -> Self {
         let (events, receiver) = mpsc::channel(MANY);
         let relist: Relist = KINDS.map(Collection::from).into_iter().collect();
         let metrics = Metrics::new(published.clone()).cluster("c2");
@@ -93,7 +98,7 @@ impl Writing {
         let relisted = relist.clone();
         let task = tokio::spawn(async move {
             let mut requests = Requests { proposals: proposed, looks };
-            write(Cluster::default(), &mut config, &mut requests, receiver, relisted, book, metrics).await;
+            write(cluster, &mut config, &mut requests, receiver, relisted, book, metrics).await;
         });
         Self { events, proposals, inspector, relist, published, task }
     }
@@ -386,6 +391,47 @@ async fn no_list_is_asked_for_once_all_have_been_seen_again() {
 
     timeout(Duration::from_secs(60), writing.relist.0[&Kind::Service.into()].notified()).await.unwrap_err();
     assert_eq!(writing.addresses(), 30);
+}
+
+#[tokio::test(start_paused = true)]
+async fn endpoints_that_were_counted_are_listed_again_for_a_service_that_becomes_headless() {
+    let (zones, published) = (vec![zone("c2.k8s.ooo.", "ns.example.")], Arc::new(Published::new(Served::default())));
+    let writing = Writing::start_with(Cluster::from_api().counting(), zones, published);
+    let slice = || {
+        let addresses = ["2a0a::1".parse().unwrap()].into();
+        Object::EndpointSlice(EndpointSlice {
+            name: "web-1".into(),
+            service: key("shop/web"),
+            endpoints: vec![Endpoint { addresses, hostname: None, ready: true }],
+            ports: Vec::new(),
+            is_headless: false,
+            counted: None,
+        })
+    };
+    let namespace = Namespace { name: "shop".into(), labels: Labels::default(), annotations: Annotations::new() };
+    for kind in KINDS {
+        let objects = match kind {
+            Kind::Service => vec![service("shop/web", "2a0a::ff")],
+            Kind::EndpointSlice => vec![slice()],
+            Kind::Namespace => vec![Object::Namespace(namespace.clone())],
+            Kind::Pod => Vec::new(),
+        };
+        writing.list(kind, objects).await;
+    }
+    sleep(DOUBT * 2).await;
+    let headless = Service { service_type: ServiceType::Headless, ..Service::bare(key("shop/web")) };
+    writing.apply(Object::Service(headless), None).await;
+    let begun = Instant::now();
+    writing.relist.of(Kind::EndpointSlice).notified().await;
+    assert_eq!(Instant::now() - begun, DOUBT);
+    assert_eq!(writing.addresses(), 0);
+
+    writing.list(Kind::EndpointSlice, [slice()]).await;
+    sleep(DOUBT * 2).await;
+    // Its own, and that of the endpoint's name.
+    assert_eq!(writing.addresses(), 2);
+    // Once is enough.
+    timeout(DOUBT * 10, writing.relist.of(Kind::EndpointSlice).notified()).await.unwrap_err();
 }
 
 #[tokio::test(start_paused = true)]
