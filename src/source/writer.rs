@@ -2,7 +2,7 @@
 //!
 //! Events come from the cluster's followers through one channel, in the order
 //! they were learned; versions of all zones of the cluster go out, in one swap.
-//! Before every kind has been listed in full nothing is published: half a
+//! Before everything has been listed in full nothing is published: half a
 //! cluster must not deny the other half.
 //!
 //! A lone change is published at once. What follows closely is settled: it is
@@ -23,7 +23,7 @@ use tracing::{debug, error, info, warn};
 
 use super::inspect::{Look, View};
 use super::{AddressBook, Event, Preparation, PrepareError, Proposal, Requests, Told, aside};
-use crate::cluster::{Cluster, Kind, Subject};
+use crate::cluster::{Cluster, Collection, Kind, Subject};
 use crate::config;
 use crate::metrics::{ClusterError, ClusterMetrics};
 use crate::published::Published;
@@ -44,29 +44,30 @@ const MANY: usize = 1024;
 /// takes longer than a task of the runtime should.
 const LARGE: usize = 64;
 
-/// Asks the followers of one cluster to list a kind again.
+/// Asks the followers of one cluster to list their collections again.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Relist {
-    services: Arc<Notify>,
-    slices: Arc<Notify>,
-    namespaces: Arc<Notify>,
-    pods: Arc<Notify>,
+pub(super) struct Relist(BTreeMap<Collection, Arc<Notify>>);
+
+impl FromIterator<Collection> for Relist {
+    fn from_iter<I: IntoIterator<Item = Collection>>(collections: I) -> Self {
+        Self(collections.into_iter().map(|collection| (collection, Arc::default())).collect())
+    }
 }
 
 impl Relist {
-    /// What the follower of `kind` waits for; if it is busy when asked, it finds that later.
-    pub(super) fn of(&self, kind: Kind) -> &Arc<Notify> {
-        match kind {
-            Kind::Service => &self.services,
-            Kind::EndpointSlice => &self.slices,
-            Kind::Namespace => &self.namespaces,
-            Kind::Pod => &self.pods,
-        }
+    /// Each collection, and what its follower waits for; if it is busy when asked, it finds that later.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&Collection, &Arc<Notify>)> {
+        self.0.iter()
     }
 
-    /// Asks for every kind.
+    /// Asks for those that are wanted.
+    fn ask(&self, is_wanted: impl Fn(&Collection) -> bool) {
+        self.iter().filter(|(collection, _)| is_wanted(collection)).for_each(|(_, asked)| asked.notify_one());
+    }
+
+    /// Asks for every collection.
     pub(super) fn all(&self) {
-        [&self.services, &self.slices, &self.namespaces, &self.pods].iter().for_each(|kind| kind.notify_one());
+        self.ask(|_| true);
     }
 }
 
@@ -113,7 +114,7 @@ pub(super) async fn write(
             }
             () = writer.lacking() => {
                 writer.lacking_since = None;
-                relist.of(Kind::EndpointSlice).notify_one();
+                relist.ask(|collection| collection.kind == Kind::EndpointSlice);
                 continue;
             }
         };
@@ -262,7 +263,10 @@ impl Writer {
 
     fn apply_one(&mut self, event: Event) {
         match event {
-            Event::Listing(kind) => self.cluster.listing(kind, self.doubts.is_asked(kind)),
+            Event::Listing(collection) => {
+                let confirms = self.doubts.is_asked(&collection);
+                self.cluster.listing(collection, confirms);
+            }
             Event::Apply { object, version } => {
                 self.touched.extend(self.cluster.apply(object));
                 self.newest = self.newest.max(version);
@@ -272,20 +276,21 @@ impl Writer {
                 self.touched.extend(self.cluster.delete(&key));
                 self.newest = self.newest.max(version);
             }
-            Event::Listed { kind, version } => {
-                let swept = self.cluster.listed(kind);
+            Event::Listed { of, version } => {
+                let swept = self.cluster.listed(of.clone());
                 self.touched.extend(swept.touched);
                 self.newest = self.newest.max(version);
                 if swept.held > 0 {
                     warn!(
                         cluster = self.metrics.cluster(),
-                        ?kind,
+                        kind = ?of.kind,
+                        namespace = of.namespace.as_deref(),
                         held = swept.held,
                         "a complete list lacks most objects: kept until a second one says so"
                     );
                     self.metrics.error(ClusterError::HeldList);
                 }
-                self.doubts.listed(kind, swept.held > 0);
+                self.doubts.listed(of, swept.held > 0);
             }
             Event::Bookmark { .. } => {}
         }
@@ -538,9 +543,9 @@ impl WrittenZone {
     }
 }
 
-/// The lists of a cluster that were not believed, by kind.
+/// The lists of a cluster that were not believed, by what was listed.
 #[derive(Debug, Default)]
-struct Doubts(BTreeMap<Kind, Doubt>);
+struct Doubts(BTreeMap<Collection, Doubt>);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Doubt {
@@ -551,19 +556,19 @@ enum Doubt {
 }
 
 impl Doubts {
-    fn is_asked(&self, kind: Kind) -> bool {
-        self.0.get(&kind) == Some(&Doubt::Asked)
+    fn is_asked(&self, collection: &Collection) -> bool {
+        self.0.get(collection) == Some(&Doubt::Asked)
     }
 
-    /// A list of `kind` is complete; `held`: it is in doubt.
-    fn listed(&mut self, kind: Kind, held: bool) {
-        match self.0.get(&kind) {
+    /// A list of `collection` is complete; `held`: it is in doubt.
+    fn listed(&mut self, collection: Collection, held: bool) {
+        match self.0.get(&collection) {
             _ if !held => {
-                self.0.remove(&kind);
+                self.0.remove(&collection);
             }
             Some(Doubt::Waiting(_)) => {}
             _ => {
-                self.0.insert(kind, Doubt::Waiting(Instant::now() + DOUBT));
+                self.0.insert(collection, Doubt::Waiting(Instant::now() + DOUBT));
             }
         }
     }
@@ -582,10 +587,10 @@ impl Doubts {
 
     fn ask(&mut self, relist: &Relist) {
         let now = Instant::now();
-        for (kind, doubt) in &mut self.0 {
+        for (collection, doubt) in &mut self.0 {
             if matches!(doubt, Doubt::Waiting(until) if *until <= now) {
                 *doubt = Doubt::Asked;
-                relist.of(*kind).notify_one();
+                relist.ask(|asked| asked == collection);
             }
         }
     }
