@@ -14,6 +14,7 @@ mod remote;
 mod reports;
 mod serve;
 mod settings;
+mod status;
 mod zone;
 
 use std::env;
@@ -52,6 +53,7 @@ enum Command {
     Zone(zone::Zone),
     Explain(explain::Explain),
     Audit(audit::Audit),
+    Status(status::Status),
     /// Prints a script that teaches a shell to complete kubezone's commands and options
     #[command(after_help = "Example: kubezone completions bash > /etc/bash_completion.d/kubezone")]
     Completions {
@@ -136,6 +138,7 @@ pub fn main() -> ExitCode {
         Command::Zone(zone) => zone.run(),
         Command::Explain(explain) => explain.run(),
         Command::Audit(audit) => audit.run(),
+        Command::Status(status) => status.run(),
         Command::Completions { shell } => completions(shell),
     };
     match result {

@@ -131,6 +131,7 @@ impl<'s> Reloads<'s> {
 
     fn took_over(&mut self, server: &Server, changes: &Changes) {
         self.failure = None;
+        server.reload_succeeded();
         self.look_at(server, &[]);
         if !changes.is_empty() {
             info!(%changes, "configuration taken over");
@@ -141,7 +142,7 @@ impl<'s> Reloads<'s> {
         let error = chain(error);
         if self.failure.as_ref() != Some(&error) {
             error!(error, "configuration not taken over: everything is as before");
-            server.reload_failed();
+            server.reload_failed(error.clone());
             self.failure = Some(error);
         }
     }

@@ -136,6 +136,23 @@ pub enum Access {
     Manifests(PathBuf),
 }
 
+/// For people: a path, or what stands for one.
+impl fmt::Display for Access {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::InCluster => f.write_str("the cluster that this runs in"),
+            Self::Manifests(folder) => write!(f, "{}", folder.display()),
+            Self::Kubeconfig { path, context } => {
+                match path {
+                    Some(path) => write!(f, "{}", path.display())?,
+                    None => f.write_str("kubectl's configuration")?,
+                }
+                context.iter().try_for_each(|context| write!(f, ", context {context}"))
+            }
+        }
+    }
+}
+
 impl Default for Config {
     /// Nothing to serve, on the standard ports.
     fn default() -> Self {

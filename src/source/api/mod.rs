@@ -204,6 +204,7 @@ impl Follower {
                 let position = metadata.resource_version;
                 self.tell(Event::Listed { kind: self.kind, version: translate::number(&position) }).await;
                 self.position = Some(position);
+                self.metrics.set_trouble(part(self.kind), None);
                 return Ok(());
             }
         }
@@ -338,6 +339,10 @@ impl Follower {
         self.metrics.error(class);
         let (cluster, kind) = (&*self.cluster, self.kind);
         let error = chain(error);
+        // To list again is what is done about it.
+        if class != ClusterError::Expired {
+            self.metrics.set_trouble(part(self.kind), Some((class, error.clone())));
+        }
         if self.trouble.replace(class) == Some(class) {
             debug!(cluster, ?kind, error, "still not followed");
         } else if class == ClusterError::Expired {
@@ -351,6 +356,7 @@ impl Follower {
     fn report_outdated(&mut self, error: Option<&FollowError>) {
         let was_outdated = std::mem::replace(&mut self.is_outdated, error.is_some());
         let (cluster, kind) = (&*self.cluster, self.kind);
+        self.metrics.set_trouble(CONFIGURATION, error.map(|error| (error.class(), chain(error))));
         if let Some(error) = error {
             self.metrics.error(error.class());
             if !was_outdated {
@@ -365,9 +371,23 @@ impl Follower {
     /// The watch works: it said something, or lasted to its end.
     fn recovered(&mut self) {
         if self.trouble.take().is_some() {
+            self.metrics.set_trouble(part(self.kind), None);
             self.delays = self.pace.delays();
             info!(cluster = %self.cluster, kind = ?self.kind, "followed again");
         }
+    }
+}
+
+/// What may be wrong with the configuration, where a client made before stands in.
+const CONFIGURATION: &str = "configuration";
+
+/// What a kind is called where something is wrong with it.
+fn part(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Service => "Service",
+        Kind::EndpointSlice => "EndpointSlice",
+        Kind::Namespace => "Namespace",
+        Kind::Pod => "Pod",
     }
 }
 
