@@ -1,0 +1,164 @@
+{{/* What this cluster is called in the configuration. */}}
+{{- define "kubezone.clusterName" -}}
+{{- default (first (splitList "." .Values.zone)) .Values.cluster.name }}
+{{- end }}
+
+{{/*
+kubezone.yaml: what the values ask for, with `config` laid over it. Paths in it are relative: whatever it names is in the
+same volume.
+*/}}
+{{- define "kubezone.config" -}}
+{{- $port := include "kubezone.port" . }}
+{{- $any := dict "IPv6" "[::]" "IPv4" "0.0.0.0" }}
+{{- $dns := list }}
+{{- range .Values.ipFamilies }}
+{{- $dns = append $dns (printf "%s:%s" (get $any .) $port) }}
+{{- end }}
+{{- $listen := dict
+    "dns" $dns
+    "metrics" (printf "%s:9153" (get $any (include "kubezone.podIPFamily" .)))
+    "admin" "[::1]:9154" }}
+
+{{- $own := dict "name" (include "kubezone.clusterName" .) "inCluster" true }}
+{{- with .Values.cluster.maxStaleness }}
+{{- $_ := set $own "maxStaleness" . }}
+{{- end }}
+{{- $clusters := list $own }}
+{{- range .Values.remoteClusters }}
+{{- $cluster := dict "name" .name "kubeconfig" (include "kubezone.kubeconfig" .name) }}
+{{- with .context }}
+{{- $_ := set $cluster "context" . }}
+{{- end }}
+{{- with .maxStaleness }}
+{{- $_ := set $cluster "maxStaleness" . }}
+{{- end }}
+{{- $clusters = append $clusters $cluster }}
+{{- end }}
+
+{{- $zone := dict
+    "name" .Values.zone
+    "cluster" $own.name
+    "nameservers" .Values.nameservers }}
+{{- with .Values.publish }}
+{{- $_ := set $zone "publish" . }}
+{{- end }}
+{{- $_ := include "kubezone.overlay" (dict "on" $zone "with" .Values.zoneConfig) }}
+{{- $zones := list $zone }}
+{{- range $file, $_ := .Values.zoneFiles }}
+{{- $zones = append $zones (dict "name" (trimSuffix ".zone" $file) "file" $file) }}
+{{- end }}
+{{- $zones = concat $zones .Values.extraZones }}
+
+{{- $config := dict
+    "apiVersion" "k8s.ooo/v1alpha1"
+    "kind" "KubezoneConfig"
+    "listen" $listen
+    "gracePeriod" (printf "%ds" (int .Values.gracePeriodSeconds))
+    "clusters" $clusters
+    "zones" $zones }}
+{{- $_ := include "kubezone.overlay" (dict "on" $config "with" .Values.config) }}
+{{- toYaml $config }}
+{{- end }}
+
+{{/* Where the kubeconfig of a remote cluster is, beside the configuration. */}}
+{{- define "kubezone.kubeconfig" -}}
+clusters/{{ . }}.kubeconfig
+{{- end }}
+
+{{/*
+What the zones of the Pod's own cluster take, as JSON: `uses` (whether it is asked at all), `pods`, `namespaces` (every
+one that is published), `fenced` (whether each zone names its namespaces).
+*/}}
+{{- define "kubezone.needs" -}}
+{{- $config := include "kubezone.config" . | fromYaml }}
+{{- $own := list }}
+{{- range $config.clusters }}
+{{- if .inCluster }}
+{{- $own = append $own .name }}
+{{- end }}
+{{- end }}
+{{- $needs := dict "uses" false "pods" false "fenced" true "namespaces" list }}
+{{- range $config.zones }}
+{{- if has (default "" .cluster) $own }}
+{{- $_ := set $needs "uses" true }}
+{{- $publish := default dict .publish }}
+{{- if $publish.pods }}
+{{- $_ := set $needs "pods" true }}
+{{- end }}
+{{- if $publish.namespaces }}
+{{- $_ := set $needs "namespaces" (concat $needs.namespaces $publish.namespaces | uniq) }}
+{{- else }}
+{{- $_ := set $needs "fenced" false }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- toJson $needs }}
+{{- end }}
+
+{{/* What is wrong with the values and the schema cannot say; it is said before anything is made. */}}
+{{- define "kubezone.validate" -}}
+{{- if not .Values.zone }}
+{{- fail "zone: missing. It is the name below which this cluster's Services are published and which the parent zone delegates, such as --set zone=c2.k8s.ooo" }}
+{{- end }}
+{{- if not .Values.nameservers }}
+{{- fail (printf "nameservers: missing. They are what the parent zone delegates %s to. With the Service of this chart: --set 'nameservers[0].name=%s.%s.svc', and its fixed address as --set 'nameservers[0].addresses={2001:db8::53}' where it has one" .Values.zone (include "kubezone.fullname" .) .Release.Namespace) }}
+{{- end }}
+{{- if .Values.config.gracePeriod }}
+{{- fail "config.gracePeriod: set gracePeriodSeconds, which the kubelet's patience follows" }}
+{{- end }}
+{{- if and .Values.hostNetwork (ne .Values.kind "DaemonSet") }}
+{{- fail "hostNetwork: goes with kind: DaemonSet, as there is one port 53 on a node" }}
+{{- end }}
+{{- if and .Values.hostNetwork .Values.networkPolicy.enabled }}
+{{- fail "networkPolicy.enabled: no NetworkPolicy holds for Pods in the host's network (hostNetwork)" }}
+{{- end }}
+{{- if and .Values.service.separateProtocols (ne .Values.service.type "LoadBalancer") }}
+{{- fail "service.separateProtocols: only load balancers give two Services one address; a ClusterIP has both protocols" }}
+{{- end }}
+{{- $suffixes := list "tcp" "metrics" "test" }}
+{{- range .Values.extraServices }}
+{{- if has .suffix $suffixes }}
+{{- fail (printf "extraServices: the suffix %s is taken" .suffix) }}
+{{- end }}
+{{- $suffixes = append $suffixes .suffix }}
+{{- end }}
+{{- range $file, $_ := .Values.files }}
+{{- if or (eq $file "kubezone.yaml") (hasKey $.Values.zoneFiles $file) }}
+{{- fail (printf "files: there is another %s" $file) }}
+{{- end }}
+{{- end }}
+
+{{- $config := include "kubezone.config" . | fromYaml }}
+{{- $names := list }}
+{{- range $config.clusters }}
+{{- if has .name $names }}
+{{- fail (printf "remoteClusters: there is another cluster called %s; cluster.name says what this one is called" .name) }}
+{{- end }}
+{{- $names = append $names .name }}
+{{- end }}
+{{- $zones := list }}
+{{- $used := list }}
+{{- range $config.zones }}
+{{- $name := trimSuffix "." (lower .name) }}
+{{- if has $name $zones }}
+{{- fail (printf "extraZones: there is another zone %s" .name) }}
+{{- end }}
+{{- $zones = append $zones $name }}
+{{- with .cluster }}
+{{- if not (has . $names) }}
+{{- fail (printf "extraZones: the zone %s is made from the cluster %s; known are %s" $name . (join ", " $names)) }}
+{{- end }}
+{{- $used = append $used . }}
+{{- end }}
+{{- end }}
+{{- range $names }}
+{{- if not (has . $used) }}
+{{- fail (printf "remoteClusters: no zone is made from %s; extraZones has to have one with cluster: %s" . .) }}
+{{- end }}
+{{- end }}
+
+{{- $needs := include "kubezone.needs" . | fromJson }}
+{{- if and $needs.uses (not .Values.rbac.clusterWide) (not $needs.fenced) }}
+{{- fail "rbac.clusterWide: false takes publish.namespaces, for each zone of this cluster: kubezone is allowed to see nothing else" }}
+{{- end }}
+{{- end }}
