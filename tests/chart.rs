@@ -172,6 +172,12 @@ fn a_wrong_value_is_refused_by_its_name() {
         ("nameservers[0].address=2001:db8::53", "at '/nameservers/0': additional properties 'address' not allowed"),
         ("nameservers[0].addresses={2001:db8::g}", "at '/nameservers/0/addresses/0'"),
         ("nameservers[0].name=ns 1", "at '/nameservers/0/name'"),
+        ("nameservers[1].name=ns2", "nameservers: ns2.c2.k8s.ooo. needs its addresses, as it lies in c2.k8s.ooo"),
+        ("nameservers[1].name=NS.c2.k8s.ooo.", "nameservers: ns.c2.k8s.ooo. is there twice, for c2.k8s.ooo"),
+        (
+            "nameservers[0].name=ns.example.",
+            "nameservers: ns.example. lies outside of c2.k8s.ooo: its addresses belong",
+        ),
         ("nameserver=ns", "additional properties 'nameserver' not allowed"),
         ("replicas=two", "at '/replicas'"),
         ("kind=StatefulSet", "at '/kind'"),
@@ -188,6 +194,16 @@ fn a_wrong_value_is_refused_by_its_name() {
         ("publish.mode=Some", "at '/publish/mode'"),
         ("publish.namespaces={a.b}", "at '/publish/namespaces/0'"),
         ("publish.addresses.from={NodePort}", "at '/publish/addresses/from/0'"),
+        ("publish.namespaces={Shop}", "at '/publish/namespaces/0'"),
+        ("publish.wildcards=true", "at '/publish': missing property 'hostnames'"),
+        ("publish.addresses.allow={everywhere}", "at '/publish/addresses/allow/0'"),
+        ("zoneConfig.hostmaster=me@example.com", "at '/zoneConfig/hostmaster'"),
+        ("zoneConfig.extra=c2.extra", "files: there is no c2.extra, which a zone names"),
+        (
+            "zoneConfig.ipv4.nat64[0].from=192.0.2.1,zoneConfig.ipv4.nat64[0].to=192.0.2.1",
+            "at '/zoneConfig/ipv4/nat64/0/from'",
+        ),
+        ("zoneConfig.ipv4.proxies={2001:db8::1}", "at '/zoneConfig/ipv4/proxies/0'"),
         ("zoneConfig.ttl=60s", "at '/zoneConfig/ttl'"),
         ("zoneConfig.publish.pods=true", "at '/zoneConfig': additional properties 'publish' not allowed"),
         ("zoneConfig.ipv4.nat64[0].from=2001:db8::53", "at '/zoneConfig/ipv4/nat64/0': missing property 'to'"),
@@ -204,16 +220,27 @@ fn a_wrong_value_is_refused_by_its_name() {
         ),
         ("extraZones[0].name=c3.k8s.ooo", "at '/extraZones/0'"),
         (
-            "extraZones[0].name=c3.k8s.ooo,extraZones[0].cluster=c3,extraZones[0].nameservers[0].name=ns",
+            "extraZones[0].name=c3.k8s.ooo,extraZones[0].cluster=c3,extraZones[0].nameservers[0].name=a.b.svc",
             "extraZones: the zone c3.k8s.ooo is made from the cluster c3; known are c2",
         ),
         (
-            "extraZones[0].name=C2.k8s.ooo.,extraZones[0].cluster=c2,extraZones[0].nameservers[0].name=ns",
+            "extraZones[0].name=8.b.d.0.1.0.0.2.ip6.arpa,extraZones[0].reverseOf={c3.k8s.ooo},\
+             extraZones[0].nameservers[0].name=ns.example.",
+            "extraZones: 8.b.d.0.1.0.0.2.ip6.arpa is the reverse of c3.k8s.ooo, which is none of the zones",
+        ),
+        (
+            "extraZones[0].name=8.b.d.0.1.0.0.2.ip6.arpa,extraZones[0].reverseOf={c2.k8s.ooo},\
+             extraZones[0].nameservers[0].name=ns",
+            "nameservers: ns.8.b.d.0.1.0.0.2.ip6.arpa. lies in the reverse zone 8.b.d.0.1.0.0.2.ip6.arpa",
+        ),
+        (
+            "extraZones[0].name=C2.k8s.ooo.,extraZones[0].cluster=c2,extraZones[0].nameservers[0].name=a.b.svc",
             "extraZones: there is another zone C2.k8s.ooo.",
         ),
         ("cluster.maxStaleness=soon", "at '/cluster/maxStaleness'"),
         ("config.identty=a", "at '/config': additional properties 'identty' not allowed"),
         ("config.gracePeriod=5s", "config.gracePeriod: set gracePeriodSeconds"),
+        ("config.readyTimeout=never", "at '/config/readyTimeout'"),
         ("gracePeriodSeconds=15s", "at '/gracePeriodSeconds'"),
         ("hostNetwork=true", "hostNetwork: goes with kind: DaemonSet"),
         (

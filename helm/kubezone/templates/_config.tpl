@@ -95,6 +95,28 @@ one that is published), `fenced` (whether each zone names its namespaces).
 {{- toJson $needs }}
 {{- end }}
 
+{{/* What is wrong with the name servers of a zone of the configuration. */}}
+{{- define "kubezone.validateNameservers" -}}
+{{- $zone := .name }}
+{{- $reverse := .reverseOf }}
+{{- $known := list }}
+{{- range (include "kubezone.nameservers" . | fromJson).items }}
+{{- if has .name $known }}
+{{- fail (printf "nameservers: %s is there twice, for %s" .name $zone) }}
+{{- end }}
+{{- $known = append $known .name }}
+{{- if and $reverse .inZone }}
+{{- fail (printf "nameservers: %s lies in the reverse zone %s, where addresses have no names; a final dot makes it absolute" .name $zone) }}
+{{- end }}
+{{- if and .inZone (not .addresses) (not .isService) }}
+{{- fail (printf "nameservers: %s needs its addresses, as it lies in %s and is no Service (name.namespace.svc); elsewhere, it has a final dot" .name $zone) }}
+{{- end }}
+{{- if and .addresses (not .inZone) }}
+{{- fail (printf "nameservers: %s lies outside of %s: its addresses belong there" .name $zone) }}
+{{- end }}
+{{- end }}
+{{- end }}
+
 {{/* What is wrong with the values and the schema cannot say; it is said before anything is made. */}}
 {{- define "kubezone.validate" -}}
 {{- if not .Values.zone }}
@@ -138,7 +160,14 @@ one that is published), `fenced` (whether each zone names its namespaces).
 {{- end }}
 {{- $zones := list }}
 {{- $used := list }}
+{{- $files := concat (keys .Values.files) (keys .Values.zoneFiles) }}
 {{- range $config.zones }}
+{{- range list .extra .file }}
+{{- if and . (not (has . $files)) }}
+{{- fail (printf "files: there is no %s, which a zone names" .) }}
+{{- end }}
+{{- end }}
+{{- include "kubezone.validateNameservers" . }}
 {{- $name := trimSuffix "." (lower .name) }}
 {{- if has $name $zones }}
 {{- fail (printf "extraZones: there is another zone %s" .name) }}
@@ -149,6 +178,14 @@ one that is published), `fenced` (whether each zone names its namespaces).
 {{- fail (printf "extraZones: the zone %s is made from the cluster %s; known are %s" $name . (join ", " $names)) }}
 {{- end }}
 {{- $used = append $used . }}
+{{- end }}
+{{- end }}
+{{- range $config.zones }}
+{{- $name := .name }}
+{{- range .reverseOf }}
+{{- if not (has (trimSuffix "." (lower .)) $zones) }}
+{{- fail (printf "extraZones: %s is the reverse of %s, which is none of the zones" $name .) }}
+{{- end }}
 {{- end }}
 {{- end }}
 {{- range $names }}

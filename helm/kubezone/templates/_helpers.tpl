@@ -66,16 +66,22 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- include "kubezone.fullname" . }}-metrics
 {{- end }}
 
-{{/* Name servers by their absolute names, with their addresses and whether they are in the zone; as a JSON list in `items`. */}}
+{{/*
+The name servers of a zone of the configuration, as a JSON list in `items`: each with its absolute `name`, its `addresses`,
+whether it is in the zone (`inZone`), and whether it is called as a Service there would be (`isService`).
+*/}}
 {{- define "kubezone.nameservers" -}}
-{{- $zone := printf "%s." (trimSuffix "." .Values.zone) }}
+{{- $zone := printf "%s." (lower (trimSuffix "." .name)) }}
 {{- $items := list }}
-{{- range .Values.nameservers }}
-{{- $name := ternary .name (printf "%s.%s" .name $zone) (hasSuffix "." .name) }}
-{{- $inZone := or (eq $name $zone) (hasSuffix (printf ".%s" $zone) $name) }}
-{{- $items = append $items (dict "name" $name "addresses" (default list .addresses) "inZone" $inZone) }}
+{{- range .nameservers }}
+{{- $name := lower (ternary .name (printf "%s.%s" .name $zone) (hasSuffix "." .name)) }}
+{{- $items = append $items (dict
+      "name" $name
+      "addresses" (default list .addresses)
+      "inZone" (or (eq $name $zone) (hasSuffix (printf ".%s" $zone) $name))
+      "isService" (regexMatch "^[^.]+[.][^.]+[.]svc$" (trimSuffix (printf ".%s" $zone) $name))) }}
 {{- end }}
-{{- dict "items" $items | toJson }}
+{{- toJson (dict "items" $items) }}
 {{- end }}
 
 {{/*
