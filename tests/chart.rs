@@ -248,6 +248,14 @@ fn a_wrong_value_is_refused_by_its_name() {
             "networkPolicy.enabled: no NetworkPolicy holds for Pods in the host's network",
         ),
         ("rbac.clusterWide=false", "rbac.clusterWide: false takes publish.namespaces"),
+        (
+            "rbac.clusterWide=false,publish.namespaces={shop},config.clusters[0].name=c2,config.clusters[0].inCluster=true",
+            "rbac.clusterWide: false takes namespaces of the inCluster one in config.clusters",
+        ),
+        (
+            "rbac.clusterWide=false,publish.namespaces={shop},publish.namespaceSelector=a",
+            "publish.namespaceSelector: of c2.k8s.ooo; the labels of Namespaces are not read",
+        ),
         ("image.digest=latest", "at '/image/digest'"),
         ("podDisruptionBudget.maxUnavailable=half", "at '/podDisruptionBudget/maxUnavailable'"),
         ("networkPolicy.apiPorts={https}", "at '/networkPolicy/apiPorts/0'"),
@@ -281,7 +289,11 @@ fn rights_are_those_of_the_zones() {
     assert_eq!(rules(loadbalancer, "replicas=2"), [all]);
     assert_eq!(rules(loadbalancer, "publish.pods=true"), [r#"* ["services","namespaces","pods"]["endpointslices"]"#]);
     let fenced = "rbac.clusterWide=false,publish.namespaces={shop,mail}";
-    assert_eq!(rules(loadbalancer, fenced), [format!("shop {own}"), format!("mail {own}")]);
+    assert_eq!(rules(loadbalancer, fenced), [format!("mail {own}"), format!("shop {own}")]);
+    // A name server whose addresses are its Service's.
+    let served =
+        "rbac.clusterWide=false,publish.namespaces={shop},nameservers[0]=null,nameservers[0].name=kubezone.dns.svc";
+    assert_eq!(rules(loadbalancer, served), [format!("dns {own}"), format!("shop {own}")]);
     // Those of a remote cluster are granted there.
     assert_eq!(rules("fleet-values.yaml", "publish.pods=false,extraZones[0].publish.pods=true"), [all]);
     assert!(
@@ -505,8 +517,8 @@ impl Release {
         request.expect("created").status.and_then(|status| status.token).expect("a token")
     }
 
-    /// What the Pods may do, of all that one might want to, as `verb resource`.
-    async fn rights(&self) -> BTreeSet<String> {
+    /// What the Pods may do in the whole cluster, or in a namespace, of all that one might want to, as `verb resource`.
+    async fn rights(&self, namespace: Option<&str>) -> BTreeSet<String> {
         let client = self.plane.client_with(&self.token().await).await;
         let reviews = Api::<SelfSubjectAccessReview>::all(client);
         let resources = [
@@ -523,7 +535,7 @@ impl Release {
         let verbs = ["get", "list", "watch", "create", "update", "patch", "delete"];
         let all = resources.iter().flat_map(|resource| verbs.map(|verb| (verb, *resource)));
         let allowed = stream::iter(all).map(async |(verb, (group, resource))| {
-            let attributes = json!({ "verb": verb, "group": group, "resource": resource });
+            let attributes = json!({ "verb": verb, "group": group, "resource": resource, "namespace": namespace });
             let review = json!({ "spec": { "resourceAttributes": attributes } });
             let review = serde_json::from_value(review).expect("a review");
             let review = reviews.create(&PostParams::default(), &review).await.expect("asked");
@@ -631,7 +643,7 @@ async fn ipv6_with_a_load_balancer() {
     const TEST: &str = "ipv6_with_a_load_balancer";
     let Some(release) = Release::install(TEST, "ipv6-loadbalancer", "balanced", "restricted").await else { return };
     release.admitted("restricted").await.expect("admitted");
-    assert_eq!(release.rights().await, list_and_watch(&["services", "namespaces", "endpointslices"]));
+    assert_eq!(release.rights(None).await, list_and_watch(&["services", "namespaces", "endpointslices"]));
     let services = release.scene.api::<Service>();
     for name in ["kubezone", "kubezone-ns2"] {
         let spec = services.get(name).await.expect("there").spec.expect("a spec");
@@ -758,7 +770,7 @@ async fn a_fleet_whose_second_secret_is_missing() {
     const TEST: &str = "a_fleet_whose_second_secret_is_missing";
     let Some(release) = Release::install(TEST, "fleet", "fleet", "restricted").await else { return };
     release.admitted("restricted").await.expect("admitted");
-    assert_eq!(release.rights().await, list_and_watch(&["services", "namespaces", "endpointslices", "pods"]));
+    assert_eq!(release.rights(None).await, list_and_watch(&["services", "namespaces", "endpointslices", "pods"]));
 
     let Some(running) = release.run().await else { return };
     let kubezone = &running.kubezone;

@@ -129,7 +129,7 @@ impl ControlPlane {
         eventually("the API server's certificate", async || fs::metadata(&key).map_err(|error| error.to_string()))
             .await;
         for user in [ADMIN, READER] {
-            let text = kubeconfig(user, &format!("{user}-token"), api_port.address, &certificate);
+            let text = kubeconfig(user, api_port.address, &certificate);
             folder.write(&format!("{user}.kubeconfig"), &text).expect("kubeconfig written");
         }
         let start = || start_controller_manager(&programs, &folder).expect("controller manager started");
@@ -250,7 +250,7 @@ impl ControlPlane {
 
     /// A client that comes with this token.
     pub(crate) async fn client_with(&self, token: &str) -> Client {
-        let text = kubeconfig("token", token, self.api_port.address, &self.folder.join("certificates/apiserver.crt"));
+        let text = kubeconfig_with(token, self.api_port.address, &self.folder.join("certificates/apiserver.crt"));
         let kubeconfig = Kubeconfig::from_yaml(&text).expect("a kubeconfig");
         let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await;
         Client::try_from(config.expect("a configuration")).expect("a client")
@@ -483,7 +483,12 @@ fn credentials(folder: &Folder) -> io::Result<()> {
     Ok(())
 }
 
-fn kubeconfig(user: &str, token: &str, api_address: SocketAddr, certificate: &Path) -> String {
+fn kubeconfig(user: &str, api_address: SocketAddr, certificate: &Path) -> String {
+    kubeconfig_with(&format!("{user}-token"), api_address, certificate)
+}
+
+/// The kubeconfig of whoever has this token.
+fn kubeconfig_with(token: &str, api_address: SocketAddr, certificate: &Path) -> String {
     json!({
         "apiVersion": "v1",
         "kind": "Config",
@@ -491,9 +496,9 @@ fn kubeconfig(user: &str, token: &str, api_address: SocketAddr, certificate: &Pa
             "server": format!("https://{api_address}"),
             "certificate-authority": certificate,
         }}],
-        "users": [{ "name": user, "user": { "token": token } }],
-        "contexts": [{ "name": user, "context": { "cluster": "test", "user": user } }],
-        "current-context": user,
+        "users": [{ "name": "test", "user": { "token": token } }],
+        "contexts": [{ "name": "test", "context": { "cluster": "test", "user": "test" } }],
+        "current-context": "test",
     })
     .to_string()
 }

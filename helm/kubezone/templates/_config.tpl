@@ -24,13 +24,12 @@ same volume.
 {{- $_ := set $own "maxStaleness" . }}
 {{- end }}
 {{- $clusters := list $own }}
-{{- range .Values.remoteClusters }}
+{{- range $remote := .Values.remoteClusters }}
 {{- $cluster := dict "name" .name "kubeconfig" (include "kubezone.kubeconfig" .name) }}
-{{- with .context }}
-{{- $_ := set $cluster "context" . }}
+{{- range $key := list "context" "namespaces" "maxStaleness" }}
+{{- with get $remote $key }}
+{{- $_ := set $cluster $key . }}
 {{- end }}
-{{- with .maxStaleness }}
-{{- $_ := set $cluster "maxStaleness" . }}
 {{- end }}
 {{- $clusters = append $clusters $cluster }}
 {{- end }}
@@ -48,6 +47,9 @@ same volume.
 {{- $zones = append $zones (dict "name" (trimSuffix ".zone" $file) "file" $file) }}
 {{- end }}
 {{- $zones = concat $zones .Values.extraZones }}
+{{- if not .Values.rbac.clusterWide }}
+{{- $_ := set $own "namespaces" (include "kubezone.namespaces" (dict "cluster" $own.name "zones" $zones) | fromJsonArray) }}
+{{- end }}
 
 {{- $config := dict
     "apiVersion" "k8s.ooo/v1alpha1"
@@ -66,29 +68,43 @@ clusters/{{ . }}.kubeconfig
 {{- end }}
 
 {{/*
-What the zones of the Pod's own cluster take, as JSON: `uses` (whether it is asked at all), `pods`, `namespaces` (every
-one that is published), `fenced` (whether each zone names its namespaces).
+The namespaces that have to be read for the `zones` of `cluster`, as a JSON list: those that are published, and those of
+Services that are name servers.
+*/}}
+{{- define "kubezone.namespaces" -}}
+{{- $namespaces := list }}
+{{- range .zones }}
+{{- if eq (default "" .cluster) $.cluster }}
+{{- $namespaces = concat $namespaces (default list (default dict .publish).namespaces) }}
+{{- range (include "kubezone.nameservers" . | fromJson).items }}
+{{- if and .isService (not .addresses) }}
+{{- $namespaces = append $namespaces (index (splitList "." .name) 1) }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- toJson ($namespaces | uniq | sortAlpha) }}
+{{- end }}
+
+{{/*
+What the Pod's own cluster has to allow, as JSON: `uses` (whether a zone is made from it at all), `pods`, and `namespaces`
+(the only ones that are read; none: all).
 */}}
 {{- define "kubezone.needs" -}}
 {{- $config := include "kubezone.config" . | fromYaml }}
+{{- $needs := dict "uses" false "pods" false "namespaces" list }}
 {{- $own := list }}
 {{- range $config.clusters }}
 {{- if .inCluster }}
 {{- $own = append $own .name }}
+{{- $_ := set $needs "namespaces" (default list .namespaces) }}
 {{- end }}
 {{- end }}
-{{- $needs := dict "uses" false "pods" false "fenced" true "namespaces" list }}
 {{- range $config.zones }}
 {{- if has (default "" .cluster) $own }}
 {{- $_ := set $needs "uses" true }}
-{{- $publish := default dict .publish }}
-{{- if $publish.pods }}
+{{- if (default dict .publish).pods }}
 {{- $_ := set $needs "pods" true }}
-{{- end }}
-{{- if $publish.namespaces }}
-{{- $_ := set $needs "namespaces" (concat $needs.namespaces $publish.namespaces | uniq) }}
-{{- else }}
-{{- $_ := set $needs "fenced" false }}
 {{- end }}
 {{- end }}
 {{- end }}
@@ -194,8 +210,21 @@ one that is published), `fenced` (whether each zone names its namespaces).
 {{- end }}
 {{- end }}
 
+{{- if not .Values.rbac.clusterWide }}
 {{- $needs := include "kubezone.needs" . | fromJson }}
-{{- if and $needs.uses (not .Values.rbac.clusterWide) (not $needs.fenced) }}
-{{- fail "rbac.clusterWide: false takes publish.namespaces, for each zone of this cluster: kubezone is allowed to see nothing else" }}
+{{- if and $needs.uses (not $needs.namespaces) (hasKey .Values.config "clusters") }}
+{{- fail "rbac.clusterWide: false takes namespaces of the inCluster one in config.clusters" }}
+{{- end }}
+{{- range $config.zones }}
+{{- if eq (default "" .cluster) (include "kubezone.clusterName" $) }}
+{{- $publish := default dict .publish }}
+{{- if not $publish.namespaces }}
+{{- fail (printf "rbac.clusterWide: false takes publish.namespaces, also of %s: kubezone is allowed to see nothing else" .name) }}
+{{- end }}
+{{- if $publish.namespaceSelector }}
+{{- fail (printf "publish.namespaceSelector: of %s; the labels of Namespaces are not read with rbac.clusterWide: false" .name) }}
+{{- end }}
+{{- end }}
+{{- end }}
 {{- end }}
 {{- end }}
