@@ -1,16 +1,16 @@
 //! The Helm chart: what it makes is valid and accepted, and kubezone serves with exactly that.
 //!
 //! Helm is the real one, and so are the API server that takes the objects, the Pod Security admission that looks at the Pods,
-//! and the kubezone that runs as a container of such a Pod would: with the arguments and files of its template, and the token
-//! of its ServiceAccount. What is missing is a kubelet: nothing pulls an image, and no probe is sent.
+//! and the kubezone that runs as a container of such a Pod would: with the user, capabilities, arguments and files
+//! of its template, and the token of its ServiceAccount. What is missing is a kubelet: nothing pulls an image, and no probe is sent.
 //!
 //! `tests/chart/build` builds the tools.
 
 mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
-use std::os::unix::fs::symlink;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -19,7 +19,9 @@ use futures::{StreamExt as _, stream};
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
 use k8s_openapi::api::authentication::v1::TokenRequest;
 use k8s_openapi::api::authorization::v1::SelfSubjectAccessReview;
-use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Pod, PodTemplateSpec, Secret, Service, ServiceAccount};
+use k8s_openapi::api::core::v1::{
+    ConfigMap, Namespace, Pod, PodSpec, PodTemplateSpec, Secret, Service, ServiceAccount,
+};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{Api, DynamicObject, PostParams};
 use kube::core::{ApiResource, GroupVersionKind};
@@ -239,6 +241,7 @@ fn a_wrong_value_is_refused_by_its_name() {
         ),
         ("cluster.maxStaleness=soon", "at '/cluster/maxStaleness'"),
         ("config.identty=a", "at '/config': additional properties 'identty' not allowed"),
+        ("config.listen.udp={}", "at '/config/listen': additional properties 'udp' not allowed"),
         ("config.gracePeriod=5s", "config.gracePeriod: set gracePeriodSeconds"),
         ("config.readyTimeout=never", "at '/config/readyTimeout'"),
         ("gracePeriodSeconds=15s", "at '/gracePeriodSeconds'"),
@@ -305,17 +308,19 @@ fn rights_are_those_of_the_zones() {
 fn addresses_are_of_the_families_asked_for() {
     let Some(helm) = Helm::new("addresses_are_of_the_families") else { return };
     let values = Path::new(CHART).join("ci/ipv6-loadbalancer-values.yaml");
-    for (set, dns, metrics, policy) in [
-        ("ipFamilies={IPv6}", json!(["[::]:5353"]), "[::]:9153", "SingleStack"),
-        ("ipFamilies={IPv4}", json!(["0.0.0.0:5353"]), "0.0.0.0:9153", "SingleStack"),
-        ("ipFamilies={IPv6,IPv4}", json!(["[::]:5353", "0.0.0.0:5353"]), "[::]:9153", "RequireDualStack"),
-        ("ipFamilies={IPv4,IPv6}", json!(["0.0.0.0:5353", "[::]:5353"]), "0.0.0.0:9153", "RequireDualStack"),
-        ("podIPFamily=IPv4", json!(["[::]:5353"]), "0.0.0.0:9153", "SingleStack"),
+    let (v6, v4) = (("[::]:5353", "[::]:9153", Value::Null), ("0.0.0.0:5353", "0.0.0.0:9153", json!("127.0.0.1:9154")));
+    for (set, dns, metrics, admin, policy) in [
+        ("ipFamilies={IPv6}", json!([v6.0]), v6.1, &v6.2, "SingleStack"),
+        ("ipFamilies={IPv4}", json!([v4.0]), v4.1, &v4.2, "SingleStack"),
+        ("ipFamilies={IPv6,IPv4}", json!([v6.0, v4.0]), v6.1, &v6.2, "RequireDualStack"),
+        ("ipFamilies={IPv4,IPv6}", json!([v4.0, v6.0]), v4.1, &v6.2, "RequireDualStack"),
+        ("podIPFamily=IPv4", json!([v6.0]), v4.1, &v6.2, "SingleStack"),
     ] {
         let map = &helm.objects(&values, "configmap.yaml", &["--set", set])[0];
         let configuration: Value =
             serde_saphyr::from_str(map["data"]["kubezone.yaml"].as_str().expect("a configuration")).expect("YAML");
-        assert_eq!((&configuration["listen"]["dns"], &configuration["listen"]["metrics"]), (&dns, &json!(metrics)));
+        let listen = &configuration["listen"];
+        assert_eq!((&listen["dns"], &listen["metrics"], &listen["admin"]), (&dns, &json!(metrics), admin), "{set}");
         let service = &helm.objects(&values, "service.yaml", &["--set", set])[0];
         assert_eq!(service["spec"]["ipFamilyPolicy"], policy, "{set}");
     }
@@ -569,16 +574,23 @@ impl Release {
 
     /// Runs kubezone as the container of a Pod; `None` where that is not permitted, which then has been said.
     async fn run(&self) -> Option<Running> {
+        // Whoever is not root can read neither where this was built nor our temporary folders.
+        const MOUNT: &str = r#"
+            mkdir /run/etc && mount --bind "$1" /run/etc && touch /run/kubezone && mount --bind "$2" /run/kubezone &&
+            shift 2 && exec "$@"
+        "#;
         let pod = self.plane.pod_of(self.test, &self.token().await)?;
+        let spec = self.template().await.0.spec.expect("a spec");
         let folder = Folder::new().expect("a temporary folder");
-        let mounted = Mounted { folder: folder.join("mounted"), versions: AtomicUsize::new(0) };
+        let mounted = Mounted::new(folder.join("mounted"), &spec);
         mounted.write(&self.files().await);
-        let container = self.template().await.0.spec.expect("a spec").containers.remove(0);
-        let args = container.args.expect("arguments");
-        let args = args.iter().map(|arg| arg.replace("/etc/kubezone", &mounted.folder.display().to_string()));
+        let args = spec.containers[0].args.as_deref().expect("arguments");
+        let args = args.iter().map(|arg| arg.replace("/etc/kubezone", "/run/etc"));
+        let mount = ["sh", "-c", MOUNT, "sh", &mounted.folder.display().to_string(), &KUBEZONE].map(str::to_owned);
         // Not the ports of the Pod, which may be somebody's here.
-        let command = ["env", "KUBEZONE_LISTEN_DNS=[::1]:0", "KUBEZONE_LISTEN_METRICS=[::1]:0", &KUBEZONE];
-        let command: Vec<_> = pod.into_iter().chain(command.map(str::to_owned)).chain(args).collect();
+        let start = ["env", "KUBEZONE_LISTEN_DNS=[::1]:0", "KUBEZONE_LISTEN_METRICS=[::1]:0", "/run/kubezone"];
+        let start = privileges(&spec).into_iter().chain(start.map(str::to_owned)).chain(args);
+        let command: Vec<_> = pod.into_iter().chain(mount).chain(start).collect();
         let command: Vec<_> = command.iter().map(String::as_str).collect();
         Some(Running { kubezone: Kubezone::start("c2.k8s.ooo", &command, folder).await, mounted })
     }
@@ -607,19 +619,55 @@ struct Running {
     mounted: Mounted,
 }
 
+/// The words before a command that run it as whom, and with what, a Pod's container is.
+fn privileges(spec: &PodSpec) -> Vec<String> {
+    let (pod, container) = (spec.security_context.as_ref(), spec.containers[0].security_context.as_ref());
+    let (pod, container) = (pod.expect("a context"), container.expect("a context"));
+    let user = container.run_as_user.or(pod.run_as_user).expect("a user");
+    let group = container.run_as_group.or(pod.run_as_group).expect("a group");
+    let capabilities = container.capabilities.clone().expect("capabilities");
+    assert_eq!(capabilities.drop.as_deref(), Some(&["ALL".to_owned()][..]));
+    let added = capabilities.add.unwrap_or_default().into_iter().map(|name| format!(",+{}", name.to_lowercase()));
+    let mut words = vec![
+        "setpriv".to_owned(),
+        format!("--reuid={user}"),
+        format!("--regid={group}"),
+        format!("--groups={}", pod.fs_group.expect("a group")),
+        "--inh-caps=-all".to_owned(),
+        format!("--bounding-set=-all{}", added.collect::<String>()),
+    ];
+    if container.allow_privilege_escalation == Some(false) {
+        words.push("--no-new-privs".to_owned());
+    }
+    words
+}
+
 /// A volume as the kubelet writes it: all files are links through one link, which is swapped.
 struct Mounted {
     folder: PathBuf,
+    mode: u32,
+    group: Option<u32>,
     versions: AtomicUsize,
 }
 
 impl Mounted {
+    /// One for the Pod's configuration.
+    fn new(folder: PathBuf, spec: &PodSpec) -> Self {
+        let volume = spec.volumes.iter().flatten().find_map(|volume| volume.projected.as_ref()).expect("a volume");
+        let mode = volume.default_mode.and_then(|mode| u32::try_from(mode).ok()).expect("a mode");
+        let group = spec.security_context.as_ref().and_then(|context| context.fs_group);
+        let group = group.and_then(|group| u32::try_from(group).ok());
+        Self { folder, mode, group, versions: AtomicUsize::new(0) }
+    }
+
     fn write(&self, files: &BTreeMap<String, String>) {
         let version = format!("..{}", self.versions.fetch_add(1, Ordering::Relaxed));
         for (path, text) in files {
             let file = self.folder.join(&version).join(path);
             fs::create_dir_all(file.parent().expect("a folder")).expect("a folder");
-            fs::write(file, text).expect("written");
+            fs::write(&file, text).expect("written");
+            fs::set_permissions(&file, Permissions::from_mode(self.mode)).expect("its mode");
+            chown(&file, Some(0), self.group).expect("its owner");
         }
         let (new, data) = (self.folder.join("..data_tmp"), self.folder.join("..data"));
         symlink(&version, &new).expect("a link");
@@ -732,11 +780,8 @@ async fn the_hosts_network() {
     }
     release.admitted("privileged").await.expect("admitted");
     let spec = release.template().await.0.spec.expect("a spec");
-    let context = spec.containers[0].security_context.clone().expect("a context");
-    let capabilities = context.capabilities.expect("capabilities");
-    assert_eq!(capabilities.add.expect("one"), ["NET_BIND_SERVICE"]);
-    assert_eq!(capabilities.drop.expect("all others"), ["ALL"]);
-    assert_eq!((context.run_as_user, context.read_only_root_filesystem), (Some(0), Some(true)));
+    let words = privileges(&spec).join(" ");
+    assert!(words.contains("--reuid=0 ") && words.contains("--bounding-set=-all,+net_bind_service "), "{words}");
 
     let Some(running) = release.run().await else { return };
     running.kubezone.answers("web.shop.svc AAAA", &release.web().await).await;

@@ -16,8 +16,11 @@ same volume.
 {{- end }}
 {{- $listen := dict
     "dns" $dns
-    "metrics" (printf "%s:9153" (get $any (include "kubezone.podIPFamily" .)))
-    "admin" "[::1]:9154" }}
+    "metrics" (printf "%s:9153" (get $any (include "kubezone.podIPFamily" .))) }}
+{{- /* The default is the same on [::1], and none where that cannot be had. */}}
+{{- if not (has "IPv6" .Values.ipFamilies) }}
+{{- $_ := set $listen "admin" "127.0.0.1:9154" }}
+{{- end }}
 
 {{- $own := dict "name" (include "kubezone.clusterName" .) "inCluster" true }}
 {{- with .Values.cluster.maxStaleness }}
