@@ -308,7 +308,8 @@ async fn services(Shared(api): Shared<Arc<Api>>, uri: Uri) -> Result<Json<Page<R
         (namespace, _) => page(&view, namespace.as_deref(), after, limit),
     });
     page.await?.map(Json).ok_or_else(|| {
-        let sentence = format!("there is no Namespace {}, and no Service in it", unknown.unwrap_or_default());
+        let sentence =
+            format!("nothing is known of a Namespace {}, nor of a Service in it", unknown.unwrap_or_default());
         Refusal(StatusCode::NOT_FOUND, sentence)
     })
 }

@@ -454,14 +454,14 @@ pub(super) fn start_of_authority(
 
 /// Each owner of NS records and each name server of it whose address is the zone's to say, but not in its referral: lower
 /// case, in wire form.
-pub(super) fn nameservers<'r>(apex: &HashedName, owners: &[Owner<'r>]) -> Vec<(&'r [u8], Vec<u8>)> {
+pub(super) fn nameservers(apex: &HashedName, owners: &[Owner]) -> Vec<(Vec<u8>, Vec<u8>)> {
     let mut found = Vec::new();
     for owner in owners {
         for rdata in owner.set(RecordType::NS).into_iter().flat_map(|set| &set.rdata) {
             let target = rdata.wire().to_ascii_lowercase();
             let in_referral = *owner.wire != *apex.wire() && name::is_within(&target, owner.wire);
             if name::is_within(&target, apex.wire()) && !in_referral {
-                found.push((owner.wire, target));
+                found.push((owner.wire.to_vec(), target));
             }
         }
     }

@@ -198,6 +198,16 @@ impl Node {
         HashedName::read(self.data()).expect("an owner is a name")
     }
 
+    /// How many labels the owner has.
+    pub(super) fn labels(&self) -> u8 {
+        u8::try_from(name::labels(self.owner()).count()).expect("a name has at most 127 labels")
+    }
+
+    /// Whether it speaks for all that is below it, too, which is none of the zone's names then: a cut, or a DNAME's owner.
+    pub(super) fn hides(&self) -> bool {
+        self.referral.is_some() || self.rrset(RecordType::DNAME).is_some()
+    }
+
     /// The RRsets, ascending by type.
     pub(super) fn rrsets(&self) -> impl Iterator<Item = RrSet<'_>> {
         self.sets.iter().map(|&set| self.view(set))

@@ -16,7 +16,7 @@ use std::process::Command;
 use axum::http::Request;
 use k8s_openapi::api::core::v1::{Namespace, Node, Pod, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
-use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding};
+use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, Role, RoleBinding};
 use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
@@ -42,6 +42,8 @@ const BUILT: &str = "controlplane-v1.36.3";
 const ADMIN: &str = "admin";
 /// May do what kubezone needs, and nothing else.
 const READER: &str = "kubezone";
+/// May do what kubezone needs in single namespaces, those of [`Scene::let_read`], and nothing else.
+const TENANT: &str = "tenant";
 
 /// A control plane. What it started ends with it.
 #[derive(Debug)]
@@ -128,7 +130,7 @@ impl ControlPlane {
         let (certificate, key) = (folder.join("certificates/apiserver.crt"), folder.join("certificates/apiserver.key"));
         eventually("the API server's certificate", async || fs::metadata(&key).map_err(|error| error.to_string()))
             .await;
-        for user in [ADMIN, READER] {
+        for user in [ADMIN, READER, TENANT] {
             let text = kubeconfig(user, api_port.address, &certificate);
             folder.write(&format!("{user}.kubeconfig"), &text).expect("kubeconfig written");
         }
@@ -210,6 +212,11 @@ impl ControlPlane {
     /// The kubeconfig of a user who may list and watch Services, EndpointSlices and Namespaces, and nothing else.
     pub(crate) fn kubeconfig(&self) -> PathBuf {
         self.folder.join(&format!("{READER}.kubeconfig"))
+    }
+
+    /// The kubeconfig of a user who may list and watch Services and EndpointSlices, in single namespaces.
+    pub(crate) fn kubeconfig_of_tenant(&self) -> PathBuf {
+        self.folder.join(&format!("{TENANT}.kubeconfig"))
     }
 
     /// The words before a command that run it as in a Pod of this cluster: with the variables and files that a kubelet
@@ -301,6 +308,21 @@ impl Scene {
         K: kube::Resource<Scope = k8s_openapi::NamespaceResourceScope, DynamicType = ()>,
     {
         Api::namespaced(self.client.clone(), &self.namespace)
+    }
+
+    /// Lets the user of [`ControlPlane::kubeconfig_of_tenant`] read what kubezone needs here.
+    pub(crate) async fn let_read(&self) {
+        let role = json!({ "metadata": { "name": TENANT }, "rules": [
+            { "apiGroups": [""], "resources": ["services"], "verbs": ["list", "watch"] },
+            { "apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"], "verbs": ["list", "watch"] },
+        ]});
+        create::<Role>(&self.api(), role).await;
+        let binding = json!({
+            "metadata": { "name": TENANT },
+            "roleRef": { "apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": TENANT },
+            "subjects": [{ "apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": TENANT }],
+        });
+        create::<RoleBinding>(&self.api(), binding).await;
     }
 
     /// Creates a Service, and gives it as the API says it is.
@@ -472,7 +494,8 @@ fn copy(from: &Path, to: &Path) {
 
 /// Who may come in, and the key of the service accounts.
 fn credentials(folder: &Folder) -> io::Result<()> {
-    let tokens = format!("{ADMIN}-token,{ADMIN},{ADMIN},system:masters\n{READER}-token,{READER},{READER}\n");
+    let admin = format!("{ADMIN}-token,{ADMIN},{ADMIN},system:masters\n");
+    let tokens = [READER, TENANT].map(|user| format!("{user}-token,{user},{user}\n")).concat() + &admin;
     folder.write("tokens.csv", &tokens)?;
     // No service account is used here, but the API server does not start without.
     let made = Command::new("openssl")
