@@ -192,7 +192,11 @@ fn a_wrong_value_is_refused_by_its_name() {
         ("podIPFamily=IPv5", "at '/podIPFamily'"),
         ("extraServices[0].type=LoadBalancer", "at '/extraServices/0': missing property 'suffix'"),
         ("extraServices[0].suffix=tcp", "extraServices: the suffix tcp is taken"),
-        ("service.type=ClusterIP,service.separateProtocols=true", "service.separateProtocols: only load balancers"),
+        ("service.type=ClusterIP,service.separateProtocols=true", "service.separateProtocols: of kubezone; only load"),
+        (
+            "extraServices[0].suffix=ns2,extraServices[0].type=ClusterIP,service.separateProtocols=true",
+            "service.separateProtocols: of kubezone-ns2; only load balancers",
+        ),
         ("publish.mode=Some", "at '/publish/mode'"),
         ("publish.namespaces={a.b}", "at '/publish/namespaces/0'"),
         ("publish.addresses.from={NodePort}", "at '/publish/addresses/from/0'"),
@@ -253,7 +257,7 @@ fn a_wrong_value_is_refused_by_its_name() {
         ("rbac.clusterWide=false", "rbac.clusterWide: false takes publish.namespaces"),
         (
             "rbac.clusterWide=false,publish.namespaces={shop},config.clusters[0].name=c2,config.clusters[0].inCluster=true",
-            "rbac.clusterWide: false takes namespaces of the inCluster one in config.clusters",
+            "rbac.clusterWide: false takes `namespaces` of the inCluster one in config.clusters",
         ),
         (
             "rbac.clusterWide=false,publish.namespaces={shop},publish.namespaceSelector=a",
@@ -793,6 +797,8 @@ async fn both_families_and_the_parent() {
     const TEST: &str = "both_families_and_the_parent";
     let Some(release) = Release::install(TEST, "dual-stack", "both", "restricted").await else { return };
     release.admitted("restricted").await.expect("admitted");
+    assert_eq!(release.rights(None).await, BTreeSet::new());
+    assert_eq!(release.rights(Some("shop")).await, list_and_watch(&["services", "endpointslices"]));
     let services = release.scene.api::<Service>();
     for (name, protocol) in [("kubezone", "UDP"), ("kubezone-tcp", "TCP")] {
         let spec = services.get(name).await.expect("there").spec.expect("a spec");

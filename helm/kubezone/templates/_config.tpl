@@ -90,17 +90,20 @@ Services that are name servers.
 {{- end }}
 
 {{/*
-What the Pod's own cluster has to allow, as JSON: `uses` (whether a zone is made from it at all), `pods`, and `namespaces`
-(the only ones that are read; none: all).
+What the Pod's own cluster has to allow, as JSON: `uses` (whether a zone is made from it at all), `pods`, and `namespaces`,
+the only ones that are read unless it is `clusterWide`.
 */}}
 {{- define "kubezone.needs" -}}
 {{- $config := include "kubezone.config" . | fromYaml }}
-{{- $needs := dict "uses" false "pods" false "namespaces" list }}
+{{- $needs := dict "uses" false "pods" false "clusterWide" false "namespaces" list }}
 {{- $own := list }}
 {{- range $config.clusters }}
 {{- if .inCluster }}
 {{- $own = append $own .name }}
-{{- $_ := set $needs "namespaces" (default list .namespaces) }}
+{{- $_ := set $needs "namespaces" (concat $needs.namespaces (default list .namespaces) | uniq) }}
+{{- if not .namespaces }}
+{{- $_ := set $needs "clusterWide" true }}
+{{- end }}
 {{- end }}
 {{- end }}
 {{- range $config.zones }}
@@ -153,8 +156,10 @@ What the Pod's own cluster has to allow, as JSON: `uses` (whether a zone is made
 {{- if and .Values.hostNetwork .Values.networkPolicy.enabled }}
 {{- fail "networkPolicy.enabled: no NetworkPolicy holds for Pods in the host's network (hostNetwork)" }}
 {{- end }}
-{{- if and .Values.service.separateProtocols (ne .Values.service.type "LoadBalancer") }}
-{{- fail "service.separateProtocols: only load balancers give two Services one address; a ClusterIP has both protocols" }}
+{{- range (include "kubezone.services" . | fromJson).items }}
+{{- if and .settings.separateProtocols (ne .settings.type "LoadBalancer") }}
+{{- fail (printf "service.separateProtocols: of %s; only load balancers give two Services one address, and a ClusterIP has both protocols" .name) }}
+{{- end }}
 {{- end }}
 {{- $suffixes := list "tcp" "metrics" "test" }}
 {{- range .Values.extraServices }}
@@ -214,10 +219,6 @@ What the Pod's own cluster has to allow, as JSON: `uses` (whether a zone is made
 {{- end }}
 
 {{- if not .Values.rbac.clusterWide }}
-{{- $needs := include "kubezone.needs" . | fromJson }}
-{{- if and $needs.uses (not $needs.namespaces) (hasKey .Values.config "clusters") }}
-{{- fail "rbac.clusterWide: false takes namespaces of the inCluster one in config.clusters" }}
-{{- end }}
 {{- range $config.zones }}
 {{- if eq (default "" .cluster) (include "kubezone.clusterName" $) }}
 {{- $publish := default dict .publish }}
@@ -228,6 +229,9 @@ What the Pod's own cluster has to allow, as JSON: `uses` (whether a zone is made
 {{- fail (printf "publish.namespaceSelector: of %s; the labels of Namespaces are not read with rbac.clusterWide: false" .name) }}
 {{- end }}
 {{- end }}
+{{- end }}
+{{- if (include "kubezone.needs" . | fromJson).clusterWide }}
+{{- fail "rbac.clusterWide: false takes `namespaces` of the inCluster one in config.clusters" }}
 {{- end }}
 {{- end }}
 {{- end }}

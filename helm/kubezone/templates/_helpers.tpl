@@ -84,6 +84,18 @@ whether it is in the zone (`inZone`), and whether it is called as a Service ther
 {{- toJson (dict "items" $items) }}
 {{- end }}
 
+{{/* The Services for DNS, as a JSON list in `items`: each with its `name` and its `settings`, as in `service`. */}}
+{{- define "kubezone.services" -}}
+{{- $name := include "kubezone.fullname" . }}
+{{- $items := list (dict "name" $name "settings" .Values.service) }}
+{{- range .Values.extraServices }}
+{{- $settings := omit $.Values.service "clusterIP" "annotations" }}
+{{- $_ := include "kubezone.overlay" (dict "on" $settings "with" .) }}
+{{- $items = append $items (dict "name" (printf "%s-%s" $name .suffix) "settings" $settings) }}
+{{- end }}
+{{- toJson (dict "items" $items) }}
+{{- end }}
+
 {{/*
 Lays the mapping `with` over the mapping `on`, which is changed. Unlike `merge`, it also takes what is empty: 0, "" and
 false are values.
