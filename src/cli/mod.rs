@@ -5,22 +5,27 @@
 //! output; logs and errors go to standard error.
 
 mod audit;
+mod config;
 mod demo;
 mod explain;
+mod forward;
 mod paper;
 mod progress;
 mod remote;
 mod reports;
 mod serve;
+mod settings;
+mod status;
 mod zone;
 
 use std::env;
 use std::error::Error;
 use std::ffi::OsString;
 use std::io::{self, IsTerminal, Write};
+use std::path::Path;
 use std::process::ExitCode;
 
-use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
 use crate::config::ConfigError;
@@ -46,9 +51,11 @@ Exit status: 0 well; 1 findings; 2 usage or configuration; 3 could not look, or 
 enum Command {
     Serve(Box<serve::Serve>),
     Demo(demo::Demo),
+    Config(config::Config),
     Zone(zone::Zone),
     Explain(explain::Explain),
     Audit(audit::Audit),
+    Status(status::Status),
     /// Prints a script that teaches a shell to complete kubezone's commands and options
     #[command(after_help = "Example: kubezone completions bash > /etc/bash_completion.d/kubezone")]
     Completions {
@@ -129,9 +136,11 @@ pub fn main() -> ExitCode {
     let result = match cli.command {
         Command::Serve(serve) => serve.run(),
         Command::Demo(demo) => demo.run(),
+        Command::Config(config) => config.run(),
         Command::Zone(zone) => zone.run(),
         Command::Explain(explain) => explain.run(),
         Command::Audit(audit) => audit.run(),
+        Command::Status(status) => status.run(),
         Command::Completions { shell } => completions(shell),
     };
     match result {
@@ -150,16 +159,53 @@ pub fn main() -> ExitCode {
 /// What `args` and the environment ask for; where they are not understood, that is said and the process ends.
 fn read_command_line(args: Vec<OsString>) -> Cli {
     // First without the environment: what is typed decides which of its variables count.
-    let typed = Cli::command()
-        .ignore_errors(true)
-        .mut_subcommand("serve", |serve| serve.mut_args(|arg| arg.env(None::<&str>)))
-        .try_get_matches_from(&args);
-    let mut command = Cli::command();
+    let without = |command: clap::Command| command.mut_args(|arg| arg.env(None::<&str>));
+    let typed = with_settings(command().ignore_errors(true), without).try_get_matches_from(&args);
+    let mut command = command();
     // An error is one of the whole line, or a question for help.
-    if let Some(typed) = typed.ok().as_ref().and_then(|typed| typed.subcommand_matches("serve")) {
-        command = command.mut_subcommand("serve", |serve| serve::ranked(serve, typed));
+    if let Some(typed) = typed.ok().as_ref().and_then(settings_of) {
+        command = with_settings(command, |command| settings::ranked(command, typed));
     }
     Cli::from_arg_matches(&command.get_matches_from(args)).unwrap_or_else(|error| error.exit())
+}
+
+/// Whether kubectl has called us, or somebody by the name that it would: `kubectl kubezone`.
+fn is_plugin() -> bool {
+    env::args_os().next().is_some_and(|called| Path::new(&called).file_name() == Some(PLUGIN.as_ref()))
+}
+
+/// As what kubectl finds us in its path.
+const PLUGIN: &str = "kubectl-kubezone";
+
+/// The command line as it is called: as kubectl's plugin, it says so wherever it says how.
+fn command() -> clap::Command {
+    if is_plugin() {
+        as_plugin(Cli::command()).name("kubectl-kubezone").bin_name("kubectl kubezone")
+    } else {
+        Cli::command()
+    }
+}
+
+/// `command` with the examples in its help, and in that of all below it, as they are typed with kubectl.
+fn as_plugin(command: clap::Command) -> clap::Command {
+    let examples = command.get_after_help().map(|help| help.to_string().replace(" kubezone ", " kubectl kubezone "));
+    let names: Vec<_> = command.get_subcommands().map(|below| below.get_name().to_owned()).collect();
+    let command = if let Some(examples) = examples { command.after_help(examples) } else { command };
+    names.into_iter().fold(command, |command, name| command.mut_subcommand(name, as_plugin))
+}
+
+/// `cli` with the commands changed that have [`settings::Settings`].
+fn with_settings(cli: clap::Command, change: impl Fn(clap::Command) -> clap::Command) -> clap::Command {
+    cli.mut_subcommand("serve", &change).mut_subcommand("config", |config| config.mut_subcommand("show", &change))
+}
+
+/// What was typed behind a command that has [`settings::Settings`].
+fn settings_of(typed: &ArgMatches) -> Option<&ArgMatches> {
+    match typed.subcommand()? {
+        ("serve", typed) => Some(typed),
+        ("config", typed) => typed.subcommand_matches("show"),
+        _ => None,
+    }
 }
 
 fn log_to_stderr(filter: EnvFilter) {

@@ -219,6 +219,11 @@ impl ControlPlane {
         self.folder.join(&format!("{TENANT}.kubeconfig"))
     }
 
+    /// The kubeconfig of a user who may do everything.
+    pub(crate) fn admin_kubeconfig(&self) -> PathBuf {
+        self.folder.join(&format!("{ADMIN}.kubeconfig"))
+    }
+
     /// The words before a command that run it as in a Pod of this cluster: with the variables and files that a kubelet
     /// gives to a container, in a mount namespace of its own. `None` and a word about `test` where that is not permitted.
     pub(crate) fn pod(&self, test: &str) -> Option<Vec<String>> {
@@ -243,11 +248,6 @@ impl ControlPlane {
         let unshare = ["unshare", "--mount", "env", "KUBERNETES_SERVICE_HOST=::1", &port, "sh", "-c", SCRIPT, "sh"];
         let arguments = [token.to_owned(), certificate.display().to_string()];
         Some(unshare.map(str::to_owned).into_iter().chain(arguments).collect())
-    }
-
-    /// The kubeconfig of a user who may do everything.
-    pub(crate) fn admin_kubeconfig(&self) -> PathBuf {
-        self.folder.join(&format!("{ADMIN}.kubeconfig"))
     }
 
     /// A client that may do everything. Of the runtime that asks for it: each test has its own.
