@@ -9,6 +9,7 @@ use axum::body::{Body, BodyDataStream, Bytes};
 use axum::http::uri::{InvalidUri, PathAndQuery, Scheme};
 use axum::http::{StatusCode, Uri};
 use clap::Args;
+use clap_complete::ArgValueCandidates;
 use futures::StreamExt;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -18,7 +19,7 @@ use tokio::runtime::Runtime;
 use tokio::time::timeout;
 
 use super::forward::{Forward, ForwardError};
-use super::{Failure, is_plugin, runtime};
+use super::{Failure, complete, is_plugin, runtime};
 use crate::admin::api::{Page, Problem};
 use crate::config::Admin;
 use crate::report::Report;
@@ -64,10 +65,10 @@ pub(super) struct ServerArgs {
     #[arg(long, value_name = "FILE")]
     pub(super) kubeconfig: Option<PathBuf>,
     /// The context in the kubeconfig
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", add = ArgValueCandidates::new(complete::contexts))]
     pub(super) context: Option<String>,
     /// The namespace of the server's Pod [default: any]
-    #[arg(short, long, value_name = "NAME")]
+    #[arg(short, long, value_name = "NAME", add = ArgValueCandidates::new(complete::namespaces))]
     pub(super) namespace: Option<String>,
 }
 
