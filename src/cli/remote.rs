@@ -1,6 +1,6 @@
 //! A running server that a command asks, through its JSON API.
 
-use std::io::Write;
+use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
@@ -19,6 +19,7 @@ use tokio::runtime::Runtime;
 use tokio::time::timeout;
 
 use super::forward::{Forward, ForwardError};
+use super::progress::{Line, waiting};
 use super::{Failure, complete, is_plugin, runtime};
 use crate::admin::api::{Page, Problem};
 use crate::config::Admin;
@@ -142,7 +143,7 @@ impl Remote {
     /// kubezone's Pod in the cluster that `args` name.
     pub(super) fn forwarded(args: &ServerArgs) -> Result<Self, Failure> {
         let runtime = runtime()?;
-        let pod = runtime.block_on(Forward::find(args))?;
+        let pod = runtime.block_on(waiting("looking for kubezone's Pod", Forward::find(args)))?;
         Ok(Self { base: pod.base(), road: Road::Pod(Box::new(pod)), runtime })
     }
 
@@ -160,11 +161,13 @@ impl Remote {
     ) -> Result<Vec<T>, RemoteError> {
         let mut items = Vec::new();
         let mut after: Option<String> = None;
+        let mut line = Line::new();
         loop {
             let after_it = after.as_deref().map(|after| ("after", after));
             let query: Vec<_> = query.iter().copied().chain(after_it).collect();
             let Page { items: more, next } = self.get(path, &query)?;
             items.extend::<Vec<T>>(more);
+            line.show(format_args!("{}: {}", path.join("/"), items.len()));
             after = match next {
                 Some(next) if after.as_ref() != Some(&next) => Some(next),
                 _ => return Ok(items),
@@ -193,8 +196,15 @@ impl Remote {
             if status != StatusCode::OK {
                 return Err(refused(url.clone(), status, &whole(&url, body).await?).into());
             }
+            // On a terminal the text itself is seen to come.
+            let mut line = (!io::stdout().is_terminal()).then(Line::new);
+            let mut read = 0;
             while let Some(octets) = next(&url, &mut body).await? {
                 out.write_all(&octets)?;
+                read += octets.len();
+                if let Some(line) = &mut line {
+                    line.show(format_args!("{}: {} kB", path.join("/"), read / 1000));
+                }
             }
             Ok(())
         })
@@ -225,7 +235,7 @@ impl Remote {
                 }
             }
         };
-        timeout(PATIENCE, asked).await.map_err(|_| RemoteError::Silent { url: url.clone() })?
+        waiting(url, timeout(PATIENCE, asked)).await.map_err(|_| RemoteError::Silent { url: url.clone() })?
     }
 }
 

@@ -151,6 +151,7 @@ impl Known {
             api => {
                 let pods = if zones.iter().any(|zone| zone.pods) { Pods::Yes } else { pods };
                 let mut line = Line::new();
+                line.show("asking the API");
                 let mut tell = |kind: &'static str, count: usize| line.show(format_args!("{kind}: {count}"));
                 let runtime = runtime()?;
                 let read = runtime.block_on(source::read(api, pods, &mut tell));
