@@ -894,6 +894,14 @@ async fn a_fleet_whose_second_secret_is_missing() {
     kubezone.counts_error(r#"cluster="c3",reason="configuration""#).await;
     let readiness = kubezone.http("/readyz").await;
     assert!(readiness.ends_with("not loaded: c3.k8s.ooo. 0.1.0.0.0.c.5.e.a.0.a.2.ip6.arpa.\n"), "{readiness}");
+    let status = || {
+        let server = format!("http://{}", kubezone.admin());
+        Command::new(KUBEZONE.as_str()).args(["status", "--server", &server]).output().expect("kubezone runs")
+    };
+    let told = status();
+    assert_eq!(told.status.code(), Some(1));
+    let told = text(&told);
+    assert!(told.contains("\ncluster c3 (") && told.contains("clusters/c3.kubeconfig"), "{told}");
     assert_eq!(kubezone.metric("kubezone_cluster_synced", r#"cluster="c3""#).await, 0.0);
     assert_eq!(kubezone.metric("kubezone_cluster_synced", r#"cluster="c2""#).await, 1.0);
     release.takes_over(&running).await;
@@ -907,6 +915,11 @@ async fn a_fleet_whose_second_secret_is_missing() {
     eventually("nothing is missing any more", async || match kubezone.http("/readyz").await {
         answer if answer.ends_with("\r\nready\n") => Ok(()),
         answer => Err(answer),
+    })
+    .await;
+    eventually("all is well", async || match status() {
+        told if told.status.success() => Ok(()),
+        told => Err(text(&told)),
     })
     .await;
 }
