@@ -5,6 +5,7 @@
 //! output; logs and errors go to standard error.
 
 mod audit;
+mod check;
 mod config;
 mod demo;
 mod explain;
@@ -53,6 +54,7 @@ enum Command {
     Zone(zone::Zone),
     Explain(explain::Explain),
     Audit(audit::Audit),
+    Check(Box<check::CheckArgs>),
     Status(status::Status),
     /// Prints a script that teaches a shell to complete kubezone's commands and options
     #[command(after_help = "Example: kubezone completions bash > /etc/bash_completion.d/kubezone")]
@@ -82,6 +84,10 @@ enum Failure {
     Unable(Box<dyn Error + Send + Sync>),
     /// We looked, and there is something that should not be; what it is has been said.
     Findings,
+    /// What `Usage` is, where what it is has been said.
+    Unusable,
+    /// What `Unable` is, where what it is has been said.
+    Unasked,
 }
 
 impl Failure {
@@ -92,15 +98,15 @@ impl Failure {
     fn cause(&self) -> Option<&(dyn Error + Send + Sync + 'static)> {
         match self {
             Self::Usage(cause) | Self::Unable(cause) => Some(cause.as_ref()),
-            Self::Findings => None,
+            Self::Findings | Self::Unusable | Self::Unasked => None,
         }
     }
 
     fn status(&self) -> ExitCode {
         match self {
             Self::Findings => ExitCode::from(1),
-            Self::Usage(_) => ExitCode::from(2),
-            Self::Unable(_) => ExitCode::from(3),
+            Self::Usage(_) | Self::Unusable => ExitCode::from(2),
+            Self::Unable(_) | Self::Unasked => ExitCode::from(3),
         }
     }
 
@@ -139,6 +145,7 @@ pub fn main() -> ExitCode {
         Command::Explain(explain) => explain.run(),
         Command::Audit(audit) => audit.run(),
         Command::Status(status) => status.run(),
+        Command::Check(check) => check.run(),
         Command::Completions { shell } => completions(shell),
     };
     match result {
@@ -169,13 +176,14 @@ fn read_command_line(args: Vec<OsString>) -> Cli {
 
 /// `cli` with the commands changed that have [`settings::Settings`].
 fn with_settings(cli: clap::Command, change: impl Fn(clap::Command) -> clap::Command) -> clap::Command {
-    cli.mut_subcommand("serve", &change).mut_subcommand("config", |config| config.mut_subcommand("show", &change))
+    let cli = cli.mut_subcommand("serve", &change).mut_subcommand("check", &change);
+    cli.mut_subcommand("config", |config| config.mut_subcommand("show", &change))
 }
 
 /// What was typed behind a command that has [`settings::Settings`].
 fn settings_of(typed: &ArgMatches) -> Option<&ArgMatches> {
     match typed.subcommand()? {
-        ("serve", typed) => Some(typed),
+        ("serve" | "check", typed) => Some(typed),
         ("config", typed) => typed.subcommand_matches("show"),
         _ => None,
     }

@@ -82,6 +82,16 @@ pub(super) fn ranked(mut command: Command, typed: &ArgMatches) -> Command {
 }
 
 impl Settings {
+    /// Whether there are any: a file, or a zone.
+    pub(super) fn is_given(&self) -> bool {
+        self.config.is_some() || self.zone.is_some()
+    }
+
+    /// Where they are said.
+    pub(super) fn name(&self) -> String {
+        self.config.as_ref().map_or("the command line".to_owned(), |path| path.display().to_string())
+    }
+
     /// The configuration file, if there is one.
     pub(super) fn file(&self) -> Option<&PathBuf> {
         self.config.as_ref()

@@ -219,6 +219,11 @@ impl ControlPlane {
         self.folder.join(&format!("{TENANT}.kubeconfig"))
     }
 
+    /// The kubeconfig of a user who may do everything.
+    pub(crate) fn kubeconfig_of_admin(&self) -> PathBuf {
+        self.folder.join(&format!("{ADMIN}.kubeconfig"))
+    }
+
     /// The words before a command that run it as in a Pod of this cluster: with the variables and files that a kubelet
     /// gives to a container, in a mount namespace of its own. `None` and a word about `test` where that is not permitted.
     pub(crate) fn pod(&self, test: &str) -> Option<Vec<String>> {
@@ -242,7 +247,7 @@ impl ControlPlane {
 
     /// A client that may do everything. Of the runtime that asks for it: each test has its own.
     pub(crate) async fn client(&self) -> Client {
-        let kubeconfig = Kubeconfig::read_from(self.folder.join(&format!("{ADMIN}.kubeconfig"))).expect("a kubeconfig");
+        let kubeconfig = Kubeconfig::read_from(self.kubeconfig_of_admin()).expect("a kubeconfig");
         let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await;
         Client::try_from(config.expect("a configuration")).expect("a client")
     }
