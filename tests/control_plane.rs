@@ -62,6 +62,35 @@ async fn a_service_is_answered_from_its_creation_to_its_deletion() {
     assert!(created < changed && changed < deleted, "serials rise: {created}, {changed}, {deleted}");
 }
 
+/// There is no kubelet that a port could be forwarded by: what can be seen is how far the real API lets it come.
+#[tokio::test]
+async fn a_pod_is_found_by_its_label_and_asked_through_the_api() {
+    let Some(plane) = control_plane::shared("a_pod_is_found").await else { return };
+    let scene = plane.namespace("found").await;
+    let kubeconfig = plane.admin_kubeconfig().display().to_string();
+    let status = || {
+        let output =
+            Command::new(KUBEZONE.as_str()).args(["status", "-n", "found", "--kubeconfig", &kubeconfig]).output();
+        let output = output.expect("kubezone started");
+        (output.status.code(), String::from_utf8(output.stderr).expect("UTF-8"))
+    };
+    let absent = "there is no Pod with the label app.kubernetes.io/name=kubezone in namespace found: install kubezone";
+    let (code, said) = status();
+    assert!(code == Some(3) && said.starts_with(absent), "{said}");
+
+    scene.create_pod("other", "dns", json!({ "app.kubernetes.io/name": "other" }), json!([])).await;
+    assert!(status().1.starts_with(absent));
+    scene.create_pod("dns-0", "dns", json!({ "app.kubernetes.io/name": "kubezone" }), json!([])).await;
+    let (code, said) = status();
+    assert!(code == Some(3) && said.starts_with("Pod found/dns-0 is Pending, and no other Pod"), "{said}");
+    scene.set_pod("dns-0", &["2a0a:e5c0:10:2::53"], true).await;
+    let (code, said) = status();
+    let expected =
+        "could not forward a port of Pod found/dns-0: its node's kubelet has to be reached by the API server: ";
+    assert!(code == Some(3) && said.starts_with(expected) && said.contains("no preferred addresses found"), "{said}");
+    scene.delete().await;
+}
+
 #[tokio::test]
 async fn a_server_tells_of_a_zone_that_comes_from_an_api() {
     const TEST: &str = "a_server_tells";
@@ -545,7 +574,7 @@ async fn a_check_tells_what_a_cluster_permits_and_has() {
     }
 
     // Who may see all of it sees the ranges, too.
-    let (status, lines) = checked(&folder, &plane.kubeconfig_of_admin(), json!({}), json!({})).await;
+    let (status, lines) = checked(&folder, &plane.admin_kubeconfig(), json!({}), json!({})).await;
     assert_eq!(status, Some(0), "{lines:#?}");
     for line in [
         format!("good service-range: {SERVICE_RANGE}: published"),
@@ -555,13 +584,13 @@ async fn a_check_tells_what_a_cluster_permits_and_has() {
         assert!(lines.contains(&line), "{line}: {lines:#?}");
     }
     let private = json!({ "addresses": { "allow": ["fd00::/8"] } });
-    let (_, lines) = checked(&folder, &plane.kubeconfig_of_admin(), json!({}), private).await;
+    let (_, lines) = checked(&folder, &plane.admin_kubeconfig(), json!({}), private).await;
     let not = format!("odd service-range: {SERVICE_RANGE}: none that the world can reach, and so not published");
     assert!(lines.contains(&not), "{lines:#?}");
     let ranges = json!({ "spec": { "podCIDR": "2a0a:e5c0:10:2::/112", "podCIDRs": ["2a0a:e5c0:10:2::/112"] } });
     let nodes: Api<Node> = Api::all(plane.client().await);
     nodes.patch("node", &PatchParams::default(), &Patch::Merge(ranges)).await.expect("patched");
-    let (_, lines) = checked(&folder, &plane.kubeconfig_of_admin(), json!({}), json!({})).await;
+    let (_, lines) = checked(&folder, &plane.admin_kubeconfig(), json!({}), json!({})).await;
     assert!(lines.contains(&"good pod-range: 2a0a:e5c0:10:2::/112: published".to_owned()), "{lines:#?}");
 
     // Nobody that the API knows, and no API.

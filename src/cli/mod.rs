@@ -6,9 +6,12 @@
 
 mod audit;
 mod check;
+mod complete;
 mod config;
 mod demo;
 mod explain;
+mod forward;
+mod man;
 mod paper;
 mod progress;
 mod remote;
@@ -22,6 +25,7 @@ use std::env;
 use std::error::Error;
 use std::ffi::OsString;
 use std::io::{self, IsTerminal, Write};
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
@@ -56,12 +60,18 @@ enum Command {
     Audit(audit::Audit),
     Check(Box<check::CheckArgs>),
     Status(status::Status),
-    /// Prints a script that teaches a shell to complete kubezone's commands and options
-    #[command(after_help = "Example: kubezone completions bash > /etc/bash_completion.d/kubezone")]
+    /// Prints a script that has a shell complete kubezone's commands and options, and the names of what there is
+    ///
+    /// The script asks kubezone: for zones, contexts, namespaces and Services it looks where the command that is being typed would.
+    #[command(after_help = "\
+Examples:
+  kubezone completions bash > /etc/bash_completion.d/kubezone
+  source <(kubezone completions zsh)")]
     Completions {
         /// The shell
         shell: clap_complete::Shell,
     },
+    Man(man::Man),
 }
 
 impl Command {
@@ -133,9 +143,12 @@ impl From<io::Error> for Failure {
 /// Runs the command that the process was started with.
 #[must_use]
 pub fn main() -> ExitCode {
-    let cli = read_command_line(env::args_os().collect());
     // A dependency that enables another provider would leave rustls without a choice. An error says that there is one.
     let _ = rustls::crypto::ring::default_provider().install_default();
+    if let Some(answered) = complete::answer() {
+        return answered;
+    }
+    let cli = read_command_line(env::args_os().collect());
     log_to_stderr(cli.log.unwrap_or_else(|| EnvFilter::new(cli.command.default_log())));
     let result = match cli.command {
         Command::Serve(serve) => serve.run(),
@@ -146,7 +159,10 @@ pub fn main() -> ExitCode {
         Command::Audit(audit) => audit.run(),
         Command::Status(status) => status.run(),
         Command::Check(check) => check.run(),
-        Command::Completions { shell } => completions(shell),
+        Command::Completions { shell } => {
+            complete::script(shell).and_then(|script| Ok(io::stdout().write_all(&script)?))
+        }
+        Command::Man(man) => man.run(),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -165,13 +181,38 @@ pub fn main() -> ExitCode {
 fn read_command_line(args: Vec<OsString>) -> Cli {
     // First without the environment: what is typed decides which of its variables count.
     let without = |command: clap::Command| command.mut_args(|arg| arg.env(None::<&str>));
-    let typed = with_settings(Cli::command().ignore_errors(true), without).try_get_matches_from(&args);
-    let mut command = Cli::command();
+    let typed = with_settings(command().ignore_errors(true), without).try_get_matches_from(&args);
+    let mut command = command();
     // An error is one of the whole line, or a question for help.
     if let Some(typed) = typed.ok().as_ref().and_then(settings_of) {
         command = with_settings(command, |command| settings::ranked(command, typed));
     }
     Cli::from_arg_matches(&command.get_matches_from(args)).unwrap_or_else(|error| error.exit())
+}
+
+/// Whether kubectl has called us, or somebody by the name that it would: `kubectl kubezone`.
+fn is_plugin() -> bool {
+    env::args_os().next().is_some_and(|called| Path::new(&called).file_name() == Some(PLUGIN.as_ref()))
+}
+
+/// As what kubectl finds us in its path.
+const PLUGIN: &str = "kubectl-kubezone";
+
+/// The command line as it is called: as kubectl's plugin, it says so wherever it says how.
+fn command() -> clap::Command {
+    if is_plugin() {
+        as_plugin(Cli::command()).name("kubectl-kubezone").bin_name("kubectl kubezone")
+    } else {
+        Cli::command()
+    }
+}
+
+/// `command` with the examples in its help, and in that of all below it, as they are typed with kubectl.
+fn as_plugin(command: clap::Command) -> clap::Command {
+    let examples = command.get_after_help().map(|help| help.to_string().replace(" kubezone ", " kubectl kubezone "));
+    let names: Vec<_> = command.get_subcommands().map(|below| below.get_name().to_owned()).collect();
+    let command = if let Some(examples) = examples { command.after_help(examples) } else { command };
+    names.into_iter().fold(command, |command, name| command.mut_subcommand(name, as_plugin))
 }
 
 /// `cli` with the commands changed that have [`settings::Settings`].
@@ -199,13 +240,6 @@ fn log_to_stderr(filter: EnvFilter) {
     } else {
         subscriber.json().init();
     }
-}
-
-fn completions(shell: clap_complete::Shell) -> Result<(), Failure> {
-    // Into memory first: the generator panics where it cannot write.
-    let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Cli::command(), "kubezone", &mut script);
-    Ok(io::stdout().write_all(&script)?)
 }
 
 /// The runtime of whatever waits: TCP, timers, sources. UDP has threads of its own.

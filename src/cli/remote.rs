@@ -1,8 +1,9 @@
 //! A running server that a command asks, through its JSON API.
 
 use std::fmt;
-use std::io::Write;
+use std::io::{self, IsTerminal, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use axum::body::{Body, BodyDataStream, Bytes};
 use axum::http::uri::{InvalidUri, PathAndQuery, Scheme};
 use axum::http::{StatusCode, Uri};
 use clap::Args;
+use clap_complete::ArgValueCandidates;
 use futures::StreamExt;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -18,7 +20,9 @@ use serde::de::DeserializeOwned;
 use tokio::runtime::Runtime;
 use tokio::time::timeout;
 
-use super::{Failure, runtime};
+use super::forward::{Forward, ForwardError};
+use super::progress::{Line, waiting};
+use super::{Failure, complete, is_plugin, runtime};
 use crate::admin::api::{Page, Problem};
 use crate::config::Admin;
 use crate::report::Report;
@@ -86,15 +90,38 @@ impl FromStr for ServerUrl {
 /// Which running server is asked.
 #[derive(Debug, Args)]
 pub(super) struct ServerArgs {
-    /// The URL of the server's listen.admin [default: http://[::1]:9154]
-    #[arg(long, value_name = "URL")]
-    server: Option<ServerUrl>,
+    /// The URL of the server's listen.admin
+    #[arg(long, value_name = "URL", conflicts_with_all = ["kubeconfig", "context", "namespace"])]
+    pub(super) server: Option<ServerUrl>,
+    /// The kubeconfig of the cluster where the server runs as a Pod, which a port is forwarded from
+    #[arg(long, value_name = "FILE")]
+    pub(super) kubeconfig: Option<PathBuf>,
+    /// The context in the kubeconfig
+    #[arg(long, value_name = "NAME", add = ArgValueCandidates::new(complete::contexts))]
+    pub(super) context: Option<String>,
+    /// The namespace of the server's Pod [default: any]
+    #[arg(short, long, value_name = "NAME", add = ArgValueCandidates::new(complete::namespaces))]
+    pub(super) namespace: Option<String>,
 }
 
 impl ServerArgs {
+    /// Whether a server was asked for.
+    pub(super) fn is_told(&self) -> bool {
+        self.server.is_some() || self.is_pod()
+    }
+
+    /// Whether a Pod was asked for.
+    fn is_pod(&self) -> bool {
+        self.kubeconfig.is_some() || self.context.is_some() || self.namespace.is_some()
+    }
+
+    /// The server: the one asked for; else, for kubectl's plugin, the Pod, or otherwise what is usual on this machine.
     pub(super) fn remote(&self) -> Result<Remote, Failure> {
-        let usual = || ServerUrl(format!("http://{}", Admin::USUAL));
-        Remote::new(&self.server.clone().unwrap_or_else(usual))
+        match &self.server {
+            Some(url) => Remote::new(url),
+            None if self.is_pod() || is_plugin() => Remote::forwarded(self),
+            None => Remote::new(&ServerUrl(format!("http://{}", Admin::USUAL))),
+        }
     }
 }
 
@@ -105,6 +132,8 @@ pub(super) enum RemoteError {
         "could not ask {url}: is that the server's listen.admin? For one in a Pod: kubectl port-forward POD 9154, and http://localhost:9154"
     )]
     Unreachable { url: Uri, source: hyper_util::client::legacy::Error },
+    #[error(transparent)]
+    Forward(#[from] ForwardError),
     #[error("{url} is silent for more than {PATIENCE:?}")]
     Silent { url: Uri },
     #[error("the answer of {url} broke off")]
@@ -124,8 +153,14 @@ impl From<RemoteError> for Failure {
 /// A running server.
 pub(super) struct Remote {
     base: String,
-    client: Client<HttpConnector, Body>,
+    road: Road,
     runtime: Runtime,
+}
+
+/// How it is reached.
+enum Road {
+    Network(Client<HttpConnector, Body>),
+    Pod(Box<Forward>),
 }
 
 impl Remote {
@@ -133,7 +168,14 @@ impl Remote {
         let mut connector = HttpConnector::new();
         connector.set_connect_timeout(Some(PATIENCE));
         let client = Client::builder(TokioExecutor::new()).build(connector);
-        Ok(Self { base: url.0.clone(), client, runtime: runtime()? })
+        Ok(Self { base: url.0.clone(), road: Road::Network(client), runtime: runtime()? })
+    }
+
+    /// kubezone's Pod in the cluster that `args` name.
+    pub(super) fn forwarded(args: &ServerArgs) -> Result<Self, Failure> {
+        let runtime = runtime()?;
+        let pod = runtime.block_on(waiting("looking for kubezone's Pod", Forward::find(args)))?;
+        Ok(Self { base: pod.base(), road: Road::Pod(Box::new(pod)), runtime })
     }
 
     /// What there is to say about the Services of `zone`, or about those that `query` asks for.
@@ -150,11 +192,13 @@ impl Remote {
     ) -> Result<Vec<T>, RemoteError> {
         let mut items = Vec::new();
         let mut after: Option<String> = None;
+        let mut line = Line::new();
         loop {
             let after_it = after.as_deref().map(|after| ("after", after));
             let query: Vec<_> = query.iter().copied().chain(after_it).collect();
             let Page { items: more, next } = self.get(path, &query)?;
             items.extend::<Vec<T>>(more);
+            line.show(format_args!("{}: {}", path.join("/"), items.len()));
             after = match next {
                 Some(next) if after.as_ref() != Some(&next) => Some(next),
                 _ => return Ok(items),
@@ -183,8 +227,15 @@ impl Remote {
             if status != StatusCode::OK {
                 return Err(refused(url.clone(), status, &whole(&url, body).await?).into());
             }
+            // On a terminal the text itself is seen to come.
+            let mut line = (!io::stdout().is_terminal()).then(Line::new);
+            let mut read = 0;
             while let Some(octets) = next(&url, &mut body).await? {
                 out.write_all(&octets)?;
+                read += octets.len();
+                if let Some(line) = &mut line {
+                    line.show(format_args!("{}: {} kB", path.join("/"), read / 1000));
+                }
             }
             Ok(())
         })
@@ -205,10 +256,17 @@ impl Remote {
     }
 
     async fn ask(&self, url: &Uri) -> Result<(StatusCode, BodyDataStream), RemoteError> {
-        let asked = timeout(PATIENCE, self.client.get(url.clone())).await;
-        let answer = asked.map_err(|_| RemoteError::Silent { url: url.clone() })?;
-        let answer = answer.map_err(|source| RemoteError::Unreachable { url: url.clone(), source })?;
-        Ok((answer.status(), Body::new(answer.into_body()).into_data_stream()))
+        let asked = async {
+            match &self.road {
+                Road::Pod(pod) => Ok(pod.ask(url).await?),
+                Road::Network(client) => {
+                    let answer = client.get(url.clone()).await;
+                    let answer = answer.map_err(|source| RemoteError::Unreachable { url: url.clone(), source })?;
+                    Ok((answer.status(), Body::new(answer.into_body()).into_data_stream()))
+                }
+            }
+        };
+        waiting(url, timeout(PATIENCE, asked)).await.map_err(|_| RemoteError::Silent { url: url.clone() })?
     }
 }
 

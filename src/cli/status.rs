@@ -10,7 +10,8 @@ use serde::Serialize;
 
 use super::Failure;
 use super::paper::{Cell, Colors, Paper, Tone, plain};
-use super::remote::{Remote, ServerArgs};
+use super::progress::Line;
+use super::remote::{Remote, RemoteError, ServerArgs};
 use super::zone::Output;
 use crate::admin::api::{ClusterProblem, ClusterStatus, ServerStatus, ZoneStatus};
 
@@ -19,7 +20,8 @@ const INTERVAL: Duration = Duration::from_secs(1);
 
 /// Tells how a running server is: its zones with serial, records and age, its clusters, and what it answers
 ///
-/// Rates are of the responses in one second, which is how long it takes. A cluster that is not followed, a file or a
+/// Without a word about where it is, the server is that of this machine, http://[::1]:9154, and for `kubectl kubezone` the
+/// Pod of the current context's cluster. Rates are of the responses in one second, which is how long it takes. A cluster that is not followed, a file or a
 /// configuration that was not taken over is told with the error and what to do. Exit status: 0; 1 where something is not
 /// right: a zone that is not answered for, a cluster that has not been read in full or is not followed, a file or the
 /// configuration not taken over; 2 usage; 3 the server cannot be asked.
@@ -65,7 +67,12 @@ impl Status {
             Count { at: Instant::now(), responses: remote.get::<ServerStatus>(&["server"], &[])?.responses };
         let redraws = self.watch && self.output == Output::Table && io::stdout().is_terminal();
         loop {
+            let mut line = Line::new();
+            if !self.watch {
+                line.show("counting responses for a second");
+            }
             sleep(INTERVAL);
+            drop(line);
             let seen = Seen::of(&remote, &mut count);
             // Whatever has become of it, what was on the screen is not true any more.
             let mut out = BufWriter::new(io::stdout().lock());
@@ -103,7 +110,7 @@ impl Status {
 }
 
 impl Seen {
-    fn of(remote: &Remote, count: &mut Count) -> Result<Self, super::remote::RemoteError> {
+    fn of(remote: &Remote, count: &mut Count) -> Result<Self, RemoteError> {
         let server: ServerStatus = remote.get(&["server"], &[])?;
         let now = Count { at: Instant::now(), responses: server.responses.clone() };
         let before = std::mem::replace(count, now);

@@ -511,11 +511,10 @@ impl WrittenZone {
         let subjects: Vec<Subject> = self.config.subjects(cluster).collect();
         // What an attempt that failed remembers is of subjects that may be gone.
         self.register = self.register.successor();
-        let update = self.register.update(&self.config, cluster, subjects);
+        let (update, branches) = self.register.begin(&self.config, cluster, subjects);
         self.say(&update);
         records.extend(update.parts.into_iter().flat_map(Part::into_records));
-        let count = records.len();
-        let (mut zone, warnings) = Zone::build(&self.config.origin, records)?;
+        let (mut zone, warnings) = Zone::build_with(&self.config.origin, records, branches?)?;
         let told = self.config.is_reversed.then(|| Told::all(&self.config, update.addresses));
         self.is_own = true;
         match &self.zone {
@@ -524,7 +523,8 @@ impl WrittenZone {
             None => {}
         }
         warn_of(&zone, &warnings);
-        info!(zone = %zone.apex(), serial = %zone.serial(), records = count, took = ?started.elapsed(), "zone built");
+        let records: usize = zone.census().iter().map(|(_, records)| records).sum();
+        info!(zone = %zone.apex(), serial = %zone.serial(), records, took = ?started.elapsed(), "zone built");
         self.zone = Some(Arc::new(zone));
         Ok(told)
     }

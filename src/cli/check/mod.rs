@@ -15,25 +15,20 @@ mod tests;
 
 use std::fmt::Display;
 use std::io::{self, BufWriter, Write};
-use std::pin::pin;
-use std::time::Duration;
 
 use clap::Args;
 use serde::{Serialize, Serializer};
-use tokio::time::sleep;
 
 use self::code::Code;
+use self::server::Place;
 use super::paper::{Colors, Paper, Tone, plain};
-use super::progress::Line;
+use super::progress::waiting;
 use super::remote::{Remote, ServerUrl};
 use super::settings::Settings;
 use super::zone::{Output, print_json};
-use super::{Failure, runtime};
+use super::{Failure, is_plugin, runtime};
 use crate::config::{Admin, Config};
 use crate::error::chain;
-
-/// What takes longer is told of on a terminal while it is waited for.
-const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Looks whether all is well with a running server, or with --pre, whether one could start here
 ///
@@ -195,22 +190,31 @@ impl CheckArgs {
             self.look_ahead(&config.expect("`requires`"), &mut report)?;
             return report.end();
         }
-        let url = self.server.clone().or_else(|| ServerUrl::of(config.as_ref().map_or(Admin::Unsaid, |it| it.admin)));
-        let Some(url) = url else {
-            return Err(Failure::Usage(
-                "listen.admin is empty: there is nothing to ask; say --server, or --pre".into(),
-            ));
-        };
-        match server::check(&Remote::new(&url)?, &url, config.as_ref()) {
+        let (remote, name, place) = self.server(config.as_ref())?;
+        match server::check(&remote, &name, place, config.as_ref()) {
             Ok(checks) => {
                 report.tell(checks)?;
                 report.end()
             }
             Err(error) => {
-                report.tell(vec![Check::bad(Code::ServerReachable, url, chain(&error))])?;
+                report.tell(vec![Check::bad(Code::ServerReachable, name, chain(&error))])?;
                 report.end().map_err(|_| Failure::Unasked)
             }
         }
+    }
+
+    /// The running server, what it is called, and where it is.
+    fn server(&self, config: Option<&Config>) -> Result<(Remote, String, Place), Failure> {
+        if is_plugin() && self.server.is_none() && config.is_none() {
+            return Ok((Remote::forwarded(&self.settings.pod())?, "the Pod".to_owned(), Place::Elsewhere));
+        }
+        let configured = || ServerUrl::of(config.map_or(Admin::Unsaid, |config| config.admin));
+        let Some(url) = self.server.clone().or_else(configured) else {
+            return Err(Failure::Usage(
+                "listen.admin is empty: there is nothing to ask; say --server, or --pre".into(),
+            ));
+        };
+        Ok((Remote::new(&url)?, url.to_string(), Place::of(&url)))
     }
 
     /// Looks before there is a server.
@@ -218,7 +222,7 @@ impl CheckArgs {
         let runtime = runtime()?;
         for cluster in &config.clusters {
             let what = format!("asking cluster {}", cluster.name);
-            report.tell(runtime.block_on(patiently(&what, cluster::check(cluster))))?;
+            report.tell(runtime.block_on(waiting(&what, cluster::check(cluster))))?;
         }
         // Sockets are opened, which are the runtime's to look after.
         report.tell(runtime.block_on(async { host::check(config) }))?;
@@ -231,16 +235,4 @@ impl CheckArgs {
 fn many(count: usize, what: &str) -> String {
     let plural = if count == 1 { "" } else { "s" };
     format!("{count} {what}{plural}")
-}
-
-/// What `looking` gives; if that takes its time, a terminal says what is waited for.
-async fn patiently<T>(what: &str, looking: impl Future<Output = T>) -> T {
-    let mut looking = pin!(looking);
-    tokio::select! {
-        found = &mut looking => return found,
-        () = sleep(PATIENCE) => {}
-    }
-    let mut line = Line::new();
-    line.show(format_args!("{what} …"));
-    looking.await
 }

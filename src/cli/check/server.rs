@@ -19,29 +19,57 @@ use crate::zone::name_to_text;
 const PATIENCE: Duration = Duration::from_secs(1);
 const ATTEMPTS: usize = 3;
 
-/// Looks at the server that `remote` asks at `url`, which is to serve `config`, if that is known.
-pub(super) fn check(remote: &Remote, url: &ServerUrl, config: Option<&Config>) -> Result<Vec<Check>, RemoteError> {
+/// Where a server is, as its API is reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    /// On this machine, unless its port was forwarded here.
+    Here,
+    /// On the machine with this address.
+    At(IpAddr),
+    /// Where it cannot be asked anything else from here.
+    Elsewhere,
+}
+
+impl Place {
+    pub(super) fn of(url: &ServerUrl) -> Self {
+        url.ip().filter(|ip| !ip.is_loopback()).map_or(Self::Here, Self::At)
+    }
+}
+
+/// Looks at the server called `name` that `remote` asks, which is to serve `config`, if that is known.
+pub(super) fn check(
+    remote: &Remote,
+    name: &str,
+    place: Place,
+    config: Option<&Config>,
+) -> Result<Vec<Check>, RemoteError> {
     let server: ServerStatus = remote.get(&["server"], &[])?;
     let zones: Vec<ZoneStatus> = remote.list(&["zones"], &[])?;
     let clusters: Vec<ClusterStatus> = remote.list(&["clusters"], &[])?;
     let mut checks = vec![
-        Check::good(Code::ServerReachable, url, format_args!("kubezone {}, up for {} s", server.version, server.uptime)),
-        of_configuration(url, &server),
+        Check::good(
+            Code::ServerReachable,
+            name,
+            format_args!("kubezone {}, up for {} s", server.version, server.uptime),
+        ),
+        of_configuration(name, &server),
     ];
     checks.extend(of_zones(&zones, config));
     checks.extend(clusters.iter().map(of_cluster));
     let loaded = zones.iter().filter(|zone| zone.state == "loaded");
     let apexes: Vec<Name> = loaded.filter_map(|zone| Name::from_ascii(&zone.zone).ok()).collect();
     for listen in &server.dns {
-        checks.extend(answers(*listen, url.ip(), &apexes));
+        checks.extend(answers(*listen, place, &apexes));
     }
     Ok(checks)
 }
 
-fn of_configuration(url: &ServerUrl, server: &ServerStatus) -> Check {
+fn of_configuration(name: &str, server: &ServerStatus) -> Check {
     match &server.error {
-        None => Check::good(Code::ServerConfiguration, url, "taken over as it is now"),
-        Some(error) => Check::bad(Code::ServerConfiguration, url, format_args!("not taken over as it is now: {error}")),
+        None => Check::good(Code::ServerConfiguration, name, "taken over as it is now"),
+        Some(error) => {
+            Check::bad(Code::ServerConfiguration, name, format_args!("not taken over as it is now: {error}"))
+        }
     }
 }
 
@@ -95,16 +123,20 @@ fn of_cluster(cluster: &ClusterStatus) -> Check {
     )
 }
 
-/// Whether the zones at `apexes` are answered for at `listen` of the server whose API is at `api`, or on this machine.
-fn answers(listen: SocketAddr, api: Option<IpAddr>, apexes: &[Name]) -> Vec<Check> {
-    let is_here = api.is_none_or(|ip| ip.is_loopback());
-    if is_here && holders::of(listen).is_empty() {
+/// Whether the zones at `apexes` are answered for at `listen` of the server that is at `place`.
+fn answers(listen: SocketAddr, place: Place, apexes: &[Name]) -> Vec<Check> {
+    let is_out_of_reach = match place {
         // As after `kubectl port-forward`.
+        Place::Here => holders::of(listen).is_empty(),
+        Place::At(_) => false,
+        Place::Elsewhere => true,
+    };
+    if is_out_of_reach {
         let message = "not asked: nobody listens there on this machine, so that the server is elsewhere";
         let hint = "Ask it at its Service's address: `dig @ADDRESS ZONE SOA`, and once more with `+tcp`.";
         return vec![Check::odd(Code::AnswersUdp, listen, message).with_hint(hint)];
     }
-    let server = SocketAddr::new(from_here(listen.ip(), api), listen.port());
+    let server = SocketAddr::new(from_here(listen.ip(), place), listen.port());
     let mut line = Line::new();
     let mut checks = Vec::new();
     for (code, ask) in [(Code::AnswersUdp, over_udp as Ask), (Code::AnswersTcp, over_tcp)] {
@@ -129,10 +161,10 @@ fn answers(listen: SocketAddr, api: Option<IpAddr>, apexes: &[Name]) -> Vec<Chec
 }
 
 /// Where a server that listens on `ip` is from here.
-fn from_here(ip: IpAddr, api: Option<IpAddr>) -> IpAddr {
-    match (ip, api) {
-        (IpAddr::V6(ip), Some(api @ IpAddr::V6(_))) if ip.is_unspecified() => api,
-        (IpAddr::V4(ip), Some(api @ IpAddr::V4(_))) if ip.is_unspecified() => api,
+fn from_here(ip: IpAddr, place: Place) -> IpAddr {
+    match (ip, place) {
+        (IpAddr::V6(ip), Place::At(api @ IpAddr::V6(_))) if ip.is_unspecified() => api,
+        (IpAddr::V4(ip), Place::At(api @ IpAddr::V4(_))) if ip.is_unspecified() => api,
         (IpAddr::V6(ip), _) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
         (IpAddr::V4(ip), _) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
         (ip, _) => ip,
@@ -276,13 +308,14 @@ mod tests {
 
     #[test]
     fn whoever_listens_everywhere_is_asked_where_its_api_is() {
-        let check = |ip: &str, api: Option<&str>, expected: &str| {
-            let found = from_here(ip.parse().unwrap(), api.map(|api| api.parse().unwrap()));
+        let check = |ip: &str, api: &str, expected: &str| {
+            let found = from_here(ip.parse().unwrap(), Place::of(&format!("http://{api}:9154").parse().unwrap()));
             assert_eq!(found, expected.parse::<IpAddr>().unwrap());
         };
-        check("::", None, "::1");
-        check("0.0.0.0", Some("::1"), "127.0.0.1");
-        check("::", Some("2a0a:e5c0::5"), "2a0a:e5c0::5");
-        check("2a0a:e5c0::9", Some("2a0a:e5c0::5"), "2a0a:e5c0::9");
+        check("::", "localhost", "::1");
+        check("0.0.0.0", "[::1]", "127.0.0.1");
+        check("::", "[2a0a:e5c0::5]", "2a0a:e5c0::5");
+        check("2a0a:e5c0::9", "[2a0a:e5c0::5]", "2a0a:e5c0::9");
+        assert!(answers("[::]:53".parse().unwrap(), Place::Elsewhere, &[])[0].level == Level::Odd);
     }
 }
