@@ -163,15 +163,16 @@ impl Server {
     pub async fn start(config: Config) -> Result<Self, StartError> {
         let published = Arc::new(Published::new(Served::default()));
         let metrics = Metrics::new(Arc::clone(&published));
+        let readiness = Arc::new(Readiness::new(Arc::clone(&published), config.ready_timeout));
         let rescans = Rescans::default();
         let mut server = Self {
             config: Config { dns: Vec::new(), metrics: None, admin: Admin::Off, ..Config::default() },
             dns: Vec::new(),
             probes: None,
             admin: None,
-            api: Arc::new(Api::new(Arc::clone(&published))),
+            api: Arc::new(Api::new(Arc::clone(&published), Arc::clone(&metrics), Arc::clone(&readiness))),
             answerer: Answerer::new(Arc::clone(&published), Arc::clone(&metrics)),
-            readiness: Arc::new(Readiness::new(Arc::clone(&published), config.ready_timeout)),
+            readiness,
             files: follow_files(config.files.clone(), &published, &metrics, &rescans),
             clusters: BTreeMap::new(),
             stop: CancellationToken::new(),
@@ -252,9 +253,15 @@ impl Server {
         &self.published
     }
 
-    /// Counts a configuration that was not taken over.
-    pub fn reload_failed(&self) {
+    /// Counts a configuration that was not taken over, and remembers why until one is.
+    pub fn reload_failed(&self, error: String) {
         self.metrics.reload_failed();
+        self.metrics.troubles().set_configuration(Some(error));
+    }
+
+    /// The configuration is good, or good again.
+    pub fn reload_succeeded(&self) {
+        self.metrics.troubles().set_configuration(None);
     }
 
     /// Says that clients should go elsewhere, and goes on answering those that come.

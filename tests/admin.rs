@@ -4,9 +4,10 @@ mod support;
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::{BufRead as _, BufReader};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use kubezone::config::Admin;
 use serde_json::{Value, json};
@@ -75,7 +76,7 @@ async fn zones_and_clusters_are_told() {
     assert_eq!(zone(0, "zone"), "k8s.ooo.");
     let parent = json!({
         "zone": "k8s.ooo.", "kind": "file", "source": folder.join("k8s.ooo.zone").display().to_string(), "state": "loaded",
-        "serial": serial, "records": 3, "age": null,
+        "serial": serial, "records": 3, "age": null, "error": null,
     });
     assert_eq!(zones["items"][0], parent);
     assert_eq!([zone(1, "zone"), zone(1, "kind"), zone(1, "source")], ["c2.k8s.ooo.", "cluster", "c2"]);
@@ -83,17 +84,45 @@ async fn zones_and_clusters_are_told() {
     assert!(zone(1, "age").is_u64(), "{zones}");
     let pending = json!({
         "zone": "c3.k8s.ooo.", "kind": "cluster", "source": "c3", "state": "pending",
-        "serial": null, "records": null, "age": null,
+        "serial": null, "records": null, "age": null, "error": null,
     });
     assert_eq!(zones["items"][2], pending);
     assert_eq!([zone(3, "kind"), zone(3, "source"), zone(3, "state")], ["reverse", "c2.k8s.ooo.", "loaded"]);
     assert_eq!((zone(3, "records"), zone(3, "age")), (json!(3), zone(1, "age")));
 
-    let clusters = json(&kubezone, "/api/v1/clusters").await;
+    let clusters = eventually("all of c3 is told to be missing", async || {
+        let clusters = json(&kubezone, "/api/v1/clusters").await;
+        let parts = clusters["items"][1]["errors"][0]["parts"].as_array().map_or(0, Vec::len);
+        if parts == 3 { Ok(clusters) } else { Err(clusters.to_string()) }
+    })
+    .await;
     let [c2, c3] = [0, 1].map(|place| clusters["items"][place].clone());
     assert_eq!((c2["cluster"].clone(), c2["synced"].clone()), (json!("c2"), json!(true)));
     assert!(c2["last_event"].as_str().expect("a time").ends_with('Z'), "{c2}");
-    assert_eq!(c3, json!({ "cluster": "c3", "synced": false, "last_event": null }));
+    assert_eq!((&c2["published"], &c2["withheld"], &c2["errors"]), (&json!(1), &json!({}), &json!([])));
+    assert!(c2["age"].is_u64() && c2["source"] == json!(folder.join("c2").display().to_string()), "{c2}");
+    let absent = folder.join("absent").display().to_string();
+    let error = format!(
+        "the kubeconfig cannot be used: failed to read kubeconfig from '\"{absent}\"': No such file or directory (os error 2)"
+    );
+    let problem = json!({
+        "parts": ["EndpointSlice", "Namespace", "Service"],
+        "error": error,
+        "fix": format!("Have {absent} be a kubeconfig that kubezone may read; kubezone tries again by itself."),
+    });
+    let c3_expected = json!({
+        "cluster": "c3", "source": absent, "synced": false, "last_event": null, "age": null, "published": null,
+        "withheld": {}, "errors": [problem],
+    });
+    assert_eq!(c3, c3_expected);
+
+    let server = json(&kubezone, "/api/v1/server").await;
+    assert_eq!((&server["version"], &server["ready"]), (&json!(env!("CARGO_PKG_VERSION")), &json!(true)));
+    assert_eq!(
+        (&server["readiness"], &server["error"]),
+        (&json!("ready; zones not loaded: c3.k8s.ooo."), &Value::Null)
+    );
+    assert!(server["uptime"].is_u64() && server["responses"]["NOERROR"].as_u64() > Some(0), "{server}");
 }
 
 #[tokio::test]
@@ -235,6 +264,7 @@ async fn every_field_is_documented() {
     let (kubezone, _) = serving(&manifests).await;
     let documented = fs::read_to_string("docs/api.md").expect("docs/api.md");
     for path in [
+        "server",
         "zones",
         "clusters",
         "services?zone=c2.k8s.ooo",
@@ -244,11 +274,110 @@ async fn every_field_is_documented() {
         let endpoint = path.split(['/', '?']).next().expect("a first part");
         let section = documented.split("\n## ").find(|part| part.starts_with(&format!("`/api/v1/{endpoint}")));
         assert!(section.is_some(), "{endpoint}");
-        let of_families = ["IPv6".to_owned(), "IPv4".to_owned()];
+        // Of families, RCODEs and reasons: fields that are called after what they are of.
+        let of_something = ["IPv6", "IPv4", "NOERROR", "SERVFAIL", "REFUSED", "AddressNotPublic"].map(str::to_owned);
         for key in keys(&json(&kubezone, &format!("/api/v1/{path}")).await) {
-            assert!(of_families.contains(&key) || documented.contains(&format!("`{key}`")), "{path}: {key}");
+            assert!(of_something.contains(&key) || documented.contains(&format!("`{key}`")), "{path}: {key}");
         }
     }
+}
+
+#[tokio::test]
+async fn status_says_what_is_not_right_and_what_to_do() {
+    let (mut kubezone, folder) =
+        serving(&[service("web", "2a0a:e5c0:10:3::17"), service("hidden", "fd00::1")].concat()).await;
+    let server = format!("http://{}", kubezone.admin());
+    let status = |args: &[&str]| call(&folder, &[&["status", "--server", &server], args].concat());
+    let (code, said, errors) = status(&[]);
+    assert_eq!((code, errors.as_str()), (Some(1), ""), "{said}");
+    let lines: Vec<Vec<&str>> = said.lines().map(|line| line.split_whitespace().collect()).collect();
+    let row = |first: &str| {
+        lines.iter().find(|line| line.first() == Some(&first)).unwrap_or_else(|| panic!("{first}: {said}"))
+    };
+    assert!(said.starts_with("kubezone ") && said.contains(" ago: ready; zones not loaded: c3.k8s.ooo.\n"), "{said}");
+    assert_eq!(row("k8s.ooo.")[1..3], ["file", "loaded"]);
+    assert_eq!(row("c3.k8s.ooo.")[1..6], ["cluster", "pending", "-", "-", "-"]);
+    assert_eq!(row("c2")[1], "yes");
+    assert_eq!(row("c2")[3..6], ["1", "1", "AddressNotPublic"]);
+    assert_eq!(row("c3")[1..5], ["no", "-", "-", "-"]);
+    let absent = folder.join("absent").display().to_string();
+    let wrong = format!(
+        "\ncluster c3 (EndpointSlice, Namespace, Service): the kubeconfig cannot be used: failed to read kubeconfig from '\"{absent}\"'"
+    );
+    assert!(
+        said.contains(&wrong) && said.contains(&format!("\n  Have {absent} be a kubeconfig that kubezone may read")),
+        "{said}"
+    );
+    assert!(row("NOERROR")[1].parse::<u64>().is_ok() && row("NOERROR")[2].parse::<f64>().is_ok(), "{said}");
+
+    // A zone file and a configuration that are not taken over, until they are mended.
+    fs::write(folder.join("k8s.ooo.zone"), "@ SOA\n").expect("written");
+    let c3 = CONFIGURATION.lines().find(|line| line.contains("c3.k8s.ooo")).expect("the zone");
+    let without = CONFIGURATION.replace(&format!("{c3}\n"), "").replace(", { name: c3, kubeconfig: absent }", "");
+    fs::write(folder.join("kubezone.yaml"), without.replace("readyTimeout", "readyTimout")).expect("written");
+    let api = async |check: &dyn Fn(&Value, &Value) -> bool| {
+        eventually("the API tells", async || {
+            let told = (json(&kubezone, "/api/v1/server").await, json(&kubezone, "/api/v1/zones").await);
+            if check(&told.0["error"], &told.1["items"][0]["error"]) { Ok(()) } else { Err(format!("{told:?}")) }
+        })
+        .await;
+    };
+    api(&|configuration, zone| configuration.is_string() && zone.is_string()).await;
+    let (code, said, _) = status(&[]);
+    let path = folder.join("kubezone.yaml").display().to_string();
+    for part in [
+        format!("the configuration is followed as it was before: {path}:2:1: unknown key `readyTimout`"),
+        format!(
+            "the file of zone k8s.ooo. was not taken over: {}: line 1, column 6: ",
+            folder.join("k8s.ooo.zone").display()
+        ),
+    ] {
+        assert!(code == Some(1) && said.contains(&part), "{part}: {said}");
+    }
+    fs::write(folder.join("k8s.ooo.zone"), PARENT).expect("written");
+    fs::write(folder.join("kubezone.yaml"), without).expect("written");
+    api(&|configuration, zone| configuration.is_null() && zone.is_null()).await;
+
+    let (code, said, errors) = status(&["-o", "json"]);
+    assert_eq!((code, errors.as_str()), (Some(0), ""), "{said}");
+    let seen: Value = serde_json::from_str(&said).expect("JSON");
+    assert_eq!(
+        (&seen["zones"][1]["zone"], &seen["clusters"][0]["withheld"]),
+        (&json!("c2.k8s.ooo."), &json!({ "AddressNotPublic": 1 }))
+    );
+    assert!(seen["rates"]["NOERROR"].is_f64() && seen["server"]["ready"] == json!(true), "{seen}");
+
+    kubezone.terminate();
+    kubezone.terminate();
+    kubezone.ended().await;
+    let (code, said, errors) = call(&folder, &["status", "--server", &server]);
+    assert!(code == Some(3) && said.is_empty() && errors.starts_with("could not ask "), "{errors}");
+}
+
+/// On a terminal it draws over itself, until its reader has had enough.
+#[tokio::test]
+async fn status_is_watched() {
+    let (kubezone, folder) = serving(&service("web", "2a0a:e5c0:10:3::17")).await;
+    let line = format!("{} status --watch --server http://{}", KUBEZONE.as_str(), kubezone.admin());
+    // It ends when it has been seen twice.
+    let mut shell = Command::new("sh");
+    shell.args(["-c", &format!("{line} | sed -u '/^RCODE/{{x;s/^/x/;/xx/q;x}}'")]).current_dir(&folder);
+    let piped = String::from_utf8(shell.output().expect("sh started").stdout).expect("UTF-8");
+    assert!(piped.matches("kubezone 0").count() == 2 && !piped.contains('\x1b'), "{piped}");
+
+    let mut script = Command::new("script");
+    script.args(["-qec", &line, "/dev/null"]).stdin(Stdio::null()).stdout(Stdio::piped());
+    let Ok(mut terminal) = script.spawn() else {
+        return skip("status on a terminal", &"there is no script in the path");
+    };
+    let mut drawn = String::new();
+    let mut output = BufReader::new(terminal.stdout.take().expect("its output"));
+    while drawn.matches("\x1b[H\x1b[J").count() < 2 {
+        assert_ne!(output.read_line(&mut drawn).expect("UTF-8"), 0, "it has ended: {drawn}");
+    }
+    // Its terminal goes with it.
+    terminal.kill().and_then(|()| terminal.wait()).expect("killed");
+    assert!(drawn.contains("c2.k8s.ooo."), "{drawn}");
 }
 
 /// Calls kubezone in `folder`: its exit status, and what it says on both outputs.

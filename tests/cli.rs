@@ -128,6 +128,55 @@ fn what_is_typed_goes_before_an_environment_that_contradicts_it() {
 }
 
 #[test]
+fn the_configuration_that_is_shown_is_the_one_in_force() {
+    let folder = Folder::new().expect("a temporary folder");
+    let text =
+        "listen: { dns: [\"[::1]:1\"], metrics: \"[::1]:2\" }\nidentity: a\nzones: [{ name: z, file: z.zone }]\n";
+    folder.write("kubezone.yaml", text).expect("configuration written");
+    let show = |args: &[&str]| {
+        let mut command = Command::new(KUBEZONE.as_str());
+        command.args(["config", "show"]).args(args).current_dir(folder.join("."));
+        command.envs([("KUBEZONE_CONFIG", "kubezone.yaml"), ("KUBEZONE_LISTEN_METRICS", "[::1]:3")]);
+        let output = command.env("KUBEZONE_GRACE_PERIOD", "1h").output().expect("kubezone started");
+        assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(0), b"".as_slice()));
+        let shown = String::from_utf8(output.stdout).expect("UTF-8");
+        let config = config::parse(&shown, Path::new("/kubezone.yaml"));
+        (config.unwrap_or_else(|error| panic!("{error}\n{shown}")), shown)
+    };
+    // The file, the environment, the flag, and what nobody has said.
+    let (config, shown) = show(&["--grace-period", "7s"]);
+    assert_eq!(config.dns, ["[::1]:1".parse().expect("an address")]);
+    assert_eq!(config.metrics, Some("[::1]:3".parse().expect("an address")));
+    assert_eq!((config.grace_period.as_secs(), config.ready_timeout.as_secs()), (7, 60));
+    assert!(shown.starts_with("# listen.admin is not set: [::1]:9154 where that can be had\n"), "{shown}");
+    let (config, _) = show(&["--zone", "y", "--nameserver", "ns.example.", "--listen-admin", ""]);
+    assert_eq!((config.files.len(), config.clusters.len(), config.admin), (0, 1, config::Admin::Off));
+}
+
+#[test]
+fn a_configuration_to_begin_with_takes_the_place_of_none() {
+    let folder = Folder::new().expect("a temporary folder");
+    let here = folder.join(".");
+    fs::create_dir(folder.join("c2")).expect("a folder");
+    folder.write("c2/web.yaml", SERVICE).expect("a manifest");
+    let init = ["config", "init", "--manifests", "c2", "--zone", "c2.k8s.ooo", "--nameserver", "ns.example."];
+    let to_file = [&init[..], &["--output", "kubezone.yaml"]].concat();
+    assert_eq!(kubezone(&here, &to_file), (Some(0), String::new(), String::new()));
+    let written = fs::read_to_string(folder.join("kubezone.yaml")).expect("written");
+    assert_eq!(kubezone(&here, &init), (Some(0), written, String::new()));
+    let listed = kubezone(&here, &["zone", "list", "--config", "kubezone.yaml"]);
+    assert!(listed.0 == Some(0) && listed.1.contains("c2.k8s.ooo.  cluster"), "{listed:?}");
+
+    folder.write("kubezone.yaml", "mine").expect("written");
+    let line = "could not write kubezone.yaml: File exists (os error 17)\n";
+    assert_eq!(kubezone(&here, &to_file), (Some(3), String::new(), line.to_owned()));
+    assert_eq!(fs::read_to_string(folder.join("kubezone.yaml")).expect("still there"), "mine");
+    for args in [&["--in-cluster", "--parent"][..], &["--zone", "z"], &["--in-cluster", "--nameserver", "ns"]] {
+        assert_eq!(kubezone(&here, &[&["config", "init"], args].concat()).0, Some(2), "{args:?}");
+    }
+}
+
+#[test]
 fn an_address_that_is_taken_ends_the_start() {
     let other = TcpListener::bind("[::1]:0").expect("a socket");
     let address = other.local_addr().expect("its address").to_string();

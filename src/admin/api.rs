@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::io::{self, BufWriter, Write};
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
 use axum::body::{Body, Bytes};
@@ -29,9 +29,10 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::spawn_blocking;
 
+use super::Readiness;
 use crate::cluster::{Service, ServiceKey, Subject};
-use crate::config::{Cluster, Config};
-use crate::metrics::ClusterMetrics;
+use crate::config::{Access, Cluster, Config};
+use crate::metrics::{ClusterError, ClusterMetrics, Metrics, Trouble};
 use crate::published::Published;
 use crate::report::{AddressReport, AddressSearch, NameReport, Report, View};
 use crate::source::{InspectError, Inspector};
@@ -66,6 +67,9 @@ const HEADERS: [(HeaderName, &str); 4] = [
 #[derive(Debug)]
 pub struct Api {
     published: Arc<Published>,
+    metrics: Arc<Metrics>,
+    readiness: Arc<Readiness>,
+    started: Instant,
     running: ArcSwap<Running>,
     dumps: Arc<Semaphore>,
     searches: Arc<Semaphore>,
@@ -97,6 +101,23 @@ pub struct Page<T> {
     pub next: Option<String>,
 }
 
+/// The server as a whole.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct ServerStatus {
+    /// Its version.
+    pub version: String,
+    /// Whole seconds since it was started.
+    pub uptime: u64,
+    /// Whether clients should be sent there: what `/readyz` says.
+    pub ready: bool,
+    /// The same in words, with the zones that are not loaded.
+    pub readiness: String,
+    /// Why the configuration was not taken over that there is now; none: it is the one in force.
+    pub error: Option<String>,
+    /// How many responses it has made, by their RCODEs.
+    pub responses: BTreeMap<String, u64>,
+}
+
 /// A zone.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct ZoneStatus {
@@ -115,6 +136,9 @@ pub struct ZoneStatus {
     /// Seconds since its cluster's last sign of life, or that of the oldest of several; none for zones from files, and
     /// where there was none.
     pub age: Option<u64>,
+    /// Why its master file was not taken over as it is now; none for other zones, and where nothing is wrong with it.
+    #[serde(default)]
+    pub error: Option<String>,
 }
 
 /// A cluster.
@@ -122,10 +146,36 @@ pub struct ZoneStatus {
 pub struct ClusterStatus {
     /// Its name in the configuration.
     pub cluster: String,
+    /// Where its objects are read.
+    #[serde(default)]
+    pub source: String,
     /// Whether all of it has been read since the server began to follow it.
     pub synced: bool,
     /// When it gave its last sign of life (RFC 3339): an event, a bookmark or a complete list; none: not yet.
     pub last_event: Option<String>,
+    /// Seconds since then.
+    #[serde(default)]
+    pub age: Option<u64>,
+    /// How many of its Services are published in its first zone; none: that is not known yet.
+    #[serde(default)]
+    pub published: Option<usize>,
+    /// How many are not, by the reason that decides.
+    #[serde(default)]
+    pub withheld: BTreeMap<String, usize>,
+    /// What is wrong with following it now.
+    #[serde(default)]
+    pub errors: Vec<ClusterProblem>,
+}
+
+/// What is wrong with following a cluster.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct ClusterProblem {
+    /// The kinds of objects that it concerns, or where these are read: `configuration`, `manifests`.
+    pub parts: Vec<String>,
+    /// What it is.
+    pub error: String,
+    /// What to do about it.
+    pub fix: String,
 }
 
 /// Why there is no answer: the status, and a sentence for whoever asked.
@@ -142,9 +192,23 @@ pub struct Problem {
 impl Api {
     /// One that tells of what is `published`; of no configuration yet.
     #[must_use]
-    pub fn new(published: Arc<Published>) -> Self {
+    pub fn new(published: Arc<Published>, metrics: Arc<Metrics>, readiness: Arc<Readiness>) -> Self {
         let [dumps, searches] = [DUMPS, SEARCHES].map(|many| Arc::new(Semaphore::new(many)));
-        Self { published, running: ArcSwap::default(), dumps, searches }
+        let (started, running) = (Instant::now(), ArcSwap::default());
+        Self { published, metrics, readiness, started, running, dumps, searches }
+    }
+
+    /// The server as a whole.
+    fn server(&self) -> ServerStatus {
+        let (ready, readiness) = self.readiness.check();
+        ServerStatus {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            uptime: self.started.elapsed().as_secs(),
+            ready,
+            readiness: readiness.trim_end().to_owned(),
+            error: self.metrics.troubles().configuration(),
+            responses: self.metrics.responses().into_iter().map(|(rcode, count)| (rcode.to_owned(), count)).collect(),
+        }
     }
 
     /// This is what the server does from now on.
@@ -169,6 +233,7 @@ impl Api {
                 serial: zone.map(|zone| zone.serial().0),
                 records: zone.map(|zone| zone.census().iter().map(|(_, count)| count).sum()),
                 age,
+                error: self.metrics.troubles().file(apex).filter(|_| kind == "file"),
             }
         };
         let files = running.config.files.iter();
@@ -192,12 +257,25 @@ impl Api {
 
     fn clusters(&self) -> Vec<ClusterStatus> {
         let running = self.running.load();
-        let status = |(name, insight): (&String, &Insight)| ClusterStatus {
-            cluster: name.clone(),
-            synced: insight.numbers.is_synced(),
-            last_event: insight.numbers.last_event().and_then(timestamp),
+        let status = |cluster: &Cluster| {
+            let numbers = &running.clusters.get(&cluster.name)?.numbers;
+            let mut withheld = numbers.services();
+            let published = withheld.remove("");
+            withheld.retain(|_, count| *count > 0);
+            Some(ClusterStatus {
+                cluster: cluster.name.clone(),
+                source: cluster.access.to_string(),
+                synced: numbers.is_synced(),
+                last_event: numbers.last_event().and_then(timestamp),
+                age: age(numbers),
+                published,
+                withheld: withheld.into_iter().map(|(reason, count)| (reason.to_owned(), count)).collect(),
+                errors: problems(&numbers.troubles(), &cluster.access),
+            })
         };
-        running.clusters.iter().map(status).collect()
+        let mut clusters: Vec<_> = running.config.clusters.iter().filter_map(status).collect();
+        clusters.sort_by(|one, other| one.cluster.cmp(&other.cluster));
+        clusters
     }
 
     /// The zone at `apex` as it is answered for.
@@ -256,6 +334,7 @@ impl Api {
 /// What `listen.admin` answers: everything below `/api/v1`, and nothing else.
 pub fn router(api: &Arc<Api>) -> Router {
     Router::new()
+        .route("/api/v1/server", get(server))
         .route("/api/v1/zones", get(zones))
         .route("/api/v1/zones/{zone}", get(zone))
         .route("/api/v1/clusters", get(clusters))
@@ -265,6 +344,10 @@ pub fn router(api: &Arc<Api>) -> Router {
         .fallback(nothing)
         .layer(middleware::from_fn(guard))
         .with_state(Arc::clone(api))
+}
+
+async fn server(Shared(api): Shared<Arc<Api>>) -> Json<ServerStatus> {
+    Json(api.server())
 }
 
 async fn zones(Shared(api): Shared<Arc<Api>>) -> Json<Page<ZoneStatus>> {
@@ -378,7 +461,7 @@ async fn address(
 }
 
 async fn nothing() -> Refusal {
-    let sentence = "there is nothing here: see /api/v1/zones, /api/v1/clusters and /api/v1/services";
+    let sentence = "there is nothing here: see /api/v1/server, /api/v1/zones, /api/v1/clusters and /api/v1/services";
     Refusal(StatusCode::NOT_FOUND, sentence.to_owned())
 }
 
@@ -492,6 +575,49 @@ fn absolute(text: &str) -> Result<Name, Refusal> {
             Ok(apex)
         }
         _ => Err(bad("that is no name: write one such as c2.k8s.ooo")),
+    }
+}
+
+/// What is wrong with following the cluster at `access`: what concerns several kinds of objects is one thing.
+fn problems(troubles: &[Trouble], access: &Access) -> Vec<ClusterProblem> {
+    let mut problems: Vec<ClusterProblem> = Vec::new();
+    for Trouble { part, error, sentence } in troubles {
+        match problems.iter_mut().find(|problem| problem.error == *sentence) {
+            Some(problem) => problem.parts.push(part.clone()),
+            None => problems.push(ClusterProblem {
+                parts: vec![part.clone()],
+                error: sentence.clone(),
+                fix: fix(*error, access),
+            }),
+        }
+    }
+    problems
+}
+
+/// What to do about an error of a cluster at `access`.
+fn fix(error: ClusterError, access: &Access) -> String {
+    let again = "kubezone tries again by itself";
+    match (error, access) {
+        (ClusterError::Configuration, Access::Manifests(folder)) => {
+            format!("Have {} be a folder of manifests that kubezone may read; {again}.", folder.display())
+        }
+        (ClusterError::Configuration, Access::InCluster) => {
+            format!("Run kubezone in a Pod with a ServiceAccount whose token is mounted; {again}.")
+        }
+        (ClusterError::Configuration, Access::Kubeconfig { path, context }) => {
+            let file = path.as_ref().map_or("kubectl's kubeconfig".to_owned(), |path| path.display().to_string());
+            let context = context.as_ref().map(|context| format!(" with the context `{context}`")).unwrap_or_default();
+            format!("Have {file} be a kubeconfig{context} that kubezone may read; {again}.")
+        }
+        (ClusterError::Forbidden, _) => format!(
+            "Allow whoever kubezone is there to list and watch services, namespaces and endpointslices.discovery.k8s.io, \
+             and pods where their names are published; {again}."
+        ),
+        (ClusterError::Connection | ClusterError::Idle, _) => {
+            format!("See whether the API server runs and can be reached from kubezone's machine; {again}.")
+        }
+        (ClusterError::Manifest, _) => "Mend the file: `kubezone zone records` tells of all that are odd.".to_owned(),
+        _ => format!("See whether that is a Kubernetes API server, and what its log says; {again}."),
     }
 }
 

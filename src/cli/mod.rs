@@ -5,6 +5,7 @@
 //! output; logs and errors go to standard error.
 
 mod audit;
+mod config;
 mod demo;
 mod explain;
 mod paper;
@@ -12,6 +13,8 @@ mod progress;
 mod remote;
 mod reports;
 mod serve;
+mod settings;
+mod status;
 mod zone;
 
 use std::env;
@@ -20,7 +23,7 @@ use std::ffi::OsString;
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
-use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
 use crate::config::ConfigError;
@@ -46,9 +49,11 @@ Exit status: 0 well; 1 findings; 2 usage or configuration; 3 could not look, or 
 enum Command {
     Serve(Box<serve::Serve>),
     Demo(demo::Demo),
+    Config(config::Config),
     Zone(zone::Zone),
     Explain(explain::Explain),
     Audit(audit::Audit),
+    Status(status::Status),
     /// Prints a script that teaches a shell to complete kubezone's commands and options
     #[command(after_help = "Example: kubezone completions bash > /etc/bash_completion.d/kubezone")]
     Completions {
@@ -129,9 +134,11 @@ pub fn main() -> ExitCode {
     let result = match cli.command {
         Command::Serve(serve) => serve.run(),
         Command::Demo(demo) => demo.run(),
+        Command::Config(config) => config.run(),
         Command::Zone(zone) => zone.run(),
         Command::Explain(explain) => explain.run(),
         Command::Audit(audit) => audit.run(),
+        Command::Status(status) => status.run(),
         Command::Completions { shell } => completions(shell),
     };
     match result {
@@ -150,16 +157,28 @@ pub fn main() -> ExitCode {
 /// What `args` and the environment ask for; where they are not understood, that is said and the process ends.
 fn read_command_line(args: Vec<OsString>) -> Cli {
     // First without the environment: what is typed decides which of its variables count.
-    let typed = Cli::command()
-        .ignore_errors(true)
-        .mut_subcommand("serve", |serve| serve.mut_args(|arg| arg.env(None::<&str>)))
-        .try_get_matches_from(&args);
+    let without = |command: clap::Command| command.mut_args(|arg| arg.env(None::<&str>));
+    let typed = with_settings(Cli::command().ignore_errors(true), without).try_get_matches_from(&args);
     let mut command = Cli::command();
     // An error is one of the whole line, or a question for help.
-    if let Some(typed) = typed.ok().as_ref().and_then(|typed| typed.subcommand_matches("serve")) {
-        command = command.mut_subcommand("serve", |serve| serve::ranked(serve, typed));
+    if let Some(typed) = typed.ok().as_ref().and_then(settings_of) {
+        command = with_settings(command, |command| settings::ranked(command, typed));
     }
     Cli::from_arg_matches(&command.get_matches_from(args)).unwrap_or_else(|error| error.exit())
+}
+
+/// `cli` with the commands changed that have [`settings::Settings`].
+fn with_settings(cli: clap::Command, change: impl Fn(clap::Command) -> clap::Command) -> clap::Command {
+    cli.mut_subcommand("serve", &change).mut_subcommand("config", |config| config.mut_subcommand("show", &change))
+}
+
+/// What was typed behind a command that has [`settings::Settings`].
+fn settings_of(typed: &ArgMatches) -> Option<&ArgMatches> {
+    match typed.subcommand()? {
+        ("serve", typed) => Some(typed),
+        ("config", typed) => typed.subcommand_matches("show"),
+        _ => None,
+    }
 }
 
 fn log_to_stderr(filter: EnvFilter) {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use axum::body::{Body, BodyDataStream, Bytes};
 use axum::http::uri::{InvalidUri, PathAndQuery, Scheme};
 use axum::http::{StatusCode, Uri};
+use clap::Args;
 use futures::StreamExt;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -17,6 +18,7 @@ use tokio::time::timeout;
 
 use super::{Failure, runtime};
 use crate::admin::api::{Page, Problem};
+use crate::config::Admin;
 use crate::report::Report;
 
 /// How long a connection may take to come about, and every piece of an answer to follow the one before.
@@ -47,6 +49,21 @@ impl FromStr for ServerUrl {
             return Err(NoUrl);
         }
         Ok(Self(text.trim_end_matches('/').to_owned()))
+    }
+}
+
+/// Which running server is asked.
+#[derive(Debug, Args)]
+pub(super) struct ServerArgs {
+    /// The URL of the server's listen.admin [default: http://[::1]:9154]
+    #[arg(long, value_name = "URL")]
+    server: Option<ServerUrl>,
+}
+
+impl ServerArgs {
+    pub(super) fn remote(&self) -> Result<Remote, Failure> {
+        let usual = || ServerUrl(format!("http://{}", Admin::USUAL));
+        Remote::new(&self.server.clone().unwrap_or_else(usual))
     }
 }
 

@@ -2,19 +2,16 @@
 
 use std::error::Error;
 use std::io;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use clap::{ArgGroup, ArgMatches, Args, Command};
-use humantime_serde::re::humantime;
+use clap::Args;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::sleep;
 use tracing::{error, info};
 
-use super::reports::access;
+use super::settings::Settings;
 use super::{Failure, runtime};
-use crate::config::{self, Access, Admin, Changes, Config, ConfigError, NameServerFlag};
+use crate::config::Changes;
 use crate::error::chain;
 use crate::run::Server;
 use crate::source::Watch;
@@ -24,76 +21,10 @@ use crate::source::Watch;
 /// What is served comes from a configuration file, or in the simplest case from the command line: one zone, made
 /// from one cluster. Flags go before the environment, which goes before the file.
 #[derive(Debug, Args)]
-#[command(
-    group = ArgGroup::new("what").required(true).args(["config", "zone"]),
-    after_help = EXAMPLES
-)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct Serve {
-    /// The configuration file
-    #[arg(long, value_name = "FILE", env = "KUBEZONE_CONFIG")]
-    config: Option<PathBuf>,
-
-    /// The zone to make from a cluster
-    #[arg(long, value_name = "NAME", env = "KUBEZONE_ZONE", requires = "nameserver")]
-    zone: Option<String>,
-    /// A name server of the zone: relative to it, or absolute with a final dot. Repeatable; several are separated by
-    /// spaces in the environment
-    #[arg(
-        long,
-        value_name = "NAME[=ADDR,ADDR]",
-        env = "KUBEZONE_NAMESERVERS",
-        value_delimiter = ' ',
-        conflicts_with = "config"
-    )]
-    nameserver: Vec<NameServerFlag>,
-    /// The kubeconfig of the cluster; in a Pod, its own cluster is the default, elsewhere kubectl's
-    #[arg(long, value_name = "FILE", env = "KUBEZONE_KUBECONFIG", conflicts_with = "config")]
-    kubeconfig: Option<PathBuf>,
-    /// The context in the kubeconfig
-    #[arg(long, value_name = "NAME", env = "KUBEZONE_CONTEXT", conflicts_with = "config")]
-    context: Option<String>,
-    /// A folder of manifests in the place of a cluster
-    #[arg(
-        long,
-        value_name = "DIR",
-        env = "KUBEZONE_MANIFESTS",
-        conflicts_with_all = ["config", "kubeconfig", "context"]
-    )]
-    manifests: Option<PathBuf>,
-
-    /// Where to answer DNS, UDP and TCP; port 0 picks one and logs it [default: [::]:53,0.0.0.0:53]
-    #[arg(long, value_name = "ADDR:PORT", env = "KUBEZONE_LISTEN_DNS", value_delimiter = ',')]
-    listen_dns: Vec<SocketAddr>,
-    /// Where to answer /livez, /readyz and /metrics [default: [::]:9153]
-    #[arg(long, value_name = "ADDR:PORT", env = "KUBEZONE_LISTEN_METRICS")]
-    listen_metrics: Option<SocketAddr>,
-    /// Where to answer the JSON API, which names hidden Services; empty: nowhere [default: [::1]:9154, where that is free]
-    #[arg(long, value_name = "ADDR:PORT", env = "KUBEZONE_LISTEN_ADMIN")]
-    listen_admin: Option<Admin>,
-    /// How long to go on answering after SIGTERM, while clients learn to go elsewhere [default: 5s]
-    #[arg(long, value_name = "DURATION", env = "KUBEZONE_GRACE_PERIOD", value_parser = humantime::parse_duration)]
-    grace_period: Option<Duration>,
-}
-
-/// Which flags contradict which: where one of a row's sides is typed, the other's environment variables do not count.
-const RANKS: [(&[&str], &[&str]); 2] = [
-    (&["config"], &["zone", "nameserver", "kubeconfig", "context", "manifests"]),
-    (&["manifests"], &["kubeconfig", "context"]),
-];
-
-/// `command`, `serve` itself, for a command line that has the flags of `typed`: flags go before the environment, also
-/// where both together would be a contradiction.
-pub(super) fn ranked(mut command: Command, typed: &ArgMatches) -> Command {
-    for (one, other) in RANKS {
-        for (flags, overruled) in [(one, other), (other, one)] {
-            if flags.iter().any(|flag| typed.contains_id(flag)) {
-                for id in overruled {
-                    command = command.mut_arg(id, |arg| arg.env(None::<&str>));
-                }
-            }
-        }
-    }
-    command
+    #[command(flatten)]
+    settings: Settings,
 }
 
 const EXAMPLES: &str = "\
@@ -118,8 +49,8 @@ impl Serve {
     async fn serve(&self) -> Result<(), Failure> {
         // Before anything else: a signal that comes early is not lost, nor does it end us half-way.
         let mut signals = Signals::new()?;
-        let mut reloads = Reloads::new(self)?;
-        let mut server = Server::start(self.read()?).await.map_err(Failure::unable)?;
+        let mut reloads = Reloads::new(&self.settings)?;
+        let mut server = Server::start(self.settings.read()?).await.map_err(Failure::unable)?;
         reloads.look_at(&server, &[]);
 
         let signal = loop {
@@ -141,37 +72,11 @@ impl Serve {
         }
         Ok(())
     }
-
-    /// What all that was typed, the environment and the file ask for, in this order.
-    fn read(&self) -> Result<Config, ConfigError> {
-        let mut config = match (&self.config, &self.zone) {
-            (Some(path), _) => config::load(path)?,
-            (None, Some(zone)) => config::short_form(zone, &self.nameserver, self.access())?,
-            (None, None) => unreachable!("the group `what` is required"),
-        };
-        if !self.listen_dns.is_empty() {
-            config.dns.clone_from(&self.listen_dns);
-        }
-        if let Some(address) = self.listen_metrics {
-            config.metrics = Some(address);
-        }
-        if let Some(admin) = self.listen_admin {
-            config.admin = admin;
-        }
-        if let Some(period) = self.grace_period {
-            config.grace_period = period;
-        }
-        Ok(config)
-    }
-
-    fn access(&self) -> Access {
-        access(self.manifests.clone(), self.kubeconfig.clone(), self.context.clone())
-    }
 }
 
 /// Has a server do what its configuration says now, whenever that may be something else.
 struct Reloads<'s> {
-    serve: &'s Serve,
+    settings: &'s Settings,
     watch: Watch,
     hangups: Signal,
     /// Why the configuration was not taken over the last time: said once, not at every re-scan.
@@ -179,14 +84,14 @@ struct Reloads<'s> {
 }
 
 impl<'s> Reloads<'s> {
-    fn new(serve: &'s Serve) -> io::Result<Self> {
+    fn new(settings: &'s Settings) -> io::Result<Self> {
         let hangups = signal(SignalKind::hangup())?;
-        Ok(Self { serve, watch: Watch::new(&serve.config), hangups, failure: None })
+        Ok(Self { settings, watch: Watch::new(settings.file()), hangups, failure: None })
     }
 
     /// Watches what the configuration is read from: its file, those with static records, and `other`.
     fn look_at(&mut self, server: &Server, other: &[PathBuf]) {
-        self.watch.set(self.serve.config.iter().chain(&server.config().extras).chain(other));
+        self.watch.set(self.settings.file().into_iter().chain(server.config().extras.values()).chain(other));
     }
 
     /// Waits for the next occasion, and takes over what there is. Nothing is lost when the future is dropped.
@@ -200,7 +105,7 @@ impl<'s> Reloads<'s> {
                 server.rescan();
             }
         }
-        let read = self.serve.read();
+        let read = self.settings.read();
         if self.watch.is_disturbed().await {
             // What was read may be half a file.
             return;
@@ -226,6 +131,7 @@ impl<'s> Reloads<'s> {
 
     fn took_over(&mut self, server: &Server, changes: &Changes) {
         self.failure = None;
+        server.reload_succeeded();
         self.look_at(server, &[]);
         if !changes.is_empty() {
             info!(%changes, "configuration taken over");
@@ -236,7 +142,7 @@ impl<'s> Reloads<'s> {
         let error = chain(error);
         if self.failure.as_ref() != Some(&error) {
             error!(error, "configuration not taken over: everything is as before");
-            server.reload_failed();
+            server.reload_failed(error.clone());
             self.failure = Some(error);
         }
     }

@@ -181,7 +181,8 @@ fn cluster(entry: file::Cluster, folder: &Path, config: &Config) -> Checked<Clus
     let access = match (by_kubeconfig, entry.in_cluster, entry.manifests) {
         (true, false, None) => Access::Kubeconfig {
             path: entry.kubeconfig.map(|path| folder.join(path.value)),
-            context: entry.context.map(|context| context.value),
+            // As in a kubeconfig: the empty one is none, so that the current one counts.
+            context: entry.context.map(|context| context.value).filter(|context| !context.is_empty()),
         },
         (false, true, None) => Access::InCluster,
         (false, false, Some(manifests)) => Access::Manifests(folder.join(manifests.value)),
@@ -325,7 +326,7 @@ fn cluster_zone(origin: Name, entry: &file::Zone, folder: &Path, config: &mut Co
         let path = folder.join(&text.value);
         zone = extra(zone, &path)
             .map_err(|error| Problem::Extra { path: path.clone(), error: Box::new(error) }.at(text.referenced))?;
-        config.extras.push(path);
+        config.extras.insert(zone.origin.clone(), path);
     }
     let clusters: Vec<_> = config.clusters.iter().map(|cluster| cluster.name.clone()).collect();
     let name = entry.cluster.as_ref().expect("add_zone chose by it");

@@ -9,8 +9,9 @@
 mod changes;
 mod check;
 mod file;
+mod show;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io;
 use std::net::{AddrParseError, IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -58,8 +59,8 @@ pub struct Config {
     pub clusters: Vec<Cluster>,
     /// Zones that are made of those of the clusters.
     pub reverses: Vec<ReverseZone>,
-    /// Files with static records of the clusters' zones: read with the configuration, as a part of it.
-    pub extras: Vec<PathBuf>,
+    /// Files with static records, by the clusters' zones that have them: read with the configuration, as a part of it.
+    pub extras: BTreeMap<Name, PathBuf>,
 }
 
 /// Where the JSON API is answered.
@@ -137,6 +138,23 @@ pub enum Access {
     Manifests(PathBuf),
 }
 
+/// For people: a path, or what stands for one.
+impl fmt::Display for Access {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::InCluster => f.write_str("the cluster that this runs in"),
+            Self::Manifests(folder) => write!(f, "{}", folder.display()),
+            Self::Kubeconfig { path, context } => {
+                match path {
+                    Some(path) => write!(f, "{}", path.display())?,
+                    None => f.write_str("kubectl's configuration")?,
+                }
+                context.iter().try_for_each(|context| write!(f, ", context {context}"))
+            }
+        }
+    }
+}
+
 impl Default for Config {
     /// Nothing to serve, on the standard ports.
     fn default() -> Self {
@@ -151,7 +169,7 @@ impl Default for Config {
             files: Vec::new(),
             clusters: Vec::new(),
             reverses: Vec::new(),
-            extras: Vec::new(),
+            extras: BTreeMap::new(),
         }
     }
 }
@@ -171,7 +189,7 @@ impl Config {
             Access::Manifests(folder) => Some(folder.as_path()),
             Access::InCluster => None,
         });
-        let files = self.files.iter().map(|zone| &zone.path).chain(&self.extras);
+        let files = self.files.iter().map(|zone| &zone.path).chain(self.extras.values());
         files.map(PathBuf::as_path).chain(of_clusters)
     }
 }
@@ -217,6 +235,14 @@ pub fn short_form(zone: &str, nameservers: &[NameServerFlag], access: Access) ->
 pub struct NameServerFlag {
     name: String,
     addresses: Vec<String>,
+}
+
+impl NameServerFlag {
+    /// One without addresses.
+    #[must_use]
+    pub fn from_name(name: &str) -> Self {
+        Self { name: name.to_owned(), addresses: Vec::new() }
+    }
 }
 
 impl FromStr for NameServerFlag {

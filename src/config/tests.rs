@@ -110,6 +110,69 @@ zones:
     assert_eq!(config.files, zones);
 }
 
+/// A configuration with every kind of everything, none of it at its default.
+const EVERYTHING: &str = r##"
+listen: { dns: ["[::1]:5353", "192.0.2.1:53"], workers: 3, metrics: "127.0.0.1:0", admin: "" }
+identity: "#1: \"two\"\n"
+readyTimeout: 2m
+gracePeriod: 1500ms
+clusters:
+  - { name: "null", kubeconfig: "/etc/a: b.kubeconfig", context: "true", maxStaleness: 5m }
+  - { name: b, inCluster: true, namespaces: ["true", shop] }
+  - { name: c, manifests: /srv/c }
+  - { name: d, context: "" }
+zones:
+  - name: 'a\.b.k8s.ooo'
+    cluster: "null"
+    nameservers: [{ name: ns, addresses: ["2001:db8::53", 192.0.2.53] }, { name: ns.k8s.ooo. }]
+    hostmaster: dns.example.com.
+    extra: EXTRA
+    ttl: 60
+    negativeTTL: 10
+    nameserverTTL: 86400
+    maxRecords: 7
+    publish:
+      mode: OptIn
+      namespaces: [shop, kube-system]
+      namespaceSelector: "team in (a, b),rank>2"
+      serviceSelector: "tier=web,!internal,a notin (b),c!=d,e,f<3"
+      addresses: { allow: ["fd00::/8", "10.0.0.0/8"], from: [ExternalIP, LoadBalancer] }
+      pods: true
+      shortNames: true
+      hostnames: true
+      wildcards: true
+    ipv4:
+      nat64: [{ from: "2a0a:e5c0:13:e2::a", to: 147.78.194.9 }, { from: "2a0a:e5c0:10:3::/120", to: 147.78.195.0/24 }]
+      proxies: [192.0.2.80]
+  - { name: ., file: /srv/root.zone }
+  - { name: b.k8s.ooo, cluster: b, nameservers: [{ name: ns.k8s.ooo. }] }
+  - { name: b.example, cluster: b, nameservers: [{ name: ns.k8s.ooo. }] }
+  - { name: c.k8s.ooo, cluster: c, nameservers: [{ name: ns.k8s.ooo. }] }
+  - { name: d.k8s.ooo, cluster: d, nameservers: [{ name: ns.k8s.ooo. }] }
+  - { name: 2.ip6.arpa, reverseOf: [b.k8s.ooo, c.k8s.ooo], nameservers: [{ name: ns.k8s.ooo. }], hostmaster: h, negativeTTL: 1 }
+  - { name: 0.2.ip6.arpa, reverseOf: [d.k8s.ooo], nameservers: [{ name: ns.k8s.ooo. }], nameserverTTL: 2 }
+"##;
+
+#[test]
+fn a_configuration_that_is_shown_means_the_same() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let extra = folder.path().join("static.zone");
+    std::fs::write(&extra, "@ 300 CAA 0 issue \"ca.example\"\n").expect("written");
+    for text in [EVERYTHING.replace("EXTRA", &extra.display().to_string()), c2("")] {
+        let known = config(&text);
+        let shown = known.to_yaml();
+        let read = parse(&shown, Path::new("/elsewhere/kubezone.yaml"));
+        assert_eq!(read.unwrap_or_else(|error| panic!("{error}\n{shown}")), known, "{shown}");
+    }
+    let usual = Access::Kubeconfig { path: None, context: None };
+    let short = short_form("c2.k8s.ooo", &["ns.example.".parse().expect("infallible")], usual).expect("a zone");
+    assert_eq!(config(&short.to_yaml()), short);
+    // What stands beside the file is named so that it is found from everywhere.
+    let relative = config("zones: [{ name: k8s.ooo, file: k8s.ooo.zone }]").to_yaml();
+    let path = std::env::current_dir().expect("a folder").join("etc/k8s.ooo.zone");
+    assert!(relative.contains(&format!("file: {}\n", path.display())), "{relative}");
+}
+
 #[test]
 fn a_zone_of_a_cluster_is_as_written() {
     let zone = c2_zone(
@@ -593,7 +656,7 @@ fn static_records_come_from_a_file() {
         std::fs::write(&path, text).expect("written");
         let read = parse(&c2("  extra: static.zone"), &folder.path().join("kubezone.yaml"));
         let place = format!("{}:6:10: {}: ", folder.path().join("kubezone.yaml").display(), path.display());
-        let found = read.map(|config| config.extras).map_err(|error| {
+        let found = read.map(|config| config.extras.into_values().collect()).map_err(|error| {
             assert_eq!(error.file(), Some(path.as_path()));
             error.to_string().strip_prefix(&place).map(str::to_owned).unwrap_or_else(|| panic!("{error}"))
         });

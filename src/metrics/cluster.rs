@@ -1,6 +1,6 @@
 //! What there is to say about each cluster, kept as samples.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -12,7 +12,7 @@ use prometheus::{
 use prometheus::core::Collector;
 use prometheus::proto::{LabelPair, MetricFamily};
 
-use super::{Metrics, PUBLICATION_BUCKETS, register};
+use super::{Metrics, PUBLICATION_BUCKETS, Trouble, Troubles, register};
 use crate::cluster::Kind;
 use crate::nameserver::Served;
 use crate::published::Published;
@@ -90,7 +90,7 @@ impl Families {
     }
 
     /// Those of the cluster called `name`, and the one histogram that clusters share.
-    pub(super) fn cluster(&self, name: &str, publish_duration: Histogram) -> ClusterMetrics {
+    pub(super) fn cluster(&self, name: &str, publish_duration: Histogram, troubles: Troubles) -> ClusterMetrics {
         // A cluster that nothing was heard of is not synced: say so from the start.
         let synced = self.synced.with_label_values(&[name]);
         synced.set(0);
@@ -103,7 +103,8 @@ impl Families {
             objects: OBJECTS.map(|(label, kind)| (kind, self.objects.with_label_values(&[name, label]))),
             services: self.services.clone(),
             service_reasons: self.service_reasons.clone(),
-            reasons: Mutex::default(),
+            counts: Mutex::default(),
+            troubles,
             publish_duration,
             programming_duration: self.programming_duration.with_label_values(&[name]),
         }))
@@ -135,8 +136,9 @@ struct ClusterNumbers {
     objects: [(Kind, IntGauge); OBJECTS.len()],
     services: IntGaugeVec,
     service_reasons: IntGaugeVec,
-    /// The reasons that Services have been counted under: they fall back to 0.
-    reasons: Mutex<BTreeSet<&'static str>>,
+    /// Services by the reasons that they have been counted under, which fall back to 0.
+    counts: Mutex<BTreeMap<&'static str, usize>>,
+    troubles: Troubles,
     publish_duration: Histogram,
     programming_duration: Histogram,
 }
@@ -254,14 +256,34 @@ impl ClusterMetrics {
 
     /// How many Services are published and how many are not, by the reason's name (a closed set; empty for published).
     pub fn set_services(&self, counts: &[(&'static str, usize)]) {
-        let mut reasons = self.0.reasons.lock().unwrap_or_else(PoisonError::into_inner);
-        reasons.extend(counts.iter().map(|(reason, _)| reason));
-        for reason in reasons.iter() {
-            let count = counts.iter().filter(|(of, _)| of == reason).map(|(_, count)| count).sum::<usize>();
-            let published = if reason.is_empty() { "true" } else { "false" };
-            let services = self.0.services.with_label_values(&[self.0.name.as_str(), published, reason]);
-            services.set(i64::try_from(count).unwrap_or(i64::MAX));
+        let mut known = self.0.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        known.values_mut().for_each(|count| *count = 0);
+        for (reason, count) in counts {
+            *known.entry(reason).or_default() += count;
         }
+        for (reason, count) in known.iter() {
+            let published = if reason.is_empty() { "true" } else { "false" };
+            let services = self.0.services.with_label_values(&[self.0.name.as_str(), published, *reason]);
+            services.set(i64::try_from(*count).unwrap_or(i64::MAX));
+        }
+    }
+
+    /// What [`ClusterMetrics::set_services`] was told last; nothing: not yet.
+    #[must_use]
+    pub fn services(&self) -> BTreeMap<&'static str, usize> {
+        self.0.counts.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Something is wrong with this part of following the cluster, and in words what; none: not any more.
+    pub fn set_trouble(&self, part: &str, trouble: Option<(ClusterError, String)>) {
+        let trouble = trouble.map(|(error, sentence)| Trouble { part: part.to_owned(), error, sentence });
+        self.0.troubles.set_cluster(&self.0.name, part, trouble);
+    }
+
+    /// What is wrong now.
+    #[must_use]
+    pub fn troubles(&self) -> Vec<Trouble> {
+        self.0.troubles.cluster(&self.0.name)
     }
 
     /// For how many Services each reason holds, by the reason's name: all that there are, also those that hold for none.

@@ -8,8 +8,10 @@
 
 mod cluster;
 mod scrape;
+mod trouble;
 mod worker;
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use prometheus::core::Collector;
@@ -17,6 +19,7 @@ use prometheus::{Histogram, HistogramOpts, IntCounter, IntGaugeVec, Opts, Regist
 
 pub use self::cluster::{ClusterError, ClusterMetrics};
 use self::scrape::AtScrape;
+pub use self::trouble::{Trouble, Troubles};
 pub use self::worker::WorkerMetrics;
 use crate::published::Published;
 
@@ -32,6 +35,8 @@ pub struct Metrics {
     reload_failed: IntCounter,
     publish_duration: Histogram,
     clusters: cluster::Families,
+    traffic: AtScrape,
+    troubles: Troubles,
 }
 
 impl Metrics {
@@ -44,7 +49,7 @@ impl Metrics {
     pub fn new(published: Arc<Published>) -> Arc<Self> {
         let registry = Registry::new();
         let workers = Arc::new(Workers::default());
-        register(&registry, AtScrape::new(Arc::clone(&workers), published));
+        let traffic = register(&registry, AtScrape::new(Arc::clone(&workers), published));
 
         let build =
             IntGaugeVec::new(Opts::new("kubezone_build_info", "The version that runs; always 1."), &["version"]);
@@ -63,6 +68,8 @@ impl Metrics {
             reload_failed: register(&registry, reload_failed.expect("a valid name")),
             publish_duration: register(&registry, publish_duration.expect("a valid name")),
             clusters: cluster::Families::new(&registry),
+            traffic,
+            troubles: Troubles::default(),
             workers,
             registry,
         })
@@ -89,17 +96,30 @@ impl Metrics {
     /// The numbers of the cluster called `name` in the configuration.
     #[must_use]
     pub fn cluster(&self, name: &str) -> ClusterMetrics {
-        self.clusters.cluster(name, self.publish_duration.clone())
+        self.clusters.cluster(name, self.publish_duration.clone(), self.troubles.clone())
     }
 
     /// The numbers of the cluster called `name` are of the past: it is not followed any more.
     pub fn forget_cluster(&self, name: &str) {
         self.clusters.forget(name);
+        self.troubles.forget_cluster(name);
     }
 
     /// A changed file was not taken over: something is wrong with it.
     pub fn reload_failed(&self) {
         self.reload_failed.inc();
+    }
+
+    /// What is wrong at the moment.
+    #[must_use]
+    pub fn troubles(&self) -> &Troubles {
+        &self.troubles
+    }
+
+    /// How many responses were made so far, by their RCODEs.
+    #[must_use]
+    pub fn responses(&self) -> BTreeMap<&'static str, u64> {
+        self.traffic.responses()
     }
 
     /// The exposition text, version 0.0.4.

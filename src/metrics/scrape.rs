@@ -1,14 +1,14 @@
 //! What is not kept as a sample but read when somebody asks: the workers'
 //! counters, and the zones served.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::iter;
 use std::sync::{Arc, PoisonError};
 
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::{Counter, Gauge, LabelPair, Metric, MetricFamily, MetricType};
 
-use super::{Workers, as_float, worker};
+use super::{WorkerMetrics, Workers, as_float, worker};
 use crate::published::Published;
 use crate::zone::{State, rtype_to_text};
 
@@ -119,9 +119,27 @@ impl AtScrape {
         Self { workers, published, descriptions: families.iter().map(Family::description).collect() }
     }
 
+    /// How many responses were made, by their RCODEs, whatever the zone.
+    pub(super) fn responses(&self) -> BTreeMap<&'static str, u64> {
+        let workers = self.workers();
+        let served = self.published.load();
+        let slots = iter::once(None).chain(served.zones.iter().map(|(slot, _, _)| Some(slot)));
+        let mut responses = BTreeMap::new();
+        for slot in slots {
+            for (rcode, count) in worker::sum(&workers, slot).responses() {
+                *responses.entry(rcode).or_default() += count;
+            }
+        }
+        responses
+    }
+
+    fn workers(&self) -> Vec<Arc<WorkerMetrics>> {
+        self.workers.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// What became of requests.
     fn traffic(&self) -> [MetricFamily; 3] {
-        let workers = self.workers.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let workers = self.workers();
         let served = self.published.load();
         let zones = served.zones.iter().map(|(slot, apex, _)| (Some(slot), apex.to_string()));
         let (mut requests, mut responses) = (Vec::new(), Vec::new());

@@ -25,6 +25,12 @@ impl AddressFilter {
         Self { allow }
     }
 
+    /// The CIDRs that the operator allows; none: what the world can reach passes.
+    #[must_use]
+    pub fn allowed(&self) -> &[IpNet] {
+        &self.allow
+    }
+
     /// Whether `address` may be published.
     #[must_use]
     pub fn passes(&self, address: IpAddr) -> bool {

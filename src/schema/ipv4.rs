@@ -100,6 +100,11 @@ impl Nat64 {
         Ok(())
     }
 
+    /// What is mapped to what.
+    pub fn mappings(&self) -> impl Iterator<Item = (Ipv6Net, Ipv4Net)> {
+        self.to.iter().map(|(from, to)| (*from, *to))
+    }
+
     /// The IPv4 address at which IPv4 clients reach an IPv6 address.
     ///
     /// In both directions the longest prefix counts (RFC 7757 §3.3): where mappings overlap, an IPv4 address may lead

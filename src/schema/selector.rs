@@ -45,6 +45,29 @@ impl Selector {
     }
 }
 
+/// As the selector is written, in one of the ways in which it can be.
+impl fmt::Display for Selector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let requirements: Vec<_> = self.0.iter().map(Requirement::to_string).collect();
+        f.write_str(&requirements.join(","))
+    }
+}
+
+impl fmt::Display for Requirement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { key, operator } = self;
+        let listed = |values: &BTreeSet<Box<str>>| values.iter().map(|value| &**value).collect::<Vec<_>>().join(",");
+        match operator {
+            Operator::Exists => write!(f, "{key}"),
+            Operator::DoesNotExist => write!(f, "!{key}"),
+            Operator::In(values) => write!(f, "{key} in ({})", listed(values)),
+            Operator::NotIn(values) => write!(f, "{key} notin ({})", listed(values)),
+            Operator::GreaterThan(number) => write!(f, "{key}>{number}"),
+            Operator::LessThan(number) => write!(f, "{key}<{number}"),
+        }
+    }
+}
+
 impl Requirement {
     fn holds(&self, labels: &Labels) -> bool {
         let value = labels.get(&self.key);
@@ -232,6 +255,7 @@ mod tests {
             let parsed: Selector = selector.parse().unwrap_or_else(|error| panic!("{selector}: {error}"));
             let found: Vec<_> = (0..labels.len()).filter(|place| parsed.matches(&labels[*place])).collect();
             assert_eq!(found, expected, "{selector}");
+            assert_eq!(parsed.to_string().parse().as_ref(), Ok(&parsed), "{selector}");
         };
 
         check("", &[0, 1, 2, 3]);

@@ -132,7 +132,13 @@ fn publish(files: &mut [File], read: Vec<Read>, published: &Published, metrics: 
             Err(error) => {
                 file.report(&error);
                 metrics.reload_failed();
+                metrics
+                    .troubles()
+                    .set_file(&file.zone.apex, Some(format!("{}: {}", file.zone.path.display(), chain(&error))));
             }
+        }
+        if file.failure.is_none() {
+            metrics.troubles().set_file(&file.zone.apex, None);
         }
     }
     if changed.is_empty() {

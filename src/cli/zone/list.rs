@@ -103,7 +103,7 @@ fn configured(path: &Path) -> Result<(Vec<Row>, bool), Failure> {
                 }
                 Access::InCluster | Access::Kubeconfig { .. } => (None, None),
             };
-            let source = format!("{}: {}", cluster.name, source_to_text(&cluster.access));
+            let source = format!("{}: {}", cluster.name, cluster.access);
             rows.push(Row { zone, kind: "cluster".to_owned(), source, serial, records });
         }
     }
@@ -120,17 +120,6 @@ fn configured(path: &Path) -> Result<(Vec<Row>, bool), Failure> {
         rows.push(Row { zone, kind: "reverse".to_owned(), source, serial, records });
     }
     Ok((rows, whole))
-}
-
-fn source_to_text(access: &Access) -> String {
-    match access {
-        Access::Manifests(folder) => folder.display().to_string(),
-        Access::InCluster => "the cluster that this runs in".to_owned(),
-        Access::Kubeconfig { path, context } => {
-            let path = path.as_ref().map_or("kubectl's configuration".to_owned(), |path| path.display().to_string());
-            context.as_ref().map_or(path.clone(), |context| format!("{path}, context {context}"))
-        }
-    }
 }
 
 fn print_table(rows: &[Row], mut out: impl Write) -> Result<(), Failure> {

@@ -206,6 +206,7 @@ impl Follower {
                 let of = self.collection.clone();
                 self.tell(Event::Listed { of, version: translate::number(&position) }).await;
                 self.position = Some(position);
+                self.metrics.set_trouble(&self.part(), None);
                 return Ok(());
             }
         }
@@ -343,6 +344,10 @@ impl Follower {
         let is_new = self.trouble.replace(class) != Some(class);
         let (cluster, kind, namespace) = (&*self.cluster, self.kind(), self.namespace());
         let error = chain(error);
+        // To list again is what is done about it.
+        if class != ClusterError::Expired {
+            self.metrics.set_trouble(&self.part(), Some((class, error.clone())));
+        }
         if !is_new {
             debug!(cluster, ?kind, namespace, error, "still not followed");
         } else if class == ClusterError::Expired {
@@ -356,6 +361,7 @@ impl Follower {
     fn report_outdated(&mut self, error: Option<&FollowError>) {
         let was_outdated = std::mem::replace(&mut self.is_outdated, error.is_some());
         let (cluster, kind, namespace) = (&*self.cluster, self.kind(), self.namespace());
+        self.metrics.set_trouble(CONFIGURATION, error.map(|error| (error.class(), chain(error))));
         if let Some(error) = error {
             self.metrics.error(error.class());
             if !was_outdated {
@@ -381,14 +387,29 @@ impl Follower {
         self.collection.namespace.as_deref()
     }
 
+    /// What is followed, where something is wrong with it.
+    fn part(&self) -> String {
+        let kind = match self.kind() {
+            Kind::Service => "Service",
+            Kind::EndpointSlice => "EndpointSlice",
+            Kind::Namespace => "Namespace",
+            Kind::Pod => "Pod",
+        };
+        self.namespace().map_or(kind.to_owned(), |namespace| format!("{kind} in {namespace}"))
+    }
+
     /// The watch works: it said something, or lasted to its end.
     fn recovered(&mut self) {
         if self.trouble.take().is_some() {
+            self.metrics.set_trouble(&self.part(), None);
             self.delays = self.pace.delays();
             info!(cluster = %self.cluster, kind = ?self.kind(), namespace = self.namespace(), "followed again");
         }
     }
 }
+
+/// What may be wrong with the configuration, where a client made before stands in.
+const CONFIGURATION: &str = "configuration";
 
 /// Where the objects of a collection are.
 fn request(Collection { kind, namespace }: &Collection) -> Request {

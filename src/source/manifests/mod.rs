@@ -105,11 +105,11 @@ pub(super) async fn follow(
         if folder.is_there() {
             metrics.event();
         }
+        metrics.set_trouble("manifests", folder.trouble());
         let told: HashSet<_> = known.iter().map(ManifestError::fact).collect();
         let news: Vec<_> = folder.errors.iter().filter(|error| !told.contains(&error.fact())).collect();
         for error in &news {
-            let is_folder = error.path == folder.path && error.position.is_none();
-            metrics.error(if is_folder { ClusterError::Configuration } else { ClusterError::Manifest });
+            metrics.error(folder.class(error));
         }
         for error in news.iter().take(LINES) {
             warn!(%cluster, %error, "manifest not taken over; what it said before stays");
@@ -246,6 +246,22 @@ impl Folder {
         }
         self.read_files(there);
         self.looked_through |= self.is_there();
+    }
+
+    /// What is wrong with it, the first of several.
+    fn trouble(&self) -> Option<(ClusterError, String)> {
+        let first = self.errors.first()?;
+        let more = match self.errors.len() - 1 {
+            0 => String::new(),
+            more => format!(", and {more} more"),
+        };
+        Some((self.class(first), format!("{first}{more}").replace(char::is_control, " ")))
+    }
+
+    /// As what an error is counted: that of the folder itself, or of one of its manifests.
+    fn class(&self, error: &ManifestError) -> ClusterError {
+        let is_folder = error.path == self.path && error.position.is_none();
+        if is_folder { ClusterError::Configuration } else { ClusterError::Manifest }
     }
 
     /// Whether it, or the one file, could be found.

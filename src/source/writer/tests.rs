@@ -422,7 +422,7 @@ async fn endpoints_that_were_counted_are_listed_again_for_a_service_that_becomes
     let headless = Service { service_type: ServiceType::Headless, ..Service::bare(key("shop/web")) };
     writing.apply(Object::Service(headless), None).await;
     let begun = Instant::now();
-    writing.relist.of(Kind::EndpointSlice).notified().await;
+    writing.relist.0[&Kind::EndpointSlice.into()].notified().await;
     assert_eq!(Instant::now() - begun, DOUBT);
     assert_eq!(writing.addresses(), 0);
 
@@ -431,7 +431,7 @@ async fn endpoints_that_were_counted_are_listed_again_for_a_service_that_becomes
     // Its own, and that of the endpoint's name.
     assert_eq!(writing.addresses(), 2);
     // Once is enough.
-    timeout(DOUBT * 10, writing.relist.of(Kind::EndpointSlice).notified()).await.unwrap_err();
+    timeout(DOUBT * 10, writing.relist.0[&Kind::EndpointSlice.into()].notified()).await.unwrap_err();
 }
 
 #[tokio::test(start_paused = true)]
