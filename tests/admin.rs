@@ -5,15 +5,17 @@ mod support;
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{BufRead as _, BufReader};
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex};
 
 use kubezone::config::Admin;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
+use support::forward::{Cluster, Forwarding, pod};
 use support::http::http;
 use support::kubezone::{KUBEZONE, Kubezone};
 use support::process::Folder;
@@ -378,6 +380,117 @@ async fn status_is_watched() {
     // Its terminal goes with it.
     terminal.kill().and_then(|()| terminal.wait()).expect("killed");
     assert!(drawn.contains("c2.k8s.ooo."), "{drawn}");
+}
+
+/// Calls kubezone as kubectl does, in `folder`.
+fn call_plugin(folder: &Path, args: &[&str]) -> (Option<i32>, String, String) {
+    let plugin = folder.join("kubectl-kubezone");
+    if !plugin.exists() {
+        std::os::unix::fs::symlink(fs::canonicalize(KUBEZONE.as_str()).expect("the binary"), &plugin).expect("a link");
+    }
+    let output = Command::new(plugin).args(args).current_dir(folder).output().expect("kubezone started");
+    let [stdout, stderr] = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).expect("UTF-8"));
+    (output.status.code(), stdout, stderr)
+}
+
+/// An API server whose Pods are these, and what is forbidden there.
+async fn cluster(pods: Value, forbidden: &'static str, leads_to: SocketAddr) -> (Forwarding, Arc<Mutex<Vec<String>>>) {
+    let asked = Arc::<Mutex<Vec<String>>>::default();
+    (Forwarding::start(Cluster { pods, forbidden, leads_to, asked: Arc::clone(&asked) }).await, asked)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plugin_asks_the_pod_in_the_cluster() {
+    let manifests = [service("web", "2a0a:e5c0:10:3::17"), service("hidden", "fd00::1")].concat();
+    let (kubezone, folder) = serving(&manifests).await;
+    let pods = json!([pod("dns", "kubezone-b", "Pending", 1), pod("dns", "kubezone-a", "Running", 7154)]);
+    let (api_server, asked) = cluster(pods, "", kubezone.admin()).await;
+    let kubeconfig =
+        ["--kubeconfig", &api_server.kubeconfig.display().to_string(), "--context", "c2"].map(str::to_owned);
+    let kubeconfig: Vec<_> = kubeconfig.iter().map(String::as_str).collect();
+    let server = format!("http://{}", kubezone.admin());
+    for question in [
+        &["zone", "list"][..],
+        &["zone", "dump", "c2.k8s.ooo"],
+        &["explain", "svc/web", "-n", "shop", "--zone", "c2.k8s.ooo"],
+        &["explain", "web.shop.svc.c2.k8s.ooo", "--zone", "c2.k8s.ooo"],
+        &["audit", "--zone", "c2.k8s.ooo", "-o", "json"],
+    ] {
+        let of_pod = call_plugin(&folder, &[question, &kubeconfig].concat());
+        let of_server = call(&folder, &[question, &["--server", &server]].concat());
+        assert!(of_pod.0 == of_server.0 && of_pod.1 == of_server.1, "{question:?}: {of_pod:?}");
+        assert!(!of_pod.1.is_empty(), "{question:?}: {of_pod:?}");
+    }
+    let said = asked.lock().expect("not poisoned").clone();
+    assert!(said.contains(&"/api/v1/pods?&labelSelector=app.kubernetes.io%2Fname%3Dkubezone".to_owned()), "{said:?}");
+    assert!(said.contains(&"/api/v1/namespaces/dns/pods/kubezone-a/portforward?&ports=7154".to_owned()), "{said:?}");
+
+    let (status, stdout, stderr) = call_plugin(&folder, &[&["status", "-n", "dns"], &kubeconfig[..]].concat());
+    assert!(status == Some(1) && stdout.contains("c2.k8s.ooo."), "{stderr}");
+    let last = asked.lock().expect("not poisoned").clone();
+    assert!(last.iter().any(|path| path.starts_with("/api/v1/namespaces/dns/pods?")), "{last:?}");
+    // Without the name, the cluster is asked where it is named.
+    assert_eq!(call(&folder, &[&["zone", "list"], &kubeconfig[..]].concat()).0, Some(1));
+    let (status, _, stderr) = call(&folder, &["zone", "list"]);
+    assert!(status == Some(2) && stderr.starts_with("say where to look: --config FILE, --server URL"), "{stderr}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pod_that_cannot_be_asked_is_told_with_what_to_do() {
+    let folder = Folder::new().expect("a temporary folder");
+    let here = folder.join("");
+    // It has a port, and nobody listens there.
+    let nobody = TcpListener::bind("[::1]:0").expect("a socket").local_addr().expect("its address");
+    let running = || json!([pod("dns", "kubezone-a", "Running", 7154)]);
+    for (pods, forbidden, expected) in [
+        (
+            json!([]),
+            "",
+            "there is no Pod with the label app.kubernetes.io/name=kubezone in any namespace: install kubezone there",
+        ),
+        (json!([pod("dns", "a", "Pending", 1)]), "", "Pod dns/a is Pending, and no other Pod with the label"),
+        (running(), "pods", "could not look for kubezone's Pod: this takes the right to list pods in any namespace; "),
+        (
+            running(),
+            "portforward",
+            "could not forward a port of Pod dns/kubezone-a: this takes the rights to get and create pods/portforward: the API answered 403 Forbidden: ",
+        ),
+        (
+            running(),
+            "",
+            "Pod dns/kubezone-a does not answer on port 7154: error forwarding port 7154 to pod 0123, uid : Connection refused",
+        ),
+    ] {
+        let (api_server, _) = cluster(pods, forbidden, nobody).await;
+        let kubeconfig = api_server.kubeconfig.display().to_string();
+        let (status, stdout, stderr) = call_plugin(&here, &["status", "--kubeconfig", &kubeconfig]);
+        assert!(status == Some(3) && stdout.is_empty() && stderr.starts_with(expected), "{expected}: {stderr}");
+        assert_eq!(forbidden.is_empty(), !stderr.contains("is forbidden: User"), "{stderr}");
+    }
+    let (status, _, stderr) = call_plugin(&here, &["status", "--kubeconfig", "absent"]);
+    assert!(
+        status == Some(3) && stderr.starts_with("the cluster that kubezone is to be found in cannot be used: "),
+        "{stderr}"
+    );
+}
+
+#[test]
+fn a_plugin_is_called_as_kubectl_calls_it() {
+    let folder = Folder::new().expect("a temporary folder");
+    let here = folder.join("");
+    let (status, help, _) = call_plugin(&here, &["zone", "dump", "--help"]);
+    assert_eq!(status, Some(0));
+    assert!(help.contains("\nUsage: kubectl kubezone zone dump [OPTIONS] <ZONE>\n"), "{help}");
+    assert!(
+        help.contains(
+            "\n  kubectl kubezone zone dump c2.k8s.ooo --server http://[::1]:9154 | kubectl kubezone zone diff"
+        ),
+        "{help}"
+    );
+    assert!(!help.contains("  kubezone "), "{help}");
+    let (status, _, stderr) = call_plugin(&here, &["zone", "dump"]);
+    assert!(status == Some(2) && stderr.contains("Usage: kubectl kubezone zone dump <ZONE>"), "{stderr}");
+    assert!(call(&here, &["zone", "dump", "--help"]).1.contains("\nUsage: kubezone zone dump [OPTIONS] <ZONE>\n"));
 }
 
 /// Calls kubezone in `folder`: its exit status, and what it says on both outputs.

@@ -61,6 +61,35 @@ async fn a_service_is_answered_from_its_creation_to_its_deletion() {
     assert!(created < changed && changed < deleted, "serials rise: {created}, {changed}, {deleted}");
 }
 
+/// There is no kubelet that a port could be forwarded by: what can be seen is how far the real API lets it come.
+#[tokio::test]
+async fn a_pod_is_found_by_its_label_and_asked_through_the_api() {
+    let Some(plane) = control_plane::shared("a_pod_is_found").await else { return };
+    let scene = plane.namespace("found").await;
+    let kubeconfig = plane.admin_kubeconfig().display().to_string();
+    let status = || {
+        let output =
+            Command::new(KUBEZONE.as_str()).args(["status", "-n", "found", "--kubeconfig", &kubeconfig]).output();
+        let output = output.expect("kubezone started");
+        (output.status.code(), String::from_utf8(output.stderr).expect("UTF-8"))
+    };
+    let absent = "there is no Pod with the label app.kubernetes.io/name=kubezone in namespace found: install kubezone";
+    let (code, said) = status();
+    assert!(code == Some(3) && said.starts_with(absent), "{said}");
+
+    scene.create_pod("other", "dns", json!({ "app.kubernetes.io/name": "other" }), json!([])).await;
+    assert!(status().1.starts_with(absent));
+    scene.create_pod("dns-0", "dns", json!({ "app.kubernetes.io/name": "kubezone" }), json!([])).await;
+    let (code, said) = status();
+    assert!(code == Some(3) && said.starts_with("Pod found/dns-0 is Pending, and no other Pod"), "{said}");
+    scene.set_pod("dns-0", &["2a0a:e5c0:10:2::53"], true).await;
+    let (code, said) = status();
+    let expected =
+        "could not forward a port of Pod found/dns-0: its node's kubelet has to be reached by the API server: ";
+    assert!(code == Some(3) && said.starts_with(expected) && said.contains("no preferred addresses found"), "{said}");
+    scene.delete().await;
+}
+
 #[tokio::test]
 async fn a_server_tells_of_a_zone_that_comes_from_an_api() {
     const TEST: &str = "a_server_tells";

@@ -8,6 +8,7 @@ mod audit;
 mod config;
 mod demo;
 mod explain;
+mod forward;
 mod paper;
 mod progress;
 mod remote;
@@ -21,6 +22,7 @@ use std::env;
 use std::error::Error;
 use std::ffi::OsString;
 use std::io::{self, IsTerminal, Write};
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
@@ -158,13 +160,38 @@ pub fn main() -> ExitCode {
 fn read_command_line(args: Vec<OsString>) -> Cli {
     // First without the environment: what is typed decides which of its variables count.
     let without = |command: clap::Command| command.mut_args(|arg| arg.env(None::<&str>));
-    let typed = with_settings(Cli::command().ignore_errors(true), without).try_get_matches_from(&args);
-    let mut command = Cli::command();
+    let typed = with_settings(command().ignore_errors(true), without).try_get_matches_from(&args);
+    let mut command = command();
     // An error is one of the whole line, or a question for help.
     if let Some(typed) = typed.ok().as_ref().and_then(settings_of) {
         command = with_settings(command, |command| settings::ranked(command, typed));
     }
     Cli::from_arg_matches(&command.get_matches_from(args)).unwrap_or_else(|error| error.exit())
+}
+
+/// Whether kubectl has called us, or somebody by the name that it would: `kubectl kubezone`.
+fn is_plugin() -> bool {
+    env::args_os().next().is_some_and(|called| Path::new(&called).file_name() == Some(PLUGIN.as_ref()))
+}
+
+/// As what kubectl finds us in its path.
+const PLUGIN: &str = "kubectl-kubezone";
+
+/// The command line as it is called: as kubectl's plugin, it says so wherever it says how.
+fn command() -> clap::Command {
+    if is_plugin() {
+        as_plugin(Cli::command()).name("kubectl-kubezone").bin_name("kubectl kubezone")
+    } else {
+        Cli::command()
+    }
+}
+
+/// `command` with the examples in its help, and in that of all below it, as they are typed with kubectl.
+fn as_plugin(command: clap::Command) -> clap::Command {
+    let examples = command.get_after_help().map(|help| help.to_string().replace(" kubezone ", " kubectl kubezone "));
+    let names: Vec<_> = command.get_subcommands().map(|below| below.get_name().to_owned()).collect();
+    let command = if let Some(examples) = examples { command.after_help(examples) } else { command };
+    names.into_iter().fold(command, |command, name| command.mut_subcommand(name, as_plugin))
 }
 
 /// `cli` with the commands changed that have [`settings::Settings`].

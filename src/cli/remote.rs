@@ -1,6 +1,7 @@
 //! A running server that a command asks, through its JSON API.
 
 use std::io::Write;
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -16,7 +17,8 @@ use serde::de::DeserializeOwned;
 use tokio::runtime::Runtime;
 use tokio::time::timeout;
 
-use super::{Failure, runtime};
+use super::forward::{Forward, ForwardError};
+use super::{Failure, is_plugin, runtime};
 use crate::admin::api::{Page, Problem};
 use crate::config::Admin;
 use crate::report::Report;
@@ -55,15 +57,38 @@ impl FromStr for ServerUrl {
 /// Which running server is asked.
 #[derive(Debug, Args)]
 pub(super) struct ServerArgs {
-    /// The URL of the server's listen.admin [default: http://[::1]:9154]
-    #[arg(long, value_name = "URL")]
-    server: Option<ServerUrl>,
+    /// The URL of the server's listen.admin
+    #[arg(long, value_name = "URL", conflicts_with_all = ["kubeconfig", "context", "namespace"])]
+    pub(super) server: Option<ServerUrl>,
+    /// The kubeconfig of the cluster where the server runs as a Pod, which a port is forwarded from
+    #[arg(long, value_name = "FILE")]
+    pub(super) kubeconfig: Option<PathBuf>,
+    /// The context in the kubeconfig
+    #[arg(long, value_name = "NAME")]
+    pub(super) context: Option<String>,
+    /// The namespace of the server's Pod [default: any]
+    #[arg(short, long, value_name = "NAME")]
+    pub(super) namespace: Option<String>,
 }
 
 impl ServerArgs {
+    /// Whether a server was asked for.
+    pub(super) fn is_told(&self) -> bool {
+        self.server.is_some() || self.is_pod()
+    }
+
+    /// Whether a Pod was asked for.
+    fn is_pod(&self) -> bool {
+        self.kubeconfig.is_some() || self.context.is_some() || self.namespace.is_some()
+    }
+
+    /// The server: the one asked for; else, for kubectl's plugin, the Pod, or otherwise what is usual on this machine.
     pub(super) fn remote(&self) -> Result<Remote, Failure> {
-        let usual = || ServerUrl(format!("http://{}", Admin::USUAL));
-        Remote::new(&self.server.clone().unwrap_or_else(usual))
+        match &self.server {
+            Some(url) => Remote::new(url),
+            None if self.is_pod() || is_plugin() => Remote::forwarded(self),
+            None => Remote::new(&ServerUrl(format!("http://{}", Admin::USUAL))),
+        }
     }
 }
 
@@ -74,6 +99,8 @@ pub(super) enum RemoteError {
         "could not ask {url}: is that the server's listen.admin? For one in a Pod: kubectl port-forward POD 9154, and http://localhost:9154"
     )]
     Unreachable { url: Uri, source: hyper_util::client::legacy::Error },
+    #[error(transparent)]
+    Forward(#[from] ForwardError),
     #[error("{url} is silent for more than {PATIENCE:?}")]
     Silent { url: Uri },
     #[error("the answer of {url} broke off")]
@@ -93,8 +120,14 @@ impl From<RemoteError> for Failure {
 /// A running server.
 pub(super) struct Remote {
     base: String,
-    client: Client<HttpConnector, Body>,
+    road: Road,
     runtime: Runtime,
+}
+
+/// How it is reached.
+enum Road {
+    Network(Client<HttpConnector, Body>),
+    Pod(Box<Forward>),
 }
 
 impl Remote {
@@ -102,7 +135,14 @@ impl Remote {
         let mut connector = HttpConnector::new();
         connector.set_connect_timeout(Some(PATIENCE));
         let client = Client::builder(TokioExecutor::new()).build(connector);
-        Ok(Self { base: url.0.clone(), client, runtime: runtime()? })
+        Ok(Self { base: url.0.clone(), road: Road::Network(client), runtime: runtime()? })
+    }
+
+    /// kubezone's Pod in the cluster that `args` name.
+    pub(super) fn forwarded(args: &ServerArgs) -> Result<Self, Failure> {
+        let runtime = runtime()?;
+        let pod = runtime.block_on(Forward::find(args))?;
+        Ok(Self { base: pod.base(), road: Road::Pod(Box::new(pod)), runtime })
     }
 
     /// What there is to say about the Services of `zone`, or about those that `query` asks for.
@@ -174,10 +214,17 @@ impl Remote {
     }
 
     async fn ask(&self, url: &Uri) -> Result<(StatusCode, BodyDataStream), RemoteError> {
-        let asked = timeout(PATIENCE, self.client.get(url.clone())).await;
-        let answer = asked.map_err(|_| RemoteError::Silent { url: url.clone() })?;
-        let answer = answer.map_err(|source| RemoteError::Unreachable { url: url.clone(), source })?;
-        Ok((answer.status(), Body::new(answer.into_body()).into_data_stream()))
+        let asked = async {
+            match &self.road {
+                Road::Pod(pod) => Ok(pod.ask(url).await?),
+                Road::Network(client) => {
+                    let answer = client.get(url.clone()).await;
+                    let answer = answer.map_err(|source| RemoteError::Unreachable { url: url.clone(), source })?;
+                    Ok((answer.status(), Body::new(answer.into_body()).into_data_stream()))
+                }
+            }
+        };
+        timeout(PATIENCE, asked).await.map_err(|_| RemoteError::Silent { url: url.clone() })?
     }
 }
 

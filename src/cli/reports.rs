@@ -11,9 +11,9 @@ use clap::Args;
 use hickory_proto::rr::Name;
 
 use super::progress::Line;
-use super::remote::{Remote, RemoteError, ServerUrl};
+use super::remote::{Remote, RemoteError, ServerArgs, ServerUrl};
 use super::zone::{default_zone, read_manifests, zone_name, zone_of};
-use super::{Failure, runtime};
+use super::{Failure, is_plugin, runtime};
 use crate::admin::api::ZoneStatus;
 use crate::cluster::{Cluster, ServiceKey};
 use crate::config::{self, Access};
@@ -81,6 +81,10 @@ impl Look {
     pub(super) fn reports(&self, pods: Pods) -> Result<Reports, Failure> {
         if let Some(url) = &self.server {
             return self.served(Remote::new(url)?);
+        }
+        if is_plugin() && self.filename.is_none() && self.config.is_none() {
+            let (kubeconfig, context) = (self.kubeconfig.clone(), self.context.clone());
+            return self.served(Remote::forwarded(&ServerArgs { server: None, kubeconfig, context, namespace: None })?);
         }
         let told = [self.filename.is_some(), self.kubeconfig.is_some(), self.context.is_some()].contains(&true);
         let access = || access(self.filename.clone(), self.kubeconfig.clone(), self.context.clone());

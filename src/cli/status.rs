@@ -19,7 +19,8 @@ const INTERVAL: Duration = Duration::from_secs(1);
 
 /// Tells how a running server is: its zones with serial, records and age, its clusters, and what it answers
 ///
-/// Rates are of the responses in one second, which is how long it takes. A cluster that is not followed, a file or a
+/// Without a word about where it is, the server is that of this machine, http://[::1]:9154, and for `kubectl kubezone` the
+/// Pod of the current context's cluster. Rates are of the responses in one second, which is how long it takes. A cluster that is not followed, a file or a
 /// configuration that was not taken over is told with the error and what to do. Exit status: 0; 1 where something is not
 /// right: a zone that is not answered for, a cluster that has not been read in full or is not followed, a file or the
 /// configuration not taken over; 2 usage; 3 the server cannot be asked.

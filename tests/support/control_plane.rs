@@ -219,9 +219,19 @@ impl ControlPlane {
         self.folder.join(&format!("{TENANT}.kubeconfig"))
     }
 
+    /// The kubeconfig of a user who may do everything.
+    pub(crate) fn admin_kubeconfig(&self) -> PathBuf {
+        self.folder.join(&format!("{ADMIN}.kubeconfig"))
+    }
+
     /// The words before a command that run it as in a Pod of this cluster: with the variables and files that a kubelet
     /// gives to a container, in a mount namespace of its own. `None` and a word about `test` where that is not permitted.
     pub(crate) fn pod(&self, test: &str) -> Option<Vec<String>> {
+        self.pod_of(test, &format!("{READER}-token"))
+    }
+
+    /// The same, of a ServiceAccount with this token.
+    pub(crate) fn pod_of(&self, test: &str, token: &str) -> Option<Vec<String>> {
         const SCRIPT: &str = r#"
             secrets=/run/secrets/kubernetes.io/serviceaccount
             mount -t tmpfs tmpfs /run && mkdir -p $secrets &&
@@ -234,15 +244,21 @@ impl ControlPlane {
             return None;
         }
         let port = format!("KUBERNETES_SERVICE_PORT={}", self.api_port.address.port());
-        let (token, certificate) = (format!("{READER}-token"), self.folder.join("certificates/apiserver.crt"));
+        let certificate = self.folder.join("certificates/apiserver.crt");
         let unshare = ["unshare", "--mount", "env", "KUBERNETES_SERVICE_HOST=::1", &port, "sh", "-c", SCRIPT, "sh"];
-        let arguments = [token, certificate.display().to_string()];
+        let arguments = [token.to_owned(), certificate.display().to_string()];
         Some(unshare.map(str::to_owned).into_iter().chain(arguments).collect())
     }
 
     /// A client that may do everything. Of the runtime that asks for it: each test has its own.
     pub(crate) async fn client(&self) -> Client {
-        let kubeconfig = Kubeconfig::read_from(self.folder.join(&format!("{ADMIN}.kubeconfig"))).expect("a kubeconfig");
+        self.client_with(&format!("{ADMIN}-token")).await
+    }
+
+    /// A client that comes with this token.
+    pub(crate) async fn client_with(&self, token: &str) -> Client {
+        let text = kubeconfig_with(token, self.api_port.address, &self.folder.join("certificates/apiserver.crt"));
+        let kubeconfig = Kubeconfig::from_yaml(&text).expect("a kubeconfig");
         let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await;
         Client::try_from(config.expect("a configuration")).expect("a client")
     }
@@ -491,6 +507,11 @@ fn credentials(folder: &Folder) -> io::Result<()> {
 }
 
 fn kubeconfig(user: &str, api_address: SocketAddr, certificate: &Path) -> String {
+    kubeconfig_with(&format!("{user}-token"), api_address, certificate)
+}
+
+/// The kubeconfig of whoever has this token.
+fn kubeconfig_with(token: &str, api_address: SocketAddr, certificate: &Path) -> String {
     json!({
         "apiVersion": "v1",
         "kind": "Config",
@@ -498,9 +519,9 @@ fn kubeconfig(user: &str, api_address: SocketAddr, certificate: &Path) -> String
             "server": format!("https://{api_address}"),
             "certificate-authority": certificate,
         }}],
-        "users": [{ "name": user, "user": { "token": format!("{user}-token") } }],
-        "contexts": [{ "name": user, "context": { "cluster": "test", "user": user } }],
-        "current-context": user,
+        "users": [{ "name": "test", "user": { "token": token } }],
+        "contexts": [{ "name": "test", "context": { "cluster": "test", "user": "test" } }],
+        "current-context": "test",
     })
     .to_string()
 }

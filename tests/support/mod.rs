@@ -13,6 +13,7 @@ pub(crate) mod answers;
 pub(crate) mod control_plane;
 pub(crate) mod dns;
 pub(crate) mod documents;
+pub(crate) mod forward;
 pub(crate) mod http;
 pub(crate) mod kubezone;
 pub(crate) mod log;

@@ -10,7 +10,6 @@ use super::{
     Configured, ServerOrConfig, Side, Text, ZoneProblem, find, made, made_reverse, read_manifests, usage, zone_name,
 };
 use crate::cli::Failure;
-use crate::cli::remote::Remote;
 use crate::config::{self, Access};
 use crate::source::load::Placed;
 use crate::zone::{Record, Zone, dump, name_to_text};
@@ -32,8 +31,8 @@ pub(super) struct Dump {
 impl Dump {
     pub(super) fn print(&self, mut out: impl Write) -> Result<(), Failure> {
         let name = zone_name(&self.zone)?;
-        let path = match self.from.side() {
-            Side::Server(url) => return Remote::new(url)?.copy(&["zones", &name_to_text(&name)], out),
+        let path = match self.from.side()? {
+            Side::Server(server) => return server.remote()?.copy(&["zones", &name_to_text(&name)], out),
             Side::Config(path) => path,
         };
         let zone = match find(config::load(path)?, &name, path)? {

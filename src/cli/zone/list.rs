@@ -46,9 +46,9 @@ struct Row {
 
 impl List {
     pub(super) fn print(&self, mut out: impl Write) -> Result<(), Failure> {
-        let (rows, whole) = match self.from.side() {
+        let (rows, whole) = match self.from.side()? {
             Side::Config(path) => configured(path)?,
-            Side::Server(url) => served(&Remote::new(url)?)?,
+            Side::Server(server) => served(&server.remote()?)?,
         };
         match self.output {
             Output::Json => print_json(&mut out, &rows)?,

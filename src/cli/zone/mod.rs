@@ -15,8 +15,8 @@ use hickory_proto::rr::Name;
 use serde::Serialize;
 
 use self::text::Text;
-use super::Failure;
-use super::remote::ServerUrl;
+use super::remote::ServerArgs;
+use super::{Failure, is_plugin};
 use crate::cluster::{Cluster, Subject};
 use crate::config::{self, Access, Config, FileZone, NameServerFlag};
 use crate::error::chain;
@@ -52,26 +52,26 @@ pub(super) enum Output {
 /// Where a command looks.
 #[derive(Debug, Args)]
 struct ServerOrConfig {
-    /// The configuration file
-    #[arg(long, value_name = "FILE", env = "KUBEZONE_CONFIG", required_unless_present = "server")]
+    /// The configuration file, where no running server is asked
+    #[arg(long, value_name = "FILE", env = "KUBEZONE_CONFIG")]
     config: Option<PathBuf>,
-    /// A running server in the place of its configuration: the URL of its listen.admin
-    #[arg(long, value_name = "URL")]
-    server: Option<ServerUrl>,
+    #[command(flatten)]
+    server: ServerArgs,
 }
 
 /// One side of [`ServerOrConfig`].
 enum Side<'f> {
     Config(&'f Path),
-    Server(&'f ServerUrl),
+    Server(&'f ServerArgs),
 }
 
 impl ServerOrConfig {
-    fn side(&self) -> Side<'_> {
-        match (&self.server, &self.config) {
-            (Some(url), _) => Side::Server(url),
-            (None, Some(path)) => Side::Config(path),
-            (None, None) => unreachable!("one of the two is required"),
+    fn side(&self) -> Result<Side<'_>, Failure> {
+        match &self.config {
+            _ if self.server.is_told() => Ok(Side::Server(&self.server)),
+            Some(path) => Ok(Side::Config(path)),
+            None if is_plugin() => Ok(Side::Server(&self.server)),
+            None => Err(usage(ZoneProblem::NoWord)),
         }
     }
 }
@@ -100,6 +100,10 @@ impl Command {
 /// Why there is no zone to print.
 #[derive(Debug, thiserror::Error)]
 enum ZoneProblem {
+    #[error(
+        "say where to look: --config FILE, --server URL of a kubezone that runs, or --context NAME of a cluster where it is a Pod"
+    )]
+    NoWord,
     #[error("`{0}` is no zone's name: write one such as c2.k8s.ooo")]
     Name(String),
     #[error("{} has no zone {zone}: it has {known}", path.display())]
