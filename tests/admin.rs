@@ -429,6 +429,13 @@ async fn a_plugin_asks_the_pod_in_the_cluster() {
     assert!(status == Some(1) && stdout.contains("c2.k8s.ooo."), "{stderr}");
     let last = asked.lock().expect("not poisoned").clone();
     assert!(last.iter().any(|path| path.starts_with("/api/v1/namespaces/dns/pods?")), "{last:?}");
+    // What kubectl completes with.
+    let complete = folder.join("kubectl_complete-kubezone");
+    std::os::unix::fs::symlink(fs::canonicalize(KUBEZONE.as_str()).expect("the binary"), &complete).expect("a link");
+    let words = [&["zone", "dump"], &kubeconfig[..], &["c"]].concat();
+    let proposed = Command::new(complete).args(words).output().expect("kubezone started");
+    assert_eq!(String::from_utf8(proposed.stdout).expect("UTF-8"), "c2.k8s.ooo\nc3.k8s.ooo\n:4\n");
+
     // Without the name, the cluster is asked where it is named.
     assert_eq!(call(&folder, &[&["zone", "list"], &kubeconfig[..]].concat()).0, Some(1));
     let (status, _, stderr) = call(&folder, &["zone", "list"]);
@@ -472,6 +479,25 @@ async fn a_pod_that_cannot_be_asked_is_told_with_what_to_do() {
         status == Some(3) && stderr.starts_with("the cluster that kubezone is to be found in cannot be used: "),
         "{stderr}"
     );
+}
+
+/// Completions look where the command would.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_server_has_is_proposed() {
+    let manifests = [service("web", "2a0a:e5c0:10:3::17"), service("hidden", "fd00::1")].concat();
+    let (kubezone, _) = serving(&manifests).await;
+    let server = format!("http://{}", kubezone.admin());
+    let proposed = |words: &str| {
+        let words: Vec<_> = ["--", "kubezone"].into_iter().chain(words.split(' ')).collect();
+        let mut command = Command::new(KUBEZONE.as_str());
+        command.args(&words).args(["--server", &server]).arg("--zone").arg("");
+        let index = (words.len() + 3 - 1).to_string();
+        let output = command.envs([("KUBEZONE_COMPLETE", "bash"), ("_CLAP_COMPLETE_INDEX", &index)]).output();
+        String::from_utf8(output.expect("kubezone started").stdout).expect("UTF-8")
+    };
+    let zones = "3.0.0.0.0.1.0.0.0.c.5.e.a.0.a.2.ip6.arpa\nc2.k8s.ooo\nc3.k8s.ooo\nk8s.ooo";
+    assert_eq!(proposed("audit"), zones);
+    assert_eq!(proposed("explain web"), zones);
 }
 
 #[test]

@@ -22,8 +22,9 @@ use k8s_openapi::api::authorization::v1::SelfSubjectAccessReview;
 use k8s_openapi::api::core::v1::{
     ConfigMap, Namespace, Pod, PodSpec, PodTemplateSpec, Secret, Service, ServiceAccount,
 };
+use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use kube::api::{Api, DynamicObject, PostParams};
+use kube::api::{Api, DynamicObject, ListParams, PostParams};
 use kube::core::{ApiResource, GroupVersionKind};
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
@@ -347,6 +348,34 @@ fn what_is_configured_goes_before_what_is_made() {
     assert_eq!(configuration.clusters[0].zones[0].ttl, 0);
 }
 
+/// A key that the configuration learns is one that the chart has to learn.
+#[test]
+fn values_have_every_key_of_the_configuration() {
+    fn keys(object: &Value) -> BTreeSet<&str> {
+        object.as_object().expect("a mapping").keys().map(String::as_str).collect()
+    }
+    let page = fs::read_to_string("docs/configuration.md").expect("a page");
+    let all = page.split("```yaml\n").nth(1).and_then(|rest| rest.split("```").next()).expect("all keys");
+    let all: Value = serde_saphyr::from_str(all).expect("YAML");
+    let schema = fs::read_to_string(Path::new(CHART).join("values.schema.json")).expect("a schema");
+    let schema: Value = serde_json::from_str(&schema).expect("JSON");
+    let (values, types) = (&schema["properties"], &schema["definitions"]);
+
+    assert_eq!(keys(&all), keys(&values["config"]["properties"]));
+    assert_eq!(keys(&all["listen"]), keys(&values["config"]["properties"]["listen"]["properties"]));
+    let cluster = keys(&all["clusters"][0]);
+    let remote = keys(&values["remoteClusters"]["items"]["properties"]);
+    assert_eq!(&cluster | &BTreeSet::from(["kubeconfigSecret"]), remote);
+    let zone = &all["zones"][1];
+    let extra = keys(&values["extraZones"]["items"]["properties"]);
+    assert_eq!(&keys(zone) | &BTreeSet::from(["file", "reverseOf"]), extra);
+    let own = BTreeSet::from(["name", "cluster", "nameservers", "publish"]);
+    assert_eq!(&keys(zone) - &own, keys(&values["zoneConfig"]["properties"]));
+    assert_eq!(keys(&zone["publish"]), keys(&types["publish"]["properties"]));
+    assert_eq!(keys(&zone["publish"]["addresses"]), keys(&types["publish"]["properties"]["addresses"]["properties"]));
+    assert_eq!(keys(&zone["ipv4"]), keys(&types["ipv4"]["properties"]));
+}
+
 #[test]
 fn notes_have_the_delegation() {
     let Some(helm) = Helm::new("notes_have_the_delegation") else { return };
@@ -515,6 +544,32 @@ impl Release {
         let pods = Api::<Pod>::namespaced(self.scene.client.clone(), &name);
         let dry = PostParams { dry_run: true, ..PostParams::default() };
         pods.create(&dry, &pod).await.map(drop).map_err(|error| error.to_string())
+    }
+
+    /// Has a Pod of the template, which is ready at an address: as a controller, the scheduler and a kubelet would.
+    async fn create_pod(&self, address: &str) {
+        let template = self.template().await.0;
+        let mut pod = Pod { metadata: template.metadata.expect("labels"), spec: template.spec, ..Pod::default() };
+        pod.metadata.name = Some("one".to_owned());
+        pod.spec.as_mut().expect("a spec").node_name = Some(control_plane::NODE.to_owned());
+        self.scene.api::<Pod>().create(&PostParams::default(), &pod).await.expect("created");
+        self.scene.set_pod("one", &[address], true).await;
+    }
+
+    /// Waits until a Service leads to these ports of that Pod, as `protocol port`.
+    async fn leads_to(&self, service: &str, expected: &[&str]) {
+        let slices = self.scene.api::<EndpointSlice>();
+        let of = ListParams::default().labels(&format!("kubernetes.io/service-name={service}"));
+        eventually(&format!("{service} leads to {expected:?}"), async || {
+            let slices = slices.list(&of).await.map_err(|error| error.to_string())?.items;
+            let ready = slices.iter().filter(|slice| slice.endpoints.iter().flatten().count() > 0);
+            let ports = ready.flat_map(|slice| slice.ports.iter().flatten());
+            let port = |protocol: Option<&str>, port| format!("{} {}", protocol.unwrap_or("none"), port);
+            let ports = ports.map(|of| port(of.protocol.as_deref(), of.port.unwrap_or_default()));
+            let ports: BTreeSet<_> = ports.collect();
+            if ports.iter().eq(expected) { Ok(()) } else { Err(format!("{ports:?}")) }
+        })
+        .await;
     }
 
     /// A token of the Pods' ServiceAccount.
@@ -705,11 +760,16 @@ async fn ipv6_with_a_load_balancer() {
         );
         assert_eq!(spec.external_traffic_policy.as_deref(), Some("Local"));
     }
+    release.create_pod("2a0a:e5c0:10:2::53").await;
+    release.leads_to("kubezone", &["TCP 5353", "UDP 5353"]).await;
+    release.leads_to("kubezone-ns2", &["TCP 5353", "UDP 5353"]).await;
+    release.leads_to("kubezone-metrics", &["TCP 9153"]).await;
 
     let Some(running) = release.run().await else { return };
     let kubezone = &running.kubezone;
     kubezone.answers("web.shop.svc AAAA", &release.web().await).await;
     kubezone.answers("ns2 AAAA", "2001:db8:2::53").await;
+    kubezone.answers("kubezone.balanced.svc AAAA", &address(&services.get("kubezone").await.expect("there"))).await;
     kubezone.answers("kubezone-metrics.balanced.svc AAAA", "NXDOMAIN c2.k8s.ooo.").await;
     release.takes_over(&running).await;
 
@@ -806,6 +866,9 @@ async fn both_families_and_the_parent() {
         let ports: Vec<_> = spec.ports.expect("ports").into_iter().map(|port| (port.protocol, port.port)).collect();
         assert_eq!(ports, [(Some(protocol.to_owned()), 53)]);
     }
+    release.create_pod("2a0a:e5c0:10:2::54").await;
+    release.leads_to("kubezone", &["UDP 5353"]).await;
+    release.leads_to("kubezone-tcp", &["TCP 5353"]).await;
 
     let Some(running) = release.run().await else { return };
     let kubezone = &running.kubezone;

@@ -39,7 +39,83 @@ fn it_completes_for_every_shell() {
     for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
         let (status, script, errors) = kubezone(Path::new("."), &["completions", shell]);
         assert_eq!((status, errors.as_str()), (Some(0), ""), "{shell}");
-        assert!(script.contains("listen-dns"), "{shell}: {script}");
+        assert!(script.contains("KUBEZONE_COMPLETE"), "{shell}: {script}");
+    }
+}
+
+/// What bash proposes for the last of `words`, and that nothing else comes onto the terminal.
+fn proposed(words: &str) -> Vec<String> {
+    const SCRIPT: &str = r#"
+        source <("$0" completions bash)
+        COMP_WORDS=("$@") COMP_CWORD=$(($# - 1)) COMP_TYPE=9
+        _clap_complete_kubezone kubezone "${COMP_WORDS[COMP_CWORD]}"
+        printf '%s\n' "${COMPREPLY[@]}"
+    "#;
+    let folder = Folder::new().expect("a temporary folder");
+    std::os::unix::fs::symlink(fs::canonicalize(KUBEZONE.as_str()).expect("the binary"), folder.join("kubezone"))
+        .expect("a link");
+    let path = format!("{}:{}", folder.join("").display(), std::env::var("PATH").unwrap_or_default());
+    let mut command = Command::new("bash");
+    command.args(["--norc", "-c", SCRIPT, "kubezone"]).args(words.split(' ')).env("PATH", path);
+    let output = command.current_dir(env!("CARGO_MANIFEST_DIR")).output().expect("bash started");
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{words}");
+    let said = String::from_utf8(output.stdout).expect("UTF-8");
+    said.lines().map(|line| line.trim().to_owned()).filter(|line| !line.is_empty()).collect()
+}
+
+#[test]
+fn what_there_is_is_proposed() {
+    let folder = Folder::new().expect("a temporary folder");
+    let contexts = "contexts: [{ name: c2, context: { cluster: c2 } }, { name: c3, context: { cluster: c3 } }]\n";
+    let kubeconfig = folder.write("kubeconfig", contexts).expect("written").display().to_string();
+    for (words, expected) in [
+        ("kubezone expl", &["explain"][..]),
+        ("kubezone zone lint --zo", &["--zone"]),
+        ("kubezone zone dump --config examples/k8s.ooo.yaml k8", &["k8s.ooo"]),
+        ("kubezone audit --config=examples/c2.yaml --zone c2", &["c2.k8s.ooo"]),
+        ("kubezone explain -f examples/migration.yaml -n shop svc/w", &["svc/web"]),
+        ("kubezone explain -f examples/migration.yaml n", &["ns/shop"]),
+        ("kubezone explain -f examples/migration.yaml -n sh", &["shop"]),
+        ("kubezone explain --config examples/c2.yaml -n ku", &["kube-system"]),
+        // There is nothing, and that is nobody's business who types.
+        ("kubezone zone dump --config absent k8", &[]),
+        ("kubezone zone dump --server http://[::1]:1 k8", &[]),
+        ("kubezone explain -f absent svc/", &[]),
+        ("kubezone explain --kubeconfig absent svc/", &[]),
+        ("kubezone audit --kubeconfig absent --context c", &[]),
+    ] {
+        assert_eq!(proposed(words), expected, "{words}");
+    }
+    assert_eq!(proposed(&format!("kubezone status --kubeconfig {kubeconfig} --context c")), ["c2", "c3"]);
+}
+
+#[test]
+fn every_command_has_a_manual_page() {
+    let folder = Folder::new().expect("a temporary folder");
+    let pages = folder.join("man1");
+    let said = kubezone(Path::new("."), &["man", "--output", &pages.display().to_string()]);
+    assert_eq!(said, (Some(0), String::new(), String::new()));
+    let names = fs::read_dir(&pages).expect("pages").map(|entry| entry.expect("a page").file_name());
+    let names: Vec<_> = names.map(|name| name.into_string().expect("UTF-8")).collect();
+    for name in ["kubezone.1", "kubezone-serve.1", "kubezone-zone.1", "kubezone-zone-dump.1", "kubezone-config-init.1"]
+    {
+        assert!(names.iter().any(|known| known == name), "{name}: {names:?}");
+    }
+    let dump = fs::read_to_string(pages.join("kubezone-zone-dump.1")).expect("a page");
+    let examples = ".SH EXAMPLES\n.nf\nkubezone zone dump k8s.ooo \\-\\-config kubezone.yaml\nkubezone zone dump c2";
+    assert!(dump.contains(examples) && dump.contains("\nkubezone\\-zone\\-dump \\- "), "{dump}");
+    assert!(!dump.contains("EXTRA"), "{dump}");
+    let root = kubezone(Path::new("."), &["man"]).1;
+    assert_eq!(fs::read_to_string(pages.join("kubezone.1")).expect("a page"), root);
+
+    for name in names {
+        let mut man = Command::new("man");
+        man.args(["--warnings", "-E", "UTF-8", "-l", "-Tutf8", "-Z"]).arg(pages.join(&name));
+        let Ok(output) = man.env("MANROFFSEQ", "").env("MANWIDTH", "80").env("LC_ALL", "C.UTF-8").output() else {
+            return support::skip("manual pages without warnings", &"there is no man in the path");
+        };
+        let (status, warnings) = (output.status, String::from_utf8_lossy(&output.stderr).into_owned());
+        assert!(status.success() && warnings.is_empty() && !output.stdout.is_empty(), "{name}: {warnings}");
     }
 }
 

@@ -5,6 +5,7 @@ use std::io::{self, BufWriter, Write};
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
+use clap_complete::ArgValueCandidates;
 use futures::{StreamExt, stream};
 use tokio::net::lookup_host;
 use tokio::time::timeout;
@@ -13,7 +14,7 @@ use super::paper::{Cell, Colors, Paper, Tone, plain};
 use super::progress::Line;
 use super::reports::Look;
 use super::zone::print_json;
-use super::{Failure, runtime};
+use super::{Failure, complete, runtime};
 use crate::report::{Audited, Report, Target, Verdict};
 use crate::source::Pods;
 
@@ -46,7 +47,7 @@ pub(super) struct Audit {
     #[arg(long, value_name = "VERDICT")]
     fail_on: Option<FailOn>,
     /// The Services of one namespace
-    #[arg(short, long, value_name = "NAME")]
+    #[arg(short, long, value_name = "NAME", add = ArgValueCandidates::new(complete::namespaces))]
     namespace: Option<String>,
     /// Those of all namespaces: the default
     #[arg(short = 'A', long, conflicts_with = "namespace")]

@@ -5,13 +5,14 @@ use std::net::IpAddr;
 use std::str::FromStr;
 
 use clap::Args;
+use clap_complete::ArgValueCandidates;
 use hickory_proto::rr::Name;
 use serde::Serialize;
 
-use super::Failure;
 use super::paper::{Cell, Colors, Paper, Tone, plain};
 use super::reports::{Look, Reports};
 use super::zone::{Output, print_json};
+use super::{Failure, complete};
 use crate::cluster::ServiceKey;
 use crate::report::{AddressReport, Holder, NameReport, NamespaceReport, RecordText, Report, Said};
 use crate::schema::AddressOrigin;
@@ -35,10 +36,16 @@ Examples:
 docs/reasons.md has all reasons.")]
 pub(super) struct Explain {
     /// svc/NAME, ns/NAME, a name in a zone, or an address, also by its name in ip6.arpa or in-addr.arpa
-    #[arg(value_name = "svc/NAME|ns/NAME|NAME|ADDRESS")]
+    #[arg(value_name = "svc/NAME|ns/NAME|NAME|ADDRESS", add = ArgValueCandidates::new(complete::subjects))]
     what: What,
     /// The namespace of the Service
-    #[arg(short, long, value_name = "NAME", default_value = "default")]
+    #[arg(
+        short,
+        long,
+        value_name = "NAME",
+        default_value = "default",
+        add = ArgValueCandidates::new(complete::namespaces)
+    )]
     namespace: String,
     #[command(flatten)]
     look: Look,

@@ -5,10 +5,12 @@
 //! output; logs and errors go to standard error.
 
 mod audit;
+mod complete;
 mod config;
 mod demo;
 mod explain;
 mod forward;
+mod man;
 mod paper;
 mod progress;
 mod remote;
@@ -56,12 +58,18 @@ enum Command {
     Explain(explain::Explain),
     Audit(audit::Audit),
     Status(status::Status),
-    /// Prints a script that teaches a shell to complete kubezone's commands and options
-    #[command(after_help = "Example: kubezone completions bash > /etc/bash_completion.d/kubezone")]
+    /// Prints a script that has a shell complete kubezone's commands and options, and the names of what there is
+    ///
+    /// The script asks kubezone: for zones, contexts, namespaces and Services it looks where the command that is being typed would.
+    #[command(after_help = "\
+Examples:
+  kubezone completions bash > /etc/bash_completion.d/kubezone
+  source <(kubezone completions zsh)")]
     Completions {
         /// The shell
         shell: clap_complete::Shell,
     },
+    Man(man::Man),
 }
 
 impl Command {
@@ -129,9 +137,12 @@ impl From<io::Error> for Failure {
 /// Runs the command that the process was started with.
 #[must_use]
 pub fn main() -> ExitCode {
-    let cli = read_command_line(env::args_os().collect());
     // A dependency that enables another provider would leave rustls without a choice. An error says that there is one.
     let _ = rustls::crypto::ring::default_provider().install_default();
+    if let Some(answered) = complete::answer() {
+        return answered;
+    }
+    let cli = read_command_line(env::args_os().collect());
     log_to_stderr(cli.log.unwrap_or_else(|| EnvFilter::new(cli.command.default_log())));
     let result = match cli.command {
         Command::Serve(serve) => serve.run(),
@@ -141,7 +152,10 @@ pub fn main() -> ExitCode {
         Command::Explain(explain) => explain.run(),
         Command::Audit(audit) => audit.run(),
         Command::Status(status) => status.run(),
-        Command::Completions { shell } => completions(shell),
+        Command::Completions { shell } => {
+            complete::script(shell).and_then(|script| Ok(io::stdout().write_all(&script)?))
+        }
+        Command::Man(man) => man.run(),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -218,13 +232,6 @@ fn log_to_stderr(filter: EnvFilter) {
     } else {
         subscriber.json().init();
     }
-}
-
-fn completions(shell: clap_complete::Shell) -> Result<(), Failure> {
-    // Into memory first: the generator panics where it cannot write.
-    let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Cli::command(), "kubezone", &mut script);
-    Ok(io::stdout().write_all(&script)?)
 }
 
 /// The runtime of whatever waits: TCP, timers, sources. UDP has threads of its own.

@@ -3,7 +3,10 @@
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
+use std::pin::pin;
 use std::time::{Duration, Instant};
+
+use tokio::time::timeout;
 
 use crate::zone::master;
 
@@ -53,6 +56,25 @@ impl<W: Write> Drop for Line<W> {
     }
 }
 
+/// What `future` gives; from the first second on the line says that `what` is waited for, and how long already.
+pub(super) async fn waiting<F: Future>(what: impl fmt::Display, future: F) -> F::Output {
+    waiting_on(io::stderr().is_terminal().then(io::stderr), what, future).await
+}
+
+async fn waiting_on<F: Future>(terminal: Option<impl Write>, what: impl fmt::Display, future: F) -> F::Output {
+    let (mut line, mut future) = (Line::on(terminal), pin!(future));
+    let mut seconds = 0;
+    loop {
+        match timeout(Duration::from_secs(1), &mut future).await {
+            Ok(output) => return output,
+            Err(_) => {
+                seconds += 1;
+                line.show(format_args!("{what}: {seconds} s"));
+            }
+        }
+    }
+}
+
 /// The progress of one file.
 pub(super) struct Progress<'a, W: Write> {
     file: &'a Path,
@@ -84,6 +106,8 @@ impl<'a, W: Write> Progress<'a, W> {
 
 #[cfg(test)]
 mod tests {
+    use tokio::time::sleep;
+
     use super::*;
 
     fn shown(octets: usize) -> String {
@@ -99,6 +123,18 @@ mod tests {
         let shown = shown(LARGE);
         assert!(shown.starts_with("\rlarge.zone: 25 %, 4096 records, "), "{shown:?}");
         assert!(shown.ends_with(" s\x1b[K\r\x1b[K"), "{shown:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_waits_for_longer_than_a_second_is_told_for_what() {
+        let waited = async |milliseconds| {
+            let mut terminal = Vec::new();
+            waiting_on(Some(&mut terminal), "a server", sleep(Duration::from_millis(milliseconds))).await;
+            String::from_utf8(terminal).unwrap()
+        };
+        assert_eq!(waited(999).await, "");
+        let shown = waited(1500).await;
+        assert_eq!(shown, "\ra server: 1 s\x1b[K\r\x1b[K");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! A running server that a command asks, through its JSON API.
 
-use std::io::Write;
+use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
@@ -9,6 +9,7 @@ use axum::body::{Body, BodyDataStream, Bytes};
 use axum::http::uri::{InvalidUri, PathAndQuery, Scheme};
 use axum::http::{StatusCode, Uri};
 use clap::Args;
+use clap_complete::ArgValueCandidates;
 use futures::StreamExt;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -18,7 +19,8 @@ use tokio::runtime::Runtime;
 use tokio::time::timeout;
 
 use super::forward::{Forward, ForwardError};
-use super::{Failure, is_plugin, runtime};
+use super::progress::{Line, waiting};
+use super::{Failure, complete, is_plugin, runtime};
 use crate::admin::api::{Page, Problem};
 use crate::config::Admin;
 use crate::report::Report;
@@ -64,10 +66,10 @@ pub(super) struct ServerArgs {
     #[arg(long, value_name = "FILE")]
     pub(super) kubeconfig: Option<PathBuf>,
     /// The context in the kubeconfig
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", add = ArgValueCandidates::new(complete::contexts))]
     pub(super) context: Option<String>,
     /// The namespace of the server's Pod [default: any]
-    #[arg(short, long, value_name = "NAME")]
+    #[arg(short, long, value_name = "NAME", add = ArgValueCandidates::new(complete::namespaces))]
     pub(super) namespace: Option<String>,
 }
 
@@ -141,7 +143,7 @@ impl Remote {
     /// kubezone's Pod in the cluster that `args` name.
     pub(super) fn forwarded(args: &ServerArgs) -> Result<Self, Failure> {
         let runtime = runtime()?;
-        let pod = runtime.block_on(Forward::find(args))?;
+        let pod = runtime.block_on(waiting("looking for kubezone's Pod", Forward::find(args)))?;
         Ok(Self { base: pod.base(), road: Road::Pod(Box::new(pod)), runtime })
     }
 
@@ -159,11 +161,13 @@ impl Remote {
     ) -> Result<Vec<T>, RemoteError> {
         let mut items = Vec::new();
         let mut after: Option<String> = None;
+        let mut line = Line::new();
         loop {
             let after_it = after.as_deref().map(|after| ("after", after));
             let query: Vec<_> = query.iter().copied().chain(after_it).collect();
             let Page { items: more, next } = self.get(path, &query)?;
             items.extend::<Vec<T>>(more);
+            line.show(format_args!("{}: {}", path.join("/"), items.len()));
             after = match next {
                 Some(next) if after.as_ref() != Some(&next) => Some(next),
                 _ => return Ok(items),
@@ -192,8 +196,15 @@ impl Remote {
             if status != StatusCode::OK {
                 return Err(refused(url.clone(), status, &whole(&url, body).await?).into());
             }
+            // On a terminal the text itself is seen to come.
+            let mut line = (!io::stdout().is_terminal()).then(Line::new);
+            let mut read = 0;
             while let Some(octets) = next(&url, &mut body).await? {
                 out.write_all(&octets)?;
+                read += octets.len();
+                if let Some(line) = &mut line {
+                    line.show(format_args!("{}: {} kB", path.join("/"), read / 1000));
+                }
             }
             Ok(())
         })
@@ -224,7 +235,7 @@ impl Remote {
                 }
             }
         };
-        timeout(PATIENCE, asked).await.map_err(|_| RemoteError::Silent { url: url.clone() })?
+        waiting(url, timeout(PATIENCE, asked)).await.map_err(|_| RemoteError::Silent { url: url.clone() })?
     }
 }
 

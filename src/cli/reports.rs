@@ -8,12 +8,13 @@ use std::path::PathBuf;
 
 use axum::http::StatusCode;
 use clap::Args;
+use clap_complete::ArgValueCandidates;
 use hickory_proto::rr::Name;
 
 use super::progress::Line;
 use super::remote::{Remote, RemoteError, ServerArgs, ServerUrl};
 use super::zone::{default_zone, read_manifests, zone_name, zone_of};
-use super::{Failure, is_plugin, runtime};
+use super::{Failure, complete, is_plugin, runtime};
 use crate::admin::api::ZoneStatus;
 use crate::cluster::{Cluster, ServiceKey};
 use crate::config::{self, Access};
@@ -32,7 +33,7 @@ pub(super) struct Look {
     #[arg(long, value_name = "FILE")]
     kubeconfig: Option<PathBuf>,
     /// The context in the kubeconfig
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", add = ArgValueCandidates::new(complete::contexts))]
     context: Option<String>,
     /// A running server that has read its clusters already: the URL of its listen.admin
     #[arg(long, value_name = "URL", conflicts_with_all = ["filename", "kubeconfig", "context", "config"])]
@@ -41,7 +42,7 @@ pub(super) struct Look {
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// The zone: made with the defaults, or one of those of the configuration or the server [default: all of these]
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", add = ArgValueCandidates::new(complete::zones))]
     zone: Option<String>,
 }
 
@@ -161,6 +162,7 @@ impl Known {
             api => {
                 let pods = if zones.iter().any(|zone| zone.pods) { Pods::Yes } else { pods };
                 let mut line = Line::new();
+                line.show("asking the API");
                 let mut tell = |kind: &'static str, count: usize| line.show(format_args!("{kind}: {count}"));
                 let runtime = runtime()?;
                 let read = runtime.block_on(source::read(api, namespaces, pods, &mut tell));

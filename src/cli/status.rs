@@ -10,7 +10,8 @@ use serde::Serialize;
 
 use super::Failure;
 use super::paper::{Cell, Colors, Paper, Tone, plain};
-use super::remote::{Remote, ServerArgs};
+use super::progress::Line;
+use super::remote::{Remote, RemoteError, ServerArgs};
 use super::zone::Output;
 use crate::admin::api::{ClusterProblem, ClusterStatus, ServerStatus, ZoneStatus};
 
@@ -66,7 +67,12 @@ impl Status {
             Count { at: Instant::now(), responses: remote.get::<ServerStatus>(&["server"], &[])?.responses };
         let redraws = self.watch && self.output == Output::Table && io::stdout().is_terminal();
         loop {
+            let mut line = Line::new();
+            if !self.watch {
+                line.show("counting responses for a second");
+            }
             sleep(INTERVAL);
+            drop(line);
             let seen = Seen::of(&remote, &mut count);
             // Whatever has become of it, what was on the screen is not true any more.
             let mut out = BufWriter::new(io::stdout().lock());
@@ -104,7 +110,7 @@ impl Status {
 }
 
 impl Seen {
-    fn of(remote: &Remote, count: &mut Count) -> Result<Self, super::remote::RemoteError> {
+    fn of(remote: &Remote, count: &mut Count) -> Result<Self, RemoteError> {
         let server: ServerStatus = remote.get(&["server"], &[])?;
         let now = Count { at: Instant::now(), responses: server.responses.clone() };
         let before = std::mem::replace(count, now);

@@ -256,10 +256,14 @@ pub(super) fn canonical_key(wire: &[u8]) -> Vec<u8> {
 fn push_key(wire: &[u8], key: &mut Vec<u8>) {
     let labels: SmallVec<[_; 8]> = name::labels(wire).collect();
     for label in labels.into_iter().rev() {
-        for &octet in label {
-            match octet {
-                0 | 1 => key.extend([1, octet + 1]),
-                _ => key.push(octet),
+        if label.iter().all(|octet| *octet > 1) {
+            key.extend_from_slice(label);
+        } else {
+            for &octet in label {
+                match octet {
+                    0 | 1 => key.extend([1, octet + 1]),
+                    _ => key.push(octet),
+                }
             }
         }
         key.push(0);

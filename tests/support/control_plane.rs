@@ -35,7 +35,7 @@ pub(crate) const SERVICE_RANGE: &str = "2a0a:e5c0:10:3::/108";
 /// The same, and private ones of IPv4, as almost every cluster with both has them.
 const DUAL_STACK: &str = "2a0a:e5c0:10:3::/108,10.96.0.0/16";
 /// The node that Pods are bound to.
-const NODE: &str = "node";
+pub(crate) const NODE: &str = "node";
 /// The build script's default, below [`cache`].
 const BUILT: &str = "controlplane-v1.36.3";
 /// May do everything: the tests and the controller manager.

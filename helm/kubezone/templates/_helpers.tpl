@@ -89,7 +89,7 @@ whether it is in the zone (`inZone`), and whether it is called as a Service ther
 {{- $name := include "kubezone.fullname" . }}
 {{- $items := list (dict "name" $name "settings" .Values.service) }}
 {{- range .Values.extraServices }}
-{{- $settings := omit $.Values.service "clusterIP" "annotations" }}
+{{- $settings := omit $.Values.service "clusterIP" "annotations" "labels" }}
 {{- $_ := include "kubezone.overlay" (dict "on" $settings "with" .) }}
 {{- $items = append $items (dict "name" (printf "%s-%s" $name .suffix) "settings" $settings) }}
 {{- end }}

@@ -3,13 +3,14 @@
 use std::io::Write;
 
 use clap::Args;
+use clap_complete::ArgValueCandidates;
 use hickory_proto::rr::Name;
 use tracing::warn;
 
 use super::{
     Configured, ServerOrConfig, Side, Text, ZoneProblem, find, made, made_reverse, read_manifests, usage, zone_name,
 };
-use crate::cli::Failure;
+use crate::cli::{Failure, complete};
 use crate::config::{self, Access};
 use crate::source::load::Placed;
 use crate::zone::{Record, Zone, dump, name_to_text};
@@ -23,6 +24,7 @@ Examples:
   kubezone zone dump c2.k8s.ooo --server http://[::1]:9154 | kubezone zone diff c2.zone - --zone c2.k8s.ooo")]
 pub(super) struct Dump {
     /// The zone
+    #[arg(add = ArgValueCandidates::new(complete::zones))]
     zone: String,
     #[command(flatten)]
     from: ServerOrConfig,

@@ -45,7 +45,7 @@ enum Command {
 pub(super) enum Output {
     /// Lines for people
     Table,
-    /// A list of objects
+    /// Objects with fields, as JSON
     Json,
 }
 

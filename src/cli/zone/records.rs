@@ -4,11 +4,12 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use clap_complete::ArgValueCandidates;
 use hickory_proto::rr::RecordType;
 
 use super::{Configured, Output, ZoneProblem, default_zone, find, made, print_json, read_manifests, usage, zone_name};
-use crate::cli::Failure;
 use crate::cli::remote::{Remote, ServerUrl};
+use crate::cli::{Failure, complete};
 use crate::config::{self, Access, NameServerFlag};
 use crate::report::{RecordText, Report};
 use crate::schema::ClusterZone;
@@ -32,7 +33,7 @@ pub(super) struct Records {
     #[arg(long, value_name = "URL", conflicts_with_all = ["filename", "config", "nameserver"])]
     server: Option<ServerUrl>,
     /// The zone; with --config, one that is configured there
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", add = ArgValueCandidates::new(complete::zones))]
     zone: String,
     /// The configuration file that says how the zone is made, in the place of the defaults
     #[arg(long, value_name = "FILE", conflicts_with = "nameserver")]
