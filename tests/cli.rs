@@ -5,13 +5,11 @@ mod support;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
 use std::net::TcpListener;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::{fs, io};
 
-use hickory_proto::rr::Name;
 use kubezone::config;
-use kubezone::zone::master;
 use support::eventually;
 use support::kubezone::{KUBEZONE, Kubezone};
 use support::process::Folder;
@@ -266,51 +264,6 @@ fn an_address_that_is_taken_ends_the_start() {
         let listen = ["--listen-dns", dns, "--listen-metrics", metrics, "--listen-admin", admin];
         let args = [&zone[..], &listen].concat();
         assert_eq!(kubezone(Path::new("."), &args), (Some(3), String::new(), line));
-    }
-}
-
-/// The blocks of one language in the documents, each with the document it stands in.
-fn shown(language: &str) -> Vec<(PathBuf, String)> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let docs = fs::read_dir(root.join("docs")).expect("docs/").map(|entry| entry.expect("an entry").path());
-    let mut blocks = Vec::new();
-    for document in docs.chain([root.join("README.md")]) {
-        let text = fs::read_to_string(&document).expect("a document");
-        let fenced = text.split("```").skip(1).step_by(2);
-        let of_language = fenced.filter_map(|block| block.strip_prefix(language)?.strip_prefix('\n'));
-        blocks.extend(of_language.map(|block| (document.clone(), block.to_owned())));
-    }
-    assert!(!blocks.is_empty(), "no document shows {language}");
-    blocks
-}
-
-#[test]
-fn configurations_that_documents_show_are_understood() {
-    for (document, text) in shown("yaml") {
-        config::parse(&text, &document).unwrap_or_else(|error| panic!("{error}\n{text}"));
-    }
-}
-
-#[test]
-fn zones_that_documents_show_can_be_read() {
-    for (document, text) in shown("zone") {
-        let records = master::parse(text.as_bytes(), &Name::root(), None);
-        records.unwrap_or_else(|error| panic!("{}: {error}\n{text}", document.display()));
-    }
-}
-
-#[test]
-fn commands_that_documents_show_say_the_same() {
-    // A block of `console findings` is one of commands that end with status 1.
-    for (language, status) in [("console", 0), ("console findings", 1)] {
-        for (document, text) in shown(language) {
-            for shown in text.split("$ kubezone ").skip(1) {
-                let (command, output) = shown.split_once('\n').expect("a command and its output");
-                let args: Vec<_> = command.split(' ').collect();
-                let said = kubezone(Path::new(env!("CARGO_MANIFEST_DIR")), &args);
-                assert_eq!(said, (Some(status), output.to_owned(), String::new()), "{}: {command}", document.display());
-            }
-        }
     }
 }
 

@@ -248,11 +248,4 @@ fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_commands_are_well_defined() {
-        Cli::command().debug_assert();
-    }
-}
+mod tests;

@@ -66,7 +66,7 @@ impl fmt::Display for Subject {
     }
 }
 
-/// The annotations that speak to this server, by their full keys: those in the domain `k8s.ooo`, and some of external-dns.
+/// The annotations that speak to this server, by their full keys: some of the domain `k8s.ooo`, and of external-dns.
 pub type Annotations = BTreeMap<Box<str>, Box<str>>;
 
 /// An object's labels: what selectors go by.
