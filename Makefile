@@ -1,6 +1,6 @@
 # What people do every day. `make` alone lists it.
 
-.PHONY: help demo test check differential audit bench fuzz control-plane
+.PHONY: help demo test check differential audit bench fuzz control-plane chart
 
 help:
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -35,3 +35,7 @@ fuzz: ## Bytes from strangers, for five minutes each (needs cargo-fuzz and a nig
 
 control-plane: ## etcd, kube-apiserver and kube-controller-manager of the tests
 	tests/controlplane/build
+
+chart: ## helm, and the chart's README from the comments of its values
+	tests/chart/build
+	$${XDG_CACHE_HOME:-$$HOME/.cache}/kubezone/helm-docs-v1.14.2/helm-docs --sort-values-order=file --chart-search-root helm/kubezone

@@ -20,6 +20,7 @@
 //! clusters of so many Services; with a second one, storms of so many seconds; with a third, so many changes a second:
 //! `cargo bench --bench publish -- 100000 60`.
 
+use std::collections::BTreeSet;
 use std::error::Error;
 use std::fs;
 use std::hint::black_box;
@@ -178,8 +179,13 @@ impl Writing {
         }
         let metrics = Metrics::new(Arc::clone(&published)).cluster("c2");
         let (events, receiver) = mpsc::channel(AHEAD);
-        let mut cluster =
-            Cluster { name: "c2".to_owned(), access: Access::InCluster, max_staleness: None, zones: vec![zone] };
+        let mut cluster = Cluster {
+            name: "c2".to_owned(),
+            access: Access::InCluster,
+            namespaces: BTreeSet::new(),
+            max_staleness: None,
+            zones: vec![zone],
+        };
         runtime.spawn(async move {
             let (_proposing, proposals) = mpsc::channel(1);
             let (_asking, looks) = inspector();
@@ -205,19 +211,19 @@ impl Writing {
         let Self { runtime, events, .. } = self;
         runtime.block_on(async {
             for kind in kinds {
-                events.send(Event::Listing(kind)).await.expect("a writer");
+                events.send(Event::Listing(kind.into())).await.expect("a writer");
             }
             for object in objects.iter() {
                 events.send(Event::Apply { object: object.clone(), version: Some(FIRST) }).await.expect("a writer");
             }
             for kind in &kinds[1..] {
-                events.send(Event::Listed { kind: *kind, version: None }).await.expect("a writer");
+                events.send(Event::Listed { of: (*kind).into(), version: None }).await.expect("a writer");
             }
             while events.capacity() < AHEAD {
                 yield_now().await;
             }
             let before = (Instant::now(), cpu(ClockId::CLOCK_PROCESS_CPUTIME_ID));
-            events.send(Event::Listed { kind: kinds[0], version: Some(FIRST) }).await.expect("a writer");
+            events.send(Event::Listed { of: kinds[0].into(), version: Some(FIRST) }).await.expect("a writer");
             while self.served() < FIRST {
                 // The version is made on another thread: what this one does meanwhile is not the writer's.
                 tokio::time::sleep(Duration::from_millis(1)).await;

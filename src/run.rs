@@ -480,6 +480,7 @@ fn followed_as<'c>(cluster: &Cluster, config: &'c Config) -> Option<&'c Cluster>
     let is_it = |other: &&Cluster| {
         other.name == cluster.name
             && other.access == cluster.access
+            && other.namespaces == cluster.namespaces
             && other.max_staleness == cluster.max_staleness
             && other.watches_pods() == cluster.watches_pods()
     };

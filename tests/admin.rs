@@ -239,7 +239,7 @@ async fn services_are_told_page_by_page() {
         ("services?zone=c2.k8s.ooo&nam=web", 400, "there is no parameter `nam` here"),
         ("services?zone=c2.k8s.ooo&name=web", 400, "a Service's name means something in a namespace"),
         ("services?zone=c2.k8s.ooo&after=web", 400, "`after` is a page's `next`"),
-        ("services?zone=c2.k8s.ooo&namespace=nope", 404, "there is no Namespace nope"),
+        ("services?zone=c2.k8s.ooo&namespace=nope", 404, "nothing is known of a Namespace nope"),
         ("names/example.com?zone=c2.k8s.ooo", 400, "example.com. is not in zone c2.k8s.ooo."),
         ("addresses/web?zone=c2.k8s.ooo", 400, "that is no address"),
         ("addresses/fd00::1", 400, "`zone` is missing"),

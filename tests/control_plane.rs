@@ -397,6 +397,98 @@ async fn a_cluster_that_may_not_be_read_is_told_of() {
     assert!(line.contains("the API answered 403 Forbidden: namespaces is forbidden: User"), "{line}");
 }
 
+/// Every request for anything else would be forbidden, and counted.
+#[tokio::test]
+async fn a_cluster_is_read_in_the_namespaces_that_may_be_read() {
+    let Some(plane) = control_plane::shared("a_cluster_is_read_in_the_namespaces").await else { return };
+    let [a, b, c] = [plane.namespace("own-a").await, plane.namespace("own-b").await, plane.namespace("own-c").await];
+    for scene in [&a, &b] {
+        scene.let_read().await;
+    }
+    let [of_a, of_c] = [a.create_service("web", https()).await, c.create_service("web", https()).await];
+    let folder = Folder::new().expect("a temporary folder");
+    let path = folder.join("kubezone.yaml");
+    let configuration = |namespaces: &[&str]| {
+        let configuration = json!({
+            "listen": { "dns": ["[::1]:0"], "metrics": "[::1]:0" },
+            "clusters": [{ "name": "c2", "kubeconfig": plane.kubeconfig_of_tenant(), "namespaces": namespaces }],
+            "zones": [{
+                "name": ZONE,
+                "cluster": "c2",
+                "nameservers": [{ "name": "ns", "addresses": ["2a0a:e5c0:13:e2::a"] }],
+            }],
+        });
+        configuration.to_string()
+    };
+    let kubezone = Kubezone::configured(ZONE, folder, &configuration(&["own-a", "own-b"])).await.ready().await;
+
+    kubezone.answers("web.own-a.svc AAAA", &address(&of_a)).await;
+    b.create_service("db", json!({ "clusterIP": "None", "ports": ports(&[("pg", 5432)]) })).await;
+    let endpoints = json!([{ "addresses": ["2a0a:e5c0:10:2::10"], "hostname": "db-0" }]);
+    b.create_slice("db-a", "db", "IPv6", endpoints, ports(&[("pg", 5432)])).await;
+    kubezone.answers("db-0.db.own-b.svc AAAA", "2a0a:e5c0:10:2::10").await;
+    b.delete_service("db").await;
+    kubezone.answers("db-0.db.own-b.svc AAAA", ABSENT).await;
+    kubezone.answers("web.own-c.svc AAAA", ABSENT).await;
+    // Nobody reads what it says.
+    a.change_namespace(json!({ "annotations": { "k8s.ooo/publish": "false" } })).await;
+    let late = a.create_service("late", https()).await;
+    kubezone.answers("late.own-a.svc AAAA", &address(&late)).await;
+
+    let config = path.display().to_string();
+    let server = format!("http://{}", kubezone.admin());
+    for from in [["--config", &config], ["--server", &server]] {
+        let say = |args: &[&str], status: i32| {
+            let output = Command::new(KUBEZONE.as_str()).args(args).args(from).output().expect("kubezone started");
+            assert_eq!(output.status.code(), Some(status), "{args:?} {from:?}: {output:?}");
+            String::from_utf8(output.stdout).expect("UTF-8")
+        };
+        assert!(say(&["explain", "svc/web", "-n", "own-a"], 0).contains(&address(&of_a)));
+        for what in [&["explain", "svc/web", "-n", "own-c"][..], &["explain", "web.own-c.svc.c2.k8s.ooo"]] {
+            let explained = say(what, 1);
+            assert!(explained.contains("Service own-c/web in c2.k8s.ooo.: its namespace is not read"), "{explained}");
+            assert!(explained.contains("KZ0118 NamespaceNotRead"), "{explained}");
+        }
+        let audited = say(&["audit"], 0);
+        assert!(audited.contains("own-a") && !audited.contains("own-c"), "{audited}");
+    }
+
+    c.let_read().await;
+    let reload = |namespaces: &[&str]| {
+        let new = path.with_extension("new");
+        std::fs::write(&new, configuration(namespaces)).expect("written");
+        std::fs::rename(new, &path).expect("renamed");
+    };
+    let serial = kubezone.serial().await;
+    reload(&["own-a", "own-b", "own-c"]);
+    eventually("the third namespace is served", async || {
+        assert_eq!(kubezone.ask("web.own-a.svc AAAA").await, address(&of_a), "without a gap");
+        match kubezone.ask("web.own-c.svc AAAA").await {
+            said if said == address(&of_c) => Ok(()),
+            said => Err(said),
+        }
+    })
+    .await;
+    assert!(kubezone.serial().await > serial);
+    reload(&["own-b", "own-c"]);
+    kubezone.answers("web.own-a.svc AAAA", ABSENT).await;
+    kubezone.answers("web.own-c.svc AAAA", &address(&of_c)).await;
+    assert_eq!(kubezone.metric("kubezone_cluster_errors_total", "").await, 0.0, "{:?}", kubezone.log());
+
+    // One that may not be read holds up what is new, and nothing else goes.
+    plane.namespace("own-d").await;
+    reload(&["own-b", "own-c", "own-d"]);
+    kubezone.counts_error("reason=\"forbidden\"").await;
+    let is_told = |line: &Value| line["fields"]["namespace"] == "own-d" && line["fields"]["kind"] == "Service";
+    eventually("it is told which", async || match kubezone.log() {
+        log if log.iter().any(is_told) => Ok(()),
+        log => Err(format!("{log:?}")),
+    })
+    .await;
+    kubezone.answers("web.own-c.svc AAAA", &address(&of_c)).await;
+    assert_eq!(kubezone.metric("kubezone_cluster_synced", "").await, 0.0);
+}
+
 /// A secondary that is told of a new serial transfers the zone, and should find that something is new.
 #[tokio::test]
 async fn only_what_changes_a_record_moves_the_serial() {
@@ -520,6 +612,13 @@ async fn endpoint_slices_made_by_hand_count_as_they_are() {
     kubezone.answers("db.by-hand.svc A", "147.78.194.10").await;
     slices.delete("db-c", &DeleteParams::default()).await.expect("deleted");
     kubezone.answers("db.by-hand.svc A", ABSENT).await;
+
+    // Behind a cluster IP endpoints were only counted. Nobody tells of them again when the Service becomes headless: they are
+    // asked for.
+    scene.delete_service("whole").await;
+    scene.create_service("whole", json!({ "clusterIP": "None", "ports": ports(&[("https", 443)]) })).await;
+    kubezone.answers("whole.by-hand.svc AAAA", "2a0a:e5c0:10:2::20").await;
+    kubezone.answers("db-0.whole.by-hand.svc AAAA", "2a0a:e5c0:10:2::20").await;
 }
 
 #[tokio::test]

@@ -23,11 +23,11 @@ pub(crate) struct Server {
     /// Where it answers.
     pub(crate) dns: SocketAddr,
     id: u32,
-    _running: Running,
+    running: Running,
 }
 
 enum Running {
-    Kubezone(#[expect(dead_code, reason = "it ends with us")] Kubezone),
+    Kubezone(Kubezone),
     CoreDns(#[expect(dead_code, reason = "they end with us")] Process, #[expect(dead_code)] Folder),
 }
 
@@ -35,7 +35,7 @@ impl Server {
     /// kubezone, once /readyz says that it serves.
     pub(crate) async fn kubezone(binary: &Path, kubeconfig: &Path, is_reversed: bool) -> Self {
         let kubezone = kubezone(binary, kubeconfig, is_reversed).await.ready().await;
-        Self { name: "kubezone", dns: kubezone.dns(), id: kubezone.id(), _running: Running::Kubezone(kubezone) }
+        Self { name: "kubezone", dns: kubezone.dns(), id: kubezone.id(), running: Running::Kubezone(kubezone) }
     }
 
     /// `CoreDNS`, once it says that it is ready: that is when its kubernetes plugin has everything.
@@ -59,7 +59,15 @@ impl Server {
             }
         })
         .await;
-        Self { name: "CoreDNS", dns: dns.address, id: process.id(), _running: Running::CoreDns(process, folder) }
+        Self { name: "CoreDNS", dns: dns.address, id: process.id(), running: Running::CoreDns(process, folder) }
+    }
+
+    /// How many changes kubezone has published, and the seconds that they took from their arrival at the writer to the swap.
+    pub(crate) async fn published(&self) -> Option<[f64; 2]> {
+        let Running::Kubezone(kubezone) = &self.running else { return None };
+        let name = "kubezone_dns_programming_duration_seconds";
+        let count = kubezone.metric(&format!("{name}_count"), "").await;
+        Some([count, kubezone.metric(&format!("{name}_sum"), "").await])
     }
 
     /// A line of its status, such as `VmRSS`, in MiB.

@@ -391,7 +391,8 @@ async fn services(Shared(api): Shared<Arc<Api>>, uri: Uri) -> Result<Json<Page<R
         (namespace, _) => page(&view, namespace.as_deref(), after, limit),
     });
     page.await?.map(Json).ok_or_else(|| {
-        let sentence = format!("there is no Namespace {}, and no Service in it", unknown.unwrap_or_default());
+        let sentence =
+            format!("nothing is known of a Namespace {}, nor of a Service in it", unknown.unwrap_or_default());
         Refusal(StatusCode::NOT_FOUND, sentence)
     })
 }
@@ -582,9 +583,9 @@ fn problems(troubles: &[Trouble], access: &Access) -> Vec<ClusterProblem> {
     let mut problems: Vec<ClusterProblem> = Vec::new();
     for Trouble { part, error, sentence } in troubles {
         match problems.iter_mut().find(|problem| problem.error == *sentence) {
-            Some(problem) => problem.parts.push((*part).to_owned()),
+            Some(problem) => problem.parts.push(part.clone()),
             None => problems.push(ClusterProblem {
-                parts: vec![(*part).to_owned()],
+                parts: vec![part.clone()],
                 error: sentence.clone(),
                 fix: fix(*error, access),
             }),

@@ -4,6 +4,7 @@
 //! running server, by the flags that have been typed already. Whoever types is not kept waiting, nor told of what went
 //! wrong: there is a moment to find something, and otherwise nothing is proposed.
 
+use std::collections::BTreeSet;
 use std::env;
 use std::ffi::OsString;
 use std::fs::File;
@@ -148,15 +149,15 @@ fn proposed(find: impl FnOnce() -> Vec<String> + Send + 'static) -> Vec<Completi
 /// The Services that there are.
 fn services() -> Vec<ServiceKey> {
     if let Some(path) = typed(&["-f", "--filename"]) {
-        return known(Access::Manifests(path.into()));
+        return known(Access::Manifests(path.into()), &BTreeSet::new());
     }
     if let Some(path) = typed(&["--config"]) {
         let clusters = config::load(Path::new(&path)).map(|config| config.clusters).unwrap_or_default();
-        return clusters.into_iter().flat_map(|cluster| known(cluster.access)).collect();
+        return clusters.into_iter().flat_map(|cluster| known(cluster.access, &cluster.namespaces)).collect();
     }
     let [kubeconfig, context] = [typed(&["--kubeconfig"]), typed(&["--context"])];
     if is_plugin() || kubeconfig.is_some() || context.is_some() {
-        return known(access(None, kubeconfig.map(PathBuf::from), context));
+        return known(access(None, kubeconfig.map(PathBuf::from), context), &BTreeSet::new());
     }
     let Some(server) = server() else { return Vec::new() };
     let zones: Vec<ZoneStatus> = server.list(&["zones"], &[]).unwrap_or_default();
@@ -165,12 +166,12 @@ fn services() -> Vec<ServiceKey> {
     reports.map(|report| ServiceKey { namespace: report.namespace.into(), name: report.name.into() }).collect()
 }
 
-/// The Services of the cluster at `access`.
-fn known(access: Access) -> Vec<ServiceKey> {
+/// The Services of the cluster at `access`, in these namespaces or in all.
+fn known(access: Access, namespaces: &BTreeSet<Box<str>>) -> Vec<ServiceKey> {
     let cluster = match access {
         Access::Manifests(folder) => read_manifests(&folder).ok(),
         api => runtime().ok().and_then(|runtime| {
-            let read = runtime.block_on(source::read(&api, Pods::No, &mut |_, _| {})).ok();
+            let read = runtime.block_on(source::read(&api, namespaces, Pods::No, &mut |_, _| {})).ok();
             runtime.shutdown_background();
             read
         }),

@@ -128,7 +128,7 @@ impl Explain {
                 let told = reports.namespace(name)?;
                 self.tell(&told, out, namespace)?;
                 if told.is_empty() {
-                    writeln!(io::stderr(), "there is no Namespace {}, and no Service in it", plain(name))?;
+                    writeln!(io::stderr(), "nothing is known of a Namespace {}, nor of a Service in it", plain(name))?;
                 }
                 Ok(!told.is_empty())
             }
@@ -200,7 +200,8 @@ fn service<W: Write>(report: &Report, paper: &mut Paper<W>) -> io::Result<()> {
     let Report { zone, namespace, name, .. } = report;
     let title = plain(format_args!("Service {namespace}/{name} in {zone}"));
     let Some(service_type) = &report.service_type else {
-        let state = paper.tinted(Tone::Bad, "there is none");
+        let state = if report.is_read() { "there is none" } else { "its namespace is not read" };
+        let state = paper.tinted(Tone::Bad, state);
         paper.line(format_args!("{title}: {state}"))?;
         records(&report.records, report, paper)?;
         if let Some(nearest) = &report.nearest {

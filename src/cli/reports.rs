@@ -1,6 +1,7 @@
 //! Where `explain` and `audit` look: manifests or a cluster's API, read once, and the zones made from that; or a running
 //! server.
 
+use std::collections::BTreeSet;
 use std::env;
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -103,18 +104,23 @@ impl Look {
                     return Err(Failure::Usage(LookProblem::NoZone { path: path.clone(), name, known }.into()));
                 }
                 if told {
+                    // It stands for all of them: what any of them reads is read.
+                    let reads_all = clusters.iter().any(|cluster| cluster.namespaces.is_empty());
+                    let namespaces =
+                        clusters.iter().filter(|_| !reads_all).flat_map(|cluster| cluster.namespaces.clone());
+                    let namespaces = namespaces.collect();
                     let zones = clusters.into_iter().flat_map(|cluster| cluster.zones).collect();
-                    vec![(access(), zones)]
+                    vec![(access(), namespaces, zones)]
                 } else {
-                    clusters.into_iter().map(|cluster| (cluster.access, cluster.zones)).collect()
+                    clusters.into_iter().map(|cluster| (cluster.access, cluster.namespaces, cluster.zones)).collect()
                 }
             }
-            (None, Some(zone)) => vec![(access(), vec![default_zone(zone, &[], access())?])],
+            (None, Some(zone)) => vec![(access(), BTreeSet::new(), vec![default_zone(zone, &[], access())?])],
             (None, None) => return Err(Failure::Usage(LookProblem::NoWord.into())),
         };
         clusters
             .into_iter()
-            .map(|(access, zones)| Known::read(&access, zones, pods))
+            .map(|(access, namespaces, zones)| Known::read(&access, &namespaces, zones, pods))
             .collect::<Result<_, _>>()
             .map(Reports::Read)
     }
@@ -145,7 +151,12 @@ pub(super) struct Known {
 }
 
 impl Known {
-    fn read(access: &Access, zones: Vec<ClusterZone>, pods: Pods) -> Result<Self, Failure> {
+    fn read(
+        access: &Access,
+        namespaces: &BTreeSet<Box<str>>,
+        zones: Vec<ClusterZone>,
+        pods: Pods,
+    ) -> Result<Self, Failure> {
         let cluster = match access {
             Access::Manifests(folder) => read_manifests(folder)?,
             api => {
@@ -154,7 +165,7 @@ impl Known {
                 line.show("asking the API");
                 let mut tell = |kind: &'static str, count: usize| line.show(format_args!("{kind}: {count}"));
                 let runtime = runtime()?;
-                let read = runtime.block_on(source::read(api, pods, &mut tell));
+                let read = runtime.block_on(source::read(api, namespaces, pods, &mut tell));
                 runtime.shutdown_background();
                 read.map_err(Failure::unable)?
             }

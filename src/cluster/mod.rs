@@ -22,8 +22,8 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 pub use object::{
-    Annotations, Endpoint, EndpointSlice, IpFamily, IpFamilyPolicy, Kind, Labels, Namespace, Object, ObjectKey, Pod,
-    Port, Protocol, ReadyCount, Service, ServiceKey, ServiceType, Subject,
+    Annotations, Collection, Endpoint, EndpointSlice, IpFamily, IpFamilyPolicy, Kind, Labels, Namespace, Object,
+    ObjectKey, Pod, Port, Protocol, ReadyCount, Service, ServiceKey, ServiceType, Subject,
 };
 use store::{Applied, Store, is_most};
 pub use syntax::{has_label_syntax, has_name_syntax, is_label, is_subdomain};
@@ -46,6 +46,8 @@ pub struct Cluster {
     texts: Texts,
     /// Whether there is a Namespace for every Service and Pod.
     has_all_namespaces: bool,
+    /// The only namespaces that are read, each by itself, and no Namespaces then; none: all.
+    only: BTreeSet<Arc<str>>,
     /// Whether endpoints that no record can come from are only counted.
     is_counting: bool,
     /// The headless Services with EndpointSlices that were counted when they were not: records would come from them.
@@ -76,6 +78,29 @@ impl Cluster {
     #[must_use]
     pub fn counting(self) -> Self {
         Self { is_counting: true, ..self }
+    }
+
+    /// The same, of which only these namespaces are read; all, if there are none.
+    ///
+    /// Nothing is known of Namespaces themselves then, nor waited for.
+    #[must_use]
+    pub fn only_in(self, namespaces: impl IntoIterator<Item = impl Into<Arc<str>>>) -> Self {
+        Self { only: namespaces.into_iter().map(Into::into).collect(), ..self }
+    }
+
+    /// What is listed, one by one, to know all objects of `kind`; nothing where that kind is not read.
+    #[must_use]
+    pub fn collections(&self, kind: Kind) -> Vec<Collection> {
+        if kind == Kind::Namespace && !self.only.is_empty() {
+            return Vec::new();
+        }
+        self.namespaces_read().map(|namespace| Collection { kind, namespace: namespace.cloned() }).collect()
+    }
+
+    /// Whether it is known what there is in the namespace called `name`, if there is one.
+    #[must_use]
+    pub fn reads(&self, name: &str) -> bool {
+        self.only.is_empty() || self.only.contains(name)
     }
 
     /// The object exists and says this; returns the subjects touched, none when it said the same before.
@@ -121,66 +146,82 @@ impl Cluster {
         }
     }
 
-    /// A complete list of `kind` begins.
+    /// A complete list of a collection begins.
     ///
     /// `confirms`: it was asked for to learn whether what an earlier list
     /// lacked is really gone; other lists are too near to that one to tell.
-    pub fn listing(&mut self, kind: Kind, confirms: bool) {
+    pub fn listing(&mut self, of: impl Into<Collection>, confirms: bool) {
+        let Collection { kind, namespace } = of.into();
+        let namespace = namespace.as_ref();
         match kind {
-            Kind::Service => self.services.listing(confirms),
-            Kind::EndpointSlice => self.slices.listing(confirms),
-            Kind::Namespace => self.namespaces.listing(confirms),
-            Kind::Pod => self.pods.listing(confirms),
+            Kind::Service => self.services.listing(namespace, confirms),
+            Kind::EndpointSlice => self.slices.listing(namespace, confirms),
+            Kind::Namespace => self.namespaces.listing(namespace, confirms),
+            Kind::Pod => self.pods.listing(namespace, confirms),
         }
     }
 
-    /// The list of `kind` that began last is complete: what it lacked is gone.
+    /// The list of a collection that began last is complete: what it lacked is gone.
     ///
-    /// If it lacked more than half of the objects, and more than 20, they are
+    /// If it lacked more than half of the collection's objects, and more than 20, they are
     /// held: they stay until a list that confirms lacks them, too. Namespaces
     /// are also counted by the Services and Pods in them, which go with them: a
     /// cluster has few, and mostly one with most of its Services.
-    pub fn listed(&mut self, kind: Kind) -> Swept {
+    pub fn listed(&mut self, of: impl Into<Collection>) -> Swept {
         self.texts.forget();
+        let Collection { kind, namespace } = of.into();
+        let namespace = namespace.as_ref();
         match kind {
             Kind::Service => {
-                let gone = self.services.listed(|_| false);
+                let gone = self.services.listed(namespace, |_| false);
                 self.lacking.retain(|key| self.services.get(key).is_some());
-                Swept { touched: gone.into_iter().map(|(key, _)| key.into()).collect(), held: self.services.held() }
+                Swept {
+                    touched: gone.into_iter().map(|(key, _)| key.into()).collect(),
+                    held: self.services.held(namespace),
+                }
             }
             Kind::EndpointSlice => {
-                let gone = self.slices.listed(|_| false);
+                let gone = self.slices.listed(namespace, |_| false);
                 let touched = gone.into_iter().filter_map(|(_, slice)| self.part(slice)).collect();
-                Swept { touched, held: self.slices.held() }
+                Swept { touched, held: self.slices.held(namespace) }
             }
             Kind::Namespace => {
                 let (services, pods_at) = (&self.services, &self.pods_at);
-                let gone = self.namespaces.listed(|lacking| {
+                let gone = self.namespaces.listed(namespace, |lacking| {
                     let services_in_them = lacking.iter().map(|name| services_in(services, name).count()).sum();
                     let pods_in_them = lacking.iter().map(|name| pods_in(pods_at, name).count()).sum();
                     is_most(services_in_them, services.len()) || is_most(pods_in_them, pods_at.len())
                 });
                 let touched = gone.iter().flat_map(|(name, _)| self.subjects_in(name)).collect();
-                Swept { touched, held: self.namespaces.held() }
+                Swept { touched, held: self.namespaces.held(namespace) }
             }
             Kind::Pod => {
-                let gone = self.pods.listed(|_| false);
+                let gone = self.pods.listed(namespace, |_| false);
                 let touched: BTreeSet<Subject> = gone.into_iter().flat_map(|(_, pod)| self.leave(&pod)).collect();
-                Swept { touched: touched.into_iter().collect(), held: self.pods.held() }
+                Swept { touched: touched.into_iter().collect(), held: self.pods.held(namespace) }
             }
         }
     }
 
-    /// Whether every kind but Pods, which not everybody wants to know of, has been listed in full at least once.
+    /// Whether every kind that is read, but Pods, which not everybody wants to know of, has been listed in full at least once:
+    /// in each namespace, where these are read one by one.
     #[must_use]
     pub fn synced(&self) -> bool {
-        self.services.is_listed() && self.slices.is_listed() && self.namespaces.is_listed()
+        let is_listed = |namespace| self.services.is_listed(namespace) && self.slices.is_listed(namespace);
+        let knows_namespaces = !self.only.is_empty() || self.namespaces.is_listed(None);
+        knows_namespaces && self.namespaces_read().all(is_listed)
     }
 
     /// Whether Pods have been listed in full at least once.
     #[must_use]
     pub fn knows_pods(&self) -> bool {
-        self.pods.is_listed()
+        self.namespaces_read().all(|namespace| self.pods.is_listed(namespace))
+    }
+
+    /// The namespaces that are read one by one, or none for the whole cluster.
+    fn namespaces_read(&self) -> impl Iterator<Item = Option<&Arc<str>>> {
+        let whole = self.only.is_empty().then_some(None);
+        whole.into_iter().chain(self.only.iter().map(Some))
     }
 
     /// Whether there are headless Services with EndpointSlices that were only counted, as long as they were not headless.
@@ -269,7 +310,7 @@ impl Cluster {
     /// Whether there is a Namespace called `name` of which nothing is known yet.
     #[must_use]
     pub fn awaits_namespace(&self, name: &str) -> bool {
-        self.has_all_namespaces && self.namespace(name).is_none()
+        self.has_all_namespaces && self.only.is_empty() && self.namespace(name).is_none()
     }
 
     fn apply_service(&mut self, mut service: Service) -> Vec<Subject> {
@@ -602,6 +643,30 @@ mod tests {
         assert!(cluster.synced() && !cluster.knows_pods());
         cluster.listed(Kind::Pod);
         assert!(cluster.knows_pods());
+    }
+
+    #[test]
+    fn a_cluster_read_by_namespaces_is_synced_when_each_was_listed() {
+        let mut cluster = Cluster::from_api().only_in(["shop", "depot"]);
+        let collections = |kind| cluster.collections(kind);
+        assert!(collections(Kind::Namespace).is_empty());
+        let all: Vec<_> = [Kind::Service, Kind::EndpointSlice].into_iter().flat_map(collections).collect();
+        let pods = collections(Kind::Pod);
+        assert_eq!((all.len(), pods.len()), (4, 2));
+
+        for collection in all {
+            assert!(!cluster.synced(), "{collection:?}");
+            cluster.listing(collection.clone(), false);
+            cluster.listed(collection);
+        }
+        assert!(cluster.synced() && !cluster.knows_pods());
+        for collection in pods {
+            assert!(!cluster.knows_pods());
+            cluster.listed(collection);
+        }
+        assert!(cluster.knows_pods());
+        assert!(!cluster.awaits_namespace("shop"), "nothing will be heard of it");
+        assert!(cluster.reads("shop") && !cluster.reads("bar") && Cluster::from_api().reads("bar"));
     }
 
     #[test]

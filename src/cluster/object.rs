@@ -338,6 +338,21 @@ pub enum Kind {
     Pod,
 }
 
+/// What is listed and watched by itself: the objects of a kind, of the whole cluster or of one namespace.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Collection {
+    /// The kind.
+    pub kind: Kind,
+    /// The namespace; none: the whole cluster.
+    pub namespace: Option<Arc<str>>,
+}
+
+impl From<Kind> for Collection {
+    fn from(kind: Kind) -> Self {
+        Self { kind, namespace: None }
+    }
+}
+
 /// An object, trimmed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Object {

@@ -3,31 +3,79 @@
 use std::borrow::Borrow;
 use std::collections::BTreeMap;
 use std::mem;
+use std::sync::Arc;
+
+use super::ServiceKey;
 
 /// Up to so many objects a complete list may lack without being doubted.
 const FEW: usize = 20;
 
 /// The objects of one kind by their keys.
 ///
-/// Lists are mark and sweep: an object is marked with the number of the list
-/// that it was last seen in, and the end of a list sweeps those with an older one.
+/// Lists are mark and sweep: the beginning of a list takes all marks away, an
+/// object that is seen is marked, and the end sweeps those without. A list is of
+/// the whole cluster (`None`) or of one namespace, and says nothing of others.
 #[derive(Debug)]
 pub(super) struct Store<K, V> {
     objects: BTreeMap<K, Entry<V>>,
-    /// The number of the list that is going on or was the last.
-    list: u32,
-    /// Whether that list may take away what an earlier one lacked, too.
+    lists: BTreeMap<Option<Arc<str>>, List>,
+}
+
+/// What is known of the lists of one namespace, or of the whole cluster.
+#[derive(Debug, Default)]
+struct List {
+    /// Whether the one that is going on, or was the last, may take away what an earlier one lacked, too.
     confirms: bool,
-    /// Whether any list was complete.
-    listed: bool,
+    /// Whether any was complete.
+    was_complete: bool,
+}
+
+/// Where an object is: keys of one namespace lie together.
+pub(super) trait Namespaced: Ord + Sized {
+    fn namespace(&self) -> &str;
+
+    /// In front of all in `namespace`.
+    fn before_all_in(namespace: &Arc<str>) -> Self;
+}
+
+impl Namespaced for ServiceKey {
+    fn namespace(&self) -> &str {
+        &self.namespace
+    }
+
+    fn before_all_in(namespace: &Arc<str>) -> Self {
+        Self::before_all_in(namespace)
+    }
+}
+
+/// The namespace and the name of an object.
+impl Namespaced for (Arc<str>, Arc<str>) {
+    fn namespace(&self) -> &str {
+        &self.0
+    }
+
+    fn before_all_in(namespace: &Arc<str>) -> Self {
+        (Arc::clone(namespace), "".into())
+    }
+}
+
+/// A Namespace is the only one in itself.
+impl Namespaced for Arc<str> {
+    fn namespace(&self) -> &str {
+        self
+    }
+
+    fn before_all_in(namespace: &Arc<str>) -> Self {
+        Arc::clone(namespace)
+    }
 }
 
 #[derive(Debug)]
 struct Entry<V> {
     /// Not in the tree itself: its nodes have room for twice as many entries as they hold.
     value: Box<V>,
-    /// The list that it was last seen in, or that was the last when an event told of it.
-    seen: u32,
+    /// Whether the list that is going on, or was the last, has seen it, or an event told of it since that began.
+    seen: bool,
     /// A complete list lacked it, and was not believed.
     suspect: bool,
 }
@@ -45,18 +93,17 @@ pub(super) enum Applied<V> {
 
 impl<K, V> Default for Store<K, V> {
     fn default() -> Self {
-        Self { objects: BTreeMap::new(), list: 0, confirms: false, listed: false }
+        Self { objects: BTreeMap::new(), lists: BTreeMap::new() }
     }
 }
 
 impl<K: Ord + Clone, V: PartialEq> Store<K, V> {
     pub(super) fn apply(&mut self, key: K, value: V) -> Applied<V> {
-        let list = self.list;
         let Some(entry) = self.objects.get_mut(&key) else {
-            self.objects.insert(key, Entry { value: Box::new(value), seen: list, suspect: false });
+            self.objects.insert(key, Entry { value: Box::new(value), seen: true, suspect: false });
             return Applied::New;
         };
-        entry.mark(list);
+        entry.mark();
         if *entry.value == value {
             return Applied::Same;
         }
@@ -69,7 +116,7 @@ impl<K: Ord + Clone, V: PartialEq> Store<K, V> {
         K: Borrow<Q>,
     {
         if let Some(entry) = self.objects.get_mut(key) {
-            entry.mark(self.list);
+            entry.mark();
         }
     }
 
@@ -79,54 +126,79 @@ impl<K: Ord + Clone, V: PartialEq> Store<K, V> {
     {
         self.objects.remove(key).map(|entry| *entry.value)
     }
+}
 
-    pub(super) fn listing(&mut self, confirms: bool) {
-        self.list = self.list.wrapping_add(1);
-        self.confirms = confirms;
+impl<K: Namespaced + Clone, V> Store<K, V> {
+    pub(super) fn listing(&mut self, namespace: Option<&Arc<str>>, confirms: bool) {
+        self.lists.entry(namespace.cloned()).or_default().confirms = confirms;
+        for (_, entry) in self.within_mut(namespace) {
+            entry.seen = false;
+        }
     }
 
     /// Ends a list: takes out and returns what is gone. What the list lacked
     /// and is kept all the same is counted by [`Store::held`].
     ///
     /// `is_too_much`: whether a list that lacks these is to be doubted, however few they are.
-    pub(super) fn listed(&mut self, is_too_much: impl FnOnce(&[&K]) -> bool) -> Vec<(K, V)> {
-        self.listed = true;
-        let list = self.list;
+    pub(super) fn listed(
+        &mut self,
+        namespace: Option<&Arc<str>>,
+        is_too_much: impl FnOnce(&[&K]) -> bool,
+    ) -> Vec<(K, V)> {
+        let list = self.lists.entry(namespace.cloned()).or_default();
+        list.was_complete = true;
         let mut gone = Vec::new();
-        if self.confirms {
-            gone = self.remove(|entry| entry.seen != list && entry.suspect);
+        if list.confirms {
+            gone = self.remove(namespace, |entry| !entry.seen && entry.suspect);
         }
-        let lacking: Vec<&K> =
-            self.objects.iter().filter(|(_, entry)| entry.seen != list).map(|(key, _)| key).collect();
-        if is_most(lacking.len(), self.objects.len()) || is_too_much(&lacking) {
-            for entry in self.objects.values_mut().filter(|entry| entry.seen != list) {
+        let all = self.within(namespace).count();
+        let lacking: Vec<&K> = self.within(namespace).filter(|(_, entry)| !entry.seen).map(|(key, _)| key).collect();
+        if is_most(lacking.len(), all) || is_too_much(&lacking) {
+            for (_, entry) in self.within_mut(namespace).filter(|(_, entry)| !entry.seen) {
                 entry.suspect = true;
             }
         } else {
             // A suspect goes only by a list that confirms.
-            gone.extend(self.remove(|entry| entry.seen != list && !entry.suspect));
+            gone.extend(self.remove(namespace, |entry| !entry.seen && !entry.suspect));
         }
         gone
     }
 
-    fn remove(&mut self, which: impl Fn(&Entry<V>) -> bool) -> Vec<(K, V)> {
-        let keys: Vec<K> = self.objects.iter().filter(|(_, entry)| which(entry)).map(|(key, _)| key.clone()).collect();
+    fn remove(&mut self, namespace: Option<&Arc<str>>, which: impl Fn(&Entry<V>) -> bool) -> Vec<(K, V)> {
+        let keys: Vec<K> =
+            self.within(namespace).filter(|(_, entry)| which(entry)).map(|(key, _)| key.clone()).collect();
         keys.into_iter()
             .filter_map(|key| self.objects.remove_entry(&key))
             .map(|(key, entry)| (key, *entry.value))
             .collect()
     }
+
+    /// How many objects are kept although a complete list lacked them.
+    pub(super) fn held(&self, namespace: Option<&Arc<str>>) -> usize {
+        self.within(namespace).filter(|(_, entry)| entry.suspect).count()
+    }
+
+    fn within(&self, namespace: Option<&Arc<str>>) -> impl Iterator<Item = (&K, &Entry<V>)> {
+        let entries = match namespace {
+            Some(namespace) => self.objects.range(K::before_all_in(namespace)..),
+            None => self.objects.range(..),
+        };
+        entries.take_while(move |(key, _)| namespace.is_none_or(|namespace| key.namespace() == &**namespace))
+    }
+
+    fn within_mut(&mut self, namespace: Option<&Arc<str>>) -> impl Iterator<Item = (&K, &mut Entry<V>)> {
+        let entries = match namespace {
+            Some(namespace) => self.objects.range_mut(K::before_all_in(namespace)..),
+            None => self.objects.range_mut(..),
+        };
+        entries.take_while(move |(key, _)| namespace.is_none_or(|namespace| key.namespace() == &**namespace))
+    }
 }
 
 impl<K: Ord, V> Store<K, V> {
     /// Whether a list was complete once.
-    pub(super) fn is_listed(&self) -> bool {
-        self.listed
-    }
-
-    /// How many objects are kept although a complete list lacked them.
-    pub(super) fn held(&self) -> usize {
-        self.objects.values().filter(|entry| entry.suspect).count()
+    pub(super) fn is_listed(&self, namespace: Option<&Arc<str>>) -> bool {
+        self.lists.get(&namespace.cloned()).is_some_and(|list| list.was_complete)
     }
 
     pub(super) fn len(&self) -> usize {
@@ -163,8 +235,8 @@ pub(super) fn is_most(lacking: usize, all: usize) -> bool {
 }
 
 impl<V> Entry<V> {
-    fn mark(&mut self, list: u32) {
-        self.seen = list;
+    fn mark(&mut self) {
+        self.seen = true;
         self.suspect = false;
     }
 }
@@ -172,6 +244,17 @@ impl<V> Entry<V> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A number is an object of the whole cluster.
+    impl Namespaced for u32 {
+        fn namespace(&self) -> &str {
+            ""
+        }
+
+        fn before_all_in(_: &Arc<str>) -> Self {
+            0
+        }
+    }
 
     /// A store that has listed `0..count`.
     fn store(count: u32) -> Store<u32, ()> {
@@ -182,11 +265,11 @@ mod tests {
 
     /// Lists `seen`; exactly `gone` goes.
     fn check_list(store: &mut Store<u32, ()>, seen: impl IntoIterator<Item = u32>, confirms: bool, gone: &[u32]) {
-        store.listing(confirms);
+        store.listing(None, confirms);
         for key in seen {
             store.apply(key, ());
         }
-        let swept: Vec<u32> = store.listed(|_| false).into_iter().map(|(key, ())| key).collect();
+        let swept: Vec<u32> = store.listed(None, |_| false).into_iter().map(|(key, ())| key).collect();
         assert_eq!(swept, gone);
     }
 
@@ -202,20 +285,20 @@ mod tests {
     fn before_the_end_of_a_list_nothing_goes() {
         let mut store = store(3);
 
-        store.listing(false);
-        store.listing(false);
+        store.listing(None, false);
+        store.listing(None, false);
         store.mark(&1);
         assert_eq!(store.len(), 3);
-        assert_eq!(store.listed(|_| false), [(0, ()), (2, ())]);
+        assert_eq!(store.listed(None, |_| false), [(0, ()), (2, ())]);
     }
 
     #[test]
     fn what_is_applied_by_an_event_while_a_list_goes_on_has_been_seen() {
         let mut store = store(0);
 
-        store.listing(false);
+        store.listing(None, false);
         store.apply(7, ());
-        assert_eq!(store.listed(|_| false), []);
+        assert_eq!(store.listed(None, |_| false), []);
     }
 
     #[test]
@@ -229,9 +312,9 @@ mod tests {
         let mut store = store(21);
 
         check_list(&mut store, [], false, &[]);
-        assert_eq!(store.held(), 21);
+        assert_eq!(store.held(None), 21);
         check_list(&mut store, [], true, &(0..21).collect::<Vec<_>>());
-        assert_eq!(store.held(), 0);
+        assert_eq!(store.held(None), 0);
     }
 
     #[test]
@@ -240,7 +323,7 @@ mod tests {
 
         check_list(&mut store, [], false, &[]);
         check_list(&mut store, [], false, &[]);
-        assert_eq!(store.held(), 21);
+        assert_eq!(store.held(None), 21);
     }
 
     #[test]
@@ -248,11 +331,11 @@ mod tests {
         let mut store = store(100);
 
         check_list(&mut store, 0..40, false, &[]);
-        assert_eq!(store.held(), 60);
+        assert_eq!(store.held(None), 60);
         check_list(&mut store, 1..60, false, &[0]);
-        assert_eq!((store.len(), store.held()), (99, 40));
+        assert_eq!((store.len(), store.held(None)), (99, 40));
         check_list(&mut store, 1..60, true, &(60..100).collect::<Vec<_>>());
-        assert_eq!(store.held(), 0);
+        assert_eq!(store.held(None), 0);
     }
 
     #[test]
@@ -261,9 +344,9 @@ mod tests {
 
         check_list(&mut store, 0..10, false, &[]);
         store.apply(10, ());
-        assert_eq!(store.held(), 89);
+        assert_eq!(store.held(None), 89);
         check_list(&mut store, 0..60, true, &(60..100).collect::<Vec<_>>());
-        assert_eq!((store.len(), store.held()), (60, 0));
+        assert_eq!((store.len(), store.held(None)), (60, 0));
     }
 
     #[test]
@@ -272,7 +355,43 @@ mod tests {
 
         check_list(&mut store, 0..90, false, &[]);
         check_list(&mut store, 0..40, true, &(90..200).collect::<Vec<_>>());
-        assert_eq!((store.len(), store.held()), (90, 50));
+        assert_eq!((store.len(), store.held(None)), (90, 50));
+    }
+
+    /// How many objects a list of the namespace takes away and leaves in doubt, if it sees only the first `seen`.
+    fn check_namespace(store: &mut Store<ServiceKey, ()>, namespace: &str, seen: u32, gone: usize, held: usize) {
+        let namespace = namespace.into();
+        store.listing(Some(&namespace), false);
+        for number in 0..seen {
+            store.mark(&ServiceKey { namespace: namespace.clone(), name: number.to_string().into() });
+        }
+        assert_eq!(store.listed(Some(&namespace), |_| false).len(), gone, "{namespace}");
+        assert_eq!(store.held(Some(&namespace)), held, "{namespace}");
+    }
+
+    #[test]
+    fn a_list_of_a_namespace_says_nothing_of_others() {
+        let mut store = Store::default();
+        for (namespace, count) in [("shop", 21), ("shop-2", 21), ("depot", 3)] {
+            for number in 0..count {
+                store.apply(ServiceKey { namespace: namespace.into(), name: number.to_string().into() }, ());
+            }
+        }
+
+        check_namespace(&mut store, "depot", 1, 2, 0);
+        assert!(store.is_listed(Some(&"depot".into())));
+        assert!(!store.is_listed(Some(&"shop".into())) && !store.is_listed(None));
+        // Most of it, though not of what the cluster has.
+        check_namespace(&mut store, "shop", 0, 0, 21);
+        check_namespace(&mut store, "shop-2", 11, 10, 0);
+        check_namespace(&mut store, "nowhere", 0, 0, 0);
+        assert_eq!((store.len(), store.held(None)), (33, 21));
+        // What confirms is a list of the same namespace.
+        store.listing(Some(&"depot".into()), true);
+        check_namespace(&mut store, "shop", 0, 0, 21);
+        store.listing(Some(&"shop".into()), true);
+        assert_eq!(store.listed(Some(&"shop".into()), |_| false).len(), 21);
+        assert_eq!(store.len(), 12);
     }
 
     #[test]
@@ -281,6 +400,6 @@ mod tests {
 
         check_list(&mut store, [], false, &[]);
         assert_eq!(store.delete(&3), Some(()));
-        assert_eq!((store.len(), store.held()), (99, 99));
+        assert_eq!((store.len(), store.held(None)), (99, 99));
     }
 }

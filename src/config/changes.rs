@@ -3,9 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
-use std::time::Duration;
 
-use super::{Access, Config, FileZone};
+use super::{Cluster, Config, FileZone};
 use crate::schema::{ClusterZone, ReverseZone};
 
 /// What another configuration changes, for people: `zones added: c3.k8s.ooo.; settings: identity`.
@@ -69,9 +68,11 @@ fn zones(config: &Config) -> BTreeMap<String, Origin<'_>> {
     from_files.chain(from_clusters).chain(reverses).collect()
 }
 
-fn clusters(config: &Config) -> BTreeMap<String, (&Access, Option<Duration>)> {
-    let clusters = config.clusters.iter();
-    clusters.map(|cluster| (cluster.name.clone(), (&cluster.access, cluster.max_staleness))).collect()
+/// How clusters are followed.
+fn clusters(config: &Config) -> BTreeMap<String, Cluster> {
+    // Zones are told of by themselves.
+    let followed = |cluster: &Cluster| Cluster { zones: Vec::new(), ..cluster.clone() };
+    config.clusters.iter().map(|cluster| (cluster.name.clone(), followed(cluster))).collect()
 }
 
 /// Each address with how often it is there: port 0 may be several times.
@@ -141,6 +142,7 @@ zones:
         check(&[("cluster: c3, ", "cluster: c3, ttl: 5, ")], "zones changed: c3.k8s.ooo.");
         check(&[("manifests: c3", "manifests: elsewhere")], "clusters changed: c3");
         check(&[("c2.kubeconfig }", "c2.kubeconfig, maxStaleness: 5m }")], "clusters changed: c2");
+        check(&[("c2.kubeconfig }", "c2.kubeconfig, namespaces: [shop] }")], "clusters changed: c2");
         check(
             &[("name: c3, ", "name: other, "), ("cluster: c3", "cluster: other")],
             "zones changed: c3.k8s.ooo.; clusters added: other; clusters removed: c3",

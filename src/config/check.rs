@@ -1,5 +1,6 @@
 //! Every rule about what a configuration says, and the problem that each makes.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZero;
 use std::path::Path;
@@ -13,7 +14,7 @@ use serde_saphyr::{DefaultMessageFormatter, Error, Location, MessageFormatter, S
 
 use super::file::{self, File, Text};
 use super::{Access, Cluster, Config, ExtraProblem, FileZone, NameServerFlag, Problem};
-use crate::cluster::is_label;
+use crate::cluster::{ServiceKey, is_label};
 use crate::nameserver::MAX_IDENTITY;
 use crate::schema::{
     self, AddressFilter, AddressSource, ClusterZone, Ipv4Paths, MappingError, Mode, NameServer, Policy, ReverseZone,
@@ -99,7 +100,7 @@ pub(super) fn file(file: File, folder: &Path) -> Checked<Config> {
     // What they are made of may stand behind them.
     let (reverses, others): (Vec<_>, Vec<_>) = file.zones.into_iter().partition(|entry| entry.reverse_of.is_some());
     for entry in others.into_iter().chain(reverses) {
-        add_zone(entry, folder, &mut config)?;
+        add_zone(&entry, folder, &mut config)?;
     }
     relate(&mut config);
     if config.apexes().next().is_none() {
@@ -120,9 +121,10 @@ pub(super) fn short_form(zone: &str, nameservers: &[NameServerFlag], access: Acc
     });
     let nameservers = Spanned::new(nameservers.collect(), Location::UNKNOWN, Location::UNKNOWN);
     let zone = file::Zone::made_from(zone, name, nameservers);
-    let cluster = Cluster { name: name.to_owned(), access, max_staleness: None, zones: Vec::new() };
+    let cluster =
+        Cluster { name: name.to_owned(), access, namespaces: BTreeSet::new(), max_staleness: None, zones: Vec::new() };
     let mut config = Config { clusters: vec![cluster], ..Config::default() };
-    add_zone(zone, Path::new(""), &mut config)?;
+    add_zone(&zone, Path::new(""), &mut config)?;
     Ok(config)
 }
 
@@ -169,8 +171,11 @@ fn cluster(entry: file::Cluster, folder: &Path, config: &Config) -> Checked<Clus
     }
     let max_staleness =
         entry.max_staleness.as_ref().map(duration).transpose()?.filter(|staleness| !staleness.is_zero());
+    let namespaces = entry.namespaces.as_ref().map(|namespaces| names_of_namespaces(&namespaces.value));
+    let namespaces = namespaces.transpose()?.unwrap_or_default();
     if entry.manifests.is_some() {
         not_yet(entry.max_staleness, "maxStaleness", "0s: a folder is never silent", |_| max_staleness.is_none())?;
+        not_yet(entry.namespaces, "namespaces", "[]: a folder is read whole", Vec::is_empty)?;
     }
     let by_kubeconfig = entry.kubeconfig.is_some() || entry.context.is_some();
     let access = match (by_kubeconfig, entry.in_cluster, entry.manifests) {
@@ -183,11 +188,11 @@ fn cluster(entry: file::Cluster, folder: &Path, config: &Config) -> Checked<Clus
         (false, false, Some(manifests)) => Access::Manifests(folder.join(manifests.value)),
         _ => return Err(Problem::ClusterAccess { cluster: name }.at(at)),
     };
-    Ok(Cluster { name, access, max_staleness, zones: Vec::new() })
+    Ok(Cluster { name, access, namespaces, max_staleness, zones: Vec::new() })
 }
 
 /// Adds the zone of `entry` to `config`, whose clusters are complete.
-fn add_zone(entry: file::Zone, folder: &Path, config: &mut Config) -> Checked<()> {
+fn add_zone(entry: &file::Zone, folder: &Path, config: &mut Config) -> Checked<()> {
     let at = entry.name.referenced;
     let mut apex = name(&entry.name)?;
     apex.set_fqdn(true);
@@ -196,11 +201,11 @@ fn add_zone(entry: file::Zone, folder: &Path, config: &mut Config) -> Checked<()
     }
     match (&entry.file, &entry.cluster, &entry.reverse_of) {
         (Some(path), None, None) => {
-            config.files.push(file_zone(apex, path, folder, &entry)?);
+            config.files.push(file_zone(apex, path, folder, entry)?);
         }
         (None, Some(_), None) => cluster_zone(apex, entry, folder, config)?,
         (None, None, Some(of)) => {
-            let zone = reverse_zone(apex, of, &entry, config)?;
+            let zone = reverse_zone(apex, of, entry, config)?;
             config.reverses.push(zone);
         }
         _ => return Err(Problem::ZoneSource { zone: apex }.at(at)),
@@ -292,8 +297,8 @@ fn relate(config: &mut Config) {
     }
 }
 
-fn cluster_zone(origin: Name, entry: file::Zone, folder: &Path, config: &mut Config) -> Checked<()> {
-    let nameservers = match entry.nameservers {
+fn cluster_zone(origin: Name, entry: &file::Zone, folder: &Path, config: &mut Config) -> Checked<()> {
+    let nameservers = match &entry.nameservers {
         Some(entries) if !entries.value.is_empty() => nameservers(&entries.value, |entry| nameserver(entry, &origin))?,
         _ => return Err(Problem::NoNameServers { zone: origin }.at(entry.name.referenced)),
     };
@@ -311,25 +316,54 @@ fn cluster_zone(origin: Name, entry: file::Zone, folder: &Path, config: &mut Con
         hostmaster,
         ..usual
     };
-    if let Some(entry) = entry.publish {
-        publish(entry.value, &mut zone)?;
+    if let Some(entry) = &entry.publish {
+        publish(&entry.value, &mut zone)?;
     }
     if let Some(entry) = &entry.ipv4 {
         zone.ipv4 = ipv4(&entry.value)?;
     }
-    if let Some(text) = entry.extra.filter(|text| !text.value.is_empty()) {
+    if let Some(text) = entry.extra.as_ref().filter(|text| !text.value.is_empty()) {
         let path = folder.join(&text.value);
         zone = extra(zone, &path)
             .map_err(|error| Problem::Extra { path: path.clone(), error: Box::new(error) }.at(text.referenced))?;
         config.extras.insert(zone.origin.clone(), path);
     }
     let clusters: Vec<_> = config.clusters.iter().map(|cluster| cluster.name.clone()).collect();
-    let cluster = entry.cluster.expect("add_zone chose by it");
-    match config.clusters.iter_mut().find(|known| known.name == cluster.value) {
-        Some(known) => known.zones.push(zone),
-        None => return Err(Problem::UnknownCluster { name: cluster.value, clusters }.at(cluster.referenced)),
+    let name = entry.cluster.as_ref().expect("add_zone chose by it");
+    let Some(cluster) = config.clusters.iter_mut().find(|known| known.name == name.value) else {
+        return Err(Problem::UnknownCluster { name: name.value.clone(), clusters }.at(name.referenced));
+    };
+    if !cluster.namespaces.is_empty() {
+        can_be_made(&zone, entry, cluster)?;
     }
+    cluster.zones.push(zone);
     Ok(())
+}
+
+/// Whether all that `zone` is made of is read of `cluster`, which is read in some namespaces alone.
+fn can_be_made(zone: &ClusterZone, entry: &file::Zone, cluster: &Cluster) -> Checked<()> {
+    let (reads, cluster) = (|namespace: &str| cluster.namespaces.contains(namespace), cluster.name.clone());
+    let nameservers = entry.nameservers.iter().flat_map(|entries| &entries.value);
+    for (NameServer { name, addresses }, entry) in zone.nameservers.iter().zip(nameservers) {
+        let service = zone.service_of(name).filter(|_| addresses.is_empty());
+        if let Some(ServiceKey { namespace, .. }) = service.filter(|service| !reads(&service.namespace)) {
+            let (name, namespace) = (name.clone(), namespace.to_string());
+            return Err(Problem::NameServerNotRead { name, namespace, cluster }.at(entry.name.referenced));
+        }
+    }
+    let Some(file::Publish { namespaces, namespace_selector, .. }) = entry.publish.as_ref().map(|entry| &entry.value)
+    else {
+        return Ok(());
+    };
+    if let Some(text) = namespaces.iter().find(|text| !reads(&text.value)) {
+        return Err(Problem::NamespaceNotRead { namespace: text.value.clone(), cluster }.at(text.referenced));
+    }
+    match namespace_selector {
+        Some(text) if zone.publish.namespace_selector != Selector::default() => {
+            Err(Problem::NamespacesNotRead { cluster }.at(text.referenced))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// `zone` with the static records in the file at `path`.
@@ -350,7 +384,7 @@ fn extra(zone: ClusterZone, path: &Path) -> Result<ClusterZone, ExtraProblem> {
 }
 
 /// What may be published in `zone`.
-fn publish(entry: file::Publish, zone: &mut ClusterZone) -> Checked<()> {
+fn publish(entry: &file::Publish, zone: &mut ClusterZone) -> Checked<()> {
     let allow = entry.addresses.allow.iter().map(|cidr| value(cidr, "CIDR such as `fd00::/8`"));
     zone.addresses = AddressFilter::allowing(allow.collect::<Checked<_>>()?);
     if let Some(from) = &entry.addresses.from {
@@ -358,19 +392,19 @@ fn publish(entry: file::Publish, zone: &mut ClusterZone) -> Checked<()> {
     }
     zone.publish = Policy {
         mode: entry.mode.as_ref().map(mode).transpose()?.unwrap_or_default(),
-        namespaces: entry.namespaces.iter().map(namespace).collect::<Checked<_>>()?,
+        namespaces: names_of_namespaces(&entry.namespaces)?,
         namespace_selector: entry.namespace_selector.as_ref().map(selector).transpose()?.unwrap_or_default(),
         service_selector: entry.service_selector.as_ref().map(selector).transpose()?.unwrap_or_default(),
     };
     zone.pods = entry.pods;
     zone.short_names = entry.short_names;
     zone.hostnames = entry.hostnames;
-    match entry.wildcards {
+    match &entry.wildcards {
         Some(wildcards) if wildcards.value && !entry.hostnames => {
             Err(Problem::WildcardsOfNothing.at(wildcards.referenced))
         }
         wildcards => {
-            zone.wildcards = wildcards.is_some_and(|wildcards| wildcards.value);
+            zone.wildcards = wildcards.as_ref().is_some_and(|wildcards| wildcards.value);
             Ok(())
         }
     }
@@ -435,6 +469,10 @@ fn mode(text: &Text) -> Checked<Mode> {
         "OptIn" => Ok(Mode::OptIn),
         _ => Err(unlike(text, "mode: `All` or `OptIn`")),
     }
+}
+
+fn names_of_namespaces(texts: &[Text]) -> Checked<BTreeSet<Box<str>>> {
+    texts.iter().map(namespace).collect()
 }
 
 /// The name of a Namespace: one that there cannot be would be a fence around nothing.

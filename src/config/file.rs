@@ -48,6 +48,7 @@ pub(super) struct Cluster {
     #[serde(default)]
     pub(super) in_cluster: bool,
     pub(super) manifests: Option<Text>,
+    pub(super) namespaces: Option<Spanned<Vec<Text>>>,
     pub(super) max_staleness: Option<Text>,
 }
 

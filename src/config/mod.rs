@@ -11,7 +11,7 @@ mod check;
 mod file;
 mod show;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io;
 use std::net::{AddrParseError, IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -106,6 +106,8 @@ pub struct Cluster {
     pub name: String,
     /// Where its objects are read.
     pub access: Access,
+    /// The only namespaces that its API is asked for, each by itself, and nothing of Namespaces themselves; none: all.
+    pub namespaces: BTreeSet<Box<str>>,
     /// How long it may be silent before its zones are not answered for any more; none: for ever.
     pub max_staleness: Option<Duration>,
     /// The zones made from it.
@@ -449,6 +451,36 @@ pub enum Problem {
     UnusedCluster {
         /// The name.
         name: String,
+    },
+    /// A namespace that is to be published, of which nobody will know anything.
+    #[error("namespace `{namespace}` is not read: add it to `namespaces` of cluster `{cluster}`, or leave it out")]
+    NamespaceNotRead {
+        /// The namespace.
+        namespace: String,
+        /// The cluster.
+        cluster: String,
+    },
+    /// Labels that nobody will know anything of.
+    #[error(
+        "`publish.namespaceSelector` needs the labels of Namespaces, which are not read where cluster `{cluster}` has \
+         `namespaces`: name those meant in `publish.namespaces`"
+    )]
+    NamespacesNotRead {
+        /// The cluster.
+        cluster: String,
+    },
+    /// A name server whose Service nobody will know anything of.
+    #[error(
+        "name server `{name}` is the Service of a namespace that is not read: add `{namespace}` to `namespaces` of cluster \
+         `{cluster}`, or give `addresses`"
+    )]
+    NameServerNotRead {
+        /// The name server.
+        name: Name,
+        /// The namespace.
+        namespace: String,
+        /// The cluster.
+        cluster: String,
     },
     /// A cluster that cannot be reached in one way exactly.
     #[error(

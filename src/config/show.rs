@@ -65,6 +65,8 @@ struct Cluster<'c> {
     #[serde(skip_serializing_if = "Option::is_none")]
     manifests: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    namespaces: Option<FlowSeq<Vec<&'c str>>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     max_staleness: Option<String>,
 }
 
@@ -184,7 +186,9 @@ impl<'c> From<&'c super::Cluster> for Cluster<'c> {
         }
         let staleness = cluster.max_staleness.unwrap_or_default();
         let max_staleness = manifests.is_none().then(|| duration_to_text(staleness));
-        Self { name: &cluster.name, kubeconfig, context, in_cluster, manifests, max_staleness }
+        let namespaces = || FlowSeq(cluster.namespaces.iter().map(|name| &**name).collect());
+        let namespaces = manifests.is_none().then(namespaces);
+        Self { name: &cluster.name, kubeconfig, context, in_cluster, manifests, namespaces, max_staleness }
     }
 }
 

@@ -58,7 +58,13 @@ fn what_is_left_out_has_a_default() {
         is_reversed: false,
     };
     let access = Access::Kubeconfig { path: None, context: Some("c2".to_owned()) };
-    let clusters = vec![Cluster { name: "c2".to_owned(), access, max_staleness: None, zones: vec![zone] }];
+    let clusters = vec![Cluster {
+        name: "c2".to_owned(),
+        access,
+        namespaces: BTreeSet::new(),
+        max_staleness: None,
+        zones: vec![zone],
+    }];
     assert_eq!(config, Config { clusters, ..Config::default() });
     assert_eq!(config.dns, ["[::]:53".parse().expect("an address"), "0.0.0.0:53".parse().expect("an address")]);
 }
@@ -112,7 +118,7 @@ readyTimeout: 2m
 gracePeriod: 1500ms
 clusters:
   - { name: "null", kubeconfig: "/etc/a: b.kubeconfig", context: "true", maxStaleness: 5m }
-  - { name: b, inCluster: true }
+  - { name: b, inCluster: true, namespaces: ["true", shop] }
   - { name: c, manifests: /srv/c }
   - { name: d, context: "" }
 zones:
@@ -528,6 +534,53 @@ fn a_cluster_is_reached_in_one_way() {
     check("clusters: [{ name: c2, inCluster: false }]", &format!("1:20: {either}"));
     check("clusters: [{ name: c2, inCluster: true, manifests: c2 }]", &format!("1:20: {either}"));
     check("clusters: [{ name: c2, context: c2, manifests: c2 }]", &format!("1:20: {either}"));
+}
+
+/// What is wrong with c2.k8s.ooo, with further `keys`, where only the namespaces `shop` and `blog` are read.
+fn check_some_namespaces(keys: &str, expected: &str) {
+    let text = format!(
+        "clusters: [{{ name: c2, context: c2, namespaces: [shop, blog] }}]\n\
+         zones: [{{ name: c2.k8s.ooo, cluster: c2,\n\
+         {keys} }}]"
+    );
+    if expected.is_empty() {
+        assert_eq!(config(&text).clusters[0].namespaces, ["blog", "shop"].map(Into::into).into());
+    } else {
+        check(&text, expected);
+    }
+}
+
+#[test]
+fn of_a_cluster_some_namespaces_may_be_read() {
+    let ns = "nameservers: [{ name: ns.example. }]";
+    check_some_namespaces(ns, "");
+    check_some_namespaces(&format!("{ns}, publish: {{ namespaces: [shop], namespaceSelector: ' ' }}"), "");
+    check_some_namespaces("nameservers: [{ name: dns.shop.svc }]", "");
+    check_some_namespaces("nameservers: [{ name: kube-dns.kube-system.svc, addresses: [\"2001:db8::53\"] }]", "");
+
+    check_some_namespaces(
+        &format!("{ns}, publish: {{ namespaces: [shop, depot] }}"),
+        "3:69: namespace `depot` is not read: add it to `namespaces` of cluster `c2`, or leave it out",
+    );
+    check_some_namespaces(
+        &format!("{ns}, publish: {{ namespaceSelector: team=shop }}"),
+        "3:69: `publish.namespaceSelector` needs the labels of Namespaces, which are not read where cluster `c2` has \
+         `namespaces`: name those meant in `publish.namespaces`",
+    );
+    check_some_namespaces(
+        "nameservers: [{ name: ns.example. }, { name: kube-dns.kube-system.svc }]",
+        "3:46: name server `kube-dns.kube-system.svc.c2.k8s.ooo.` is the Service of a namespace that is not read: add \
+         `kube-system` to `namespaces` of cluster `c2`, or give `addresses`",
+    );
+
+    check(
+        "clusters: [{ name: c2, context: c2, namespaces: [Shop] }]",
+        "1:50: `Shop` is no name of a namespace, such as `kube-system`",
+    );
+    check(
+        "clusters: [{ name: c2, manifests: c2, namespaces: [shop] }]",
+        "1:51: `namespaces` is not supported by this version; leave it out (it would be []: a folder is read whole)",
+    );
 }
 
 #[test]

@@ -275,8 +275,8 @@ impl ClusterMetrics {
     }
 
     /// Something is wrong with this part of following the cluster, and in words what; none: not any more.
-    pub fn set_trouble(&self, part: &'static str, trouble: Option<(ClusterError, String)>) {
-        let trouble = trouble.map(|(error, sentence)| Trouble { part, error, sentence });
+    pub fn set_trouble(&self, part: &str, trouble: Option<(ClusterError, String)>) {
+        let trouble = trouble.map(|(error, sentence)| Trouble { part: part.to_owned(), error, sentence });
         self.0.troubles.set_cluster(&self.0.name, part, trouble);
     }
 

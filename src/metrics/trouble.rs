@@ -23,8 +23,8 @@ struct Known {
 /// What is wrong with a part of following a cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Trouble {
-    /// The part: a kind of objects, or where these are read. No two of a cluster are of the same.
-    pub part: &'static str,
+    /// The part: the objects that it concerns, or where these are read. No two of a cluster are of the same.
+    pub part: String,
     /// What it is counted as.
     pub error: ClusterError,
     /// What it is.
@@ -57,12 +57,12 @@ impl Troubles {
         self.known().files.get(apex).cloned()
     }
 
-    pub(super) fn set_cluster(&self, name: &str, part: &'static str, trouble: Option<Trouble>) {
+    pub(super) fn set_cluster(&self, name: &str, part: &str, trouble: Option<Trouble>) {
         let mut known = self.known();
         let of_it = known.clusters.entry(name.to_owned()).or_default();
         of_it.retain(|other| other.part != part);
         of_it.extend(trouble);
-        of_it.sort_by_key(|trouble| trouble.part);
+        of_it.sort_by(|one, other| one.part.cmp(&other.part));
     }
 
     pub(super) fn cluster(&self, name: &str) -> Vec<Trouble> {

@@ -34,7 +34,8 @@ impl View<'_> {
             _ => true,
         };
         records.retain(is_whole);
-        let service = self.zone.service_of(name).filter(|key| self.cluster.service(key).is_some());
+        let is_one = |key: &ServiceKey| self.cluster.service(key).is_some() || !self.cluster.reads(&key.namespace);
+        let service = self.zone.service_of(name).filter(is_one);
         let owner = records.first().map_or(name, |record| &record.owner);
         let service = service.or_else(|| match self.register.holder(owner) {
             Some(Subject::Service(key)) => Some(key.clone()),

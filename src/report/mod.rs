@@ -202,7 +202,10 @@ impl View<'_> {
         let service = self.cluster.service(key);
         let (families, primary) = self.families(key);
         // The register says nothing of a Service that is not there.
-        let reasons = if service.is_some() { self.register.reasons(&subject) } else { decision.reasons.clone() };
+        let mut reasons = if service.is_some() { self.register.reasons(&subject) } else { decision.reasons.clone() };
+        if !self.cluster.reads(&key.namespace) {
+            reasons.insert(0, Reason::NamespaceNotRead);
+        }
         let claim = |owner| {
             let holder = self.register.holder(owner);
             Claim {
@@ -286,6 +289,12 @@ impl View<'_> {
 }
 
 impl Report {
+    /// Whether anybody would know of such a Service, if there was one.
+    #[must_use]
+    pub fn is_read(&self) -> bool {
+        self.reasons.iter().all(|reason| reason.name != Reason::NamespaceNotRead.name())
+    }
+
     /// Where its name leads, if it is an alias.
     #[must_use]
     pub fn alias(&self) -> Option<&str> {

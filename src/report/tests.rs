@@ -104,6 +104,26 @@ fn of_a_service_that_is_not_there_the_nearest_is_told() {
 }
 
 #[test]
+fn of_a_namespace_that_is_not_read_that_is_told() {
+    let zone = ClusterZone { nameservers: Vec::new(), ..ClusterZone::at(name("c2.k8s.ooo.")) };
+    let mut cluster = Cluster::from_api().only_in(["shop"]);
+    cluster.apply(Object::Service(service("web", "2a0a:e5c0:10:3::17")));
+    let mut register = Register::default();
+    register.update(&zone, &cluster, zone.subjects(&cluster));
+    let view = View { zone: &zone, cluster: &cluster, register: &register };
+
+    let elsewhere = view.service(&ServiceKey { namespace: "depot".into(), name: "web".into() });
+    assert_eq!(elsewhere.reasons.iter().map(|said| said.name.as_str()).collect::<Vec<_>>(), ["NamespaceNotRead"]);
+    assert!(elsewhere.reasons[0].fix.starts_with("Add `depot` to the cluster's `namespaces`"), "{elsewhere:?}");
+    assert_eq!((elsewhere.is_read(), elsewhere.nearest.as_deref()), (false, Some("shop/web")));
+    assert_eq!(told(view, "a.web.depot.svc.c2.k8s.ooo.").service, Some(elsewhere));
+    for known in ["web", "db"] {
+        let report = view.service(&key(known));
+        assert!(report.is_read() && report.reasons.is_empty(), "{report:?}");
+    }
+}
+
+#[test]
 fn a_name_that_does_not_exist_is_told_with_the_nearest_that_does() {
     view([service("web", "2a0a:e5c0:10:3::17")], |view| {
         let report = told(view, "wbe.shop.svc.c2.k8s.ooo.");

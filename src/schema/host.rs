@@ -107,7 +107,7 @@ pub(super) fn of_endpoints<'a>(
 
 /// Keeps the first of each host's addresses and ports, as many as RRsets of its own may hold.
 pub(super) fn shorten(hosts: &mut [Host], limit: usize, reasons: &mut Vec<Reason>) {
-    for host in hosts {
+    for host in hosts.iter_mut().filter(|host| host.addresses.len() > limit || host.ports.len() > limit) {
         let before = (host.addresses.len(), host.ports.len());
         let (mut v6, mut v4) = (0, 0);
         host.addresses.retain(|address, _| {
@@ -133,6 +133,10 @@ pub(super) fn shorten(hosts: &mut [Host], limit: usize, reasons: &mut Vec<Reason
 /// IPv4 only: a family must not lose all of its addresses because the other one has filled the SRV records.
 pub(super) fn limit(mut hosts: Vec<Host>, limit: usize, reasons: &mut Vec<Reason>) -> Vec<Host> {
     shorten(&mut hosts, limit, reasons);
+    // It has all of the room.
+    if hosts.len() == 1 {
+        return hosts;
+    }
     let (v6, v4): (Vec<Host>, Vec<Host>) =
         hosts.into_iter().partition(|host| host.addresses.keys().any(IpAddr::is_ipv6));
     let mut turns: Vec<(usize, Host)> = v6.into_iter().enumerate().chain(v4.into_iter().enumerate()).collect();

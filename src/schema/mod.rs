@@ -31,7 +31,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::{iter, str};
 
-use hickory_proto::rr::rdata::{A, AAAA, CNAME, SRV, TXT};
+use hickory_proto::rr::rdata::{CNAME, TXT};
 use hickory_proto::rr::{Name, RData, RecordType};
 
 pub use address::{AddressFilter, AddressSource};
@@ -45,9 +45,9 @@ pub use reverse::{AddressClaims, ReverseZone};
 pub use selector::{Selector, SelectorError};
 
 use crate::cluster::{Cluster, Protocol, ServiceKey, ServiceType, Subject, is_label};
-use crate::zone::{Record, Serial, Subtree};
+use crate::zone::{Rdata, Record, Serial, Subtree, name_to_wire};
 use apex::Apex;
-use host::Host;
+use host::{Host, SrvPrefix};
 
 /// The version of the Kubernetes DNS specification that the names follow.
 const DNS_VERSION: &str = "1.1.0";
@@ -325,7 +325,7 @@ impl ClusterZone {
         if !is_label(&key.name) || !is_label(&key.namespace) {
             return None;
         }
-        below(&below(&below(&self.origin, "svc")?, &key.namespace)?, &key.name)
+        named([&key.name, &key.namespace, "svc"], &self.origin)
     }
 
     /// Takes out what static records override; whether there was anything.
@@ -403,13 +403,24 @@ impl Owned {
         let together: BTreeSet<IpAddr> = hosts.iter().flat_map(|host| host.addresses.keys().copied()).collect();
         let records = together.into_iter().map(|ip| address(root, ttl, ip)).collect();
         let mut owned = Self { records, addresses: Vec::new() };
+        // Those of a headless Service mostly have the same ports.
+        let prefixes: BTreeSet<_> = hosts.iter().flat_map(|host| host.ports.iter().map(|(prefix, _)| prefix)).collect();
+        let owners = prefixes.into_iter().map(|prefix| (prefix, srv_owner(prefix, root))).collect();
         for host in hosts {
-            owned.add(root, host, ttl, reasons);
+            owned.add(root, host, &owners, ttl, reasons);
         }
         owned
     }
 
-    fn add(&mut self, root: &Name, host: &Host, ttl: u32, reasons: &mut Vec<Reason>) {
+    /// Adds what `host` gives the Service called `root`; `owners` are those of SRV records.
+    fn add(
+        &mut self,
+        root: &Name,
+        host: &Host,
+        owners: &BTreeMap<&SrvPrefix, Option<Name>>,
+        ttl: u32,
+        reasons: &mut Vec<Reason>,
+    ) {
         let target = host.label.as_ref().map_or_else(|| Some(root.clone()), |label| below(root, label));
         let published = |(&address, &origin): (&IpAddr, &AddressOrigin)| {
             let owner = target.as_ref().unwrap_or(root).clone();
@@ -424,21 +435,32 @@ impl Owned {
         if target != root {
             self.records.extend(host.addresses.keys().map(|ip| address(target, ttl, *ip)));
         }
-        for ((name, protocol), number) in &host.ports {
-            let transport = match protocol {
-                Protocol::Tcp => "_tcp",
-                Protocol::Udp => "_udp",
-                Protocol::Sctp => "_sctp",
-            };
-            let owner = below(root, transport).and_then(|transport| below(&transport, &format!("_{name}")));
-            let Some(owner) = owner else {
+        let target_wire = name_to_wire(target);
+        for (prefix, number) in &host.ports {
+            let Some(Some(owner)) = owners.get(prefix) else {
                 reasons.push(Reason::InvalidPortName);
                 continue;
             };
-            let srv = RData::SRV(SRV::new(0, 100, *number, target.clone()));
-            self.records.push(Record::new(owner, ttl, &srv));
+            // RFC 2782: priority, weight, port and target.
+            let rdata = [&[0, 0, 0, 100], &number.to_be_bytes()[..], &target_wire].concat();
+            self.records.push(Record {
+                owner: owner.clone(),
+                ttl,
+                rtype: RecordType::SRV,
+                rdata: Rdata::from_wire(rdata),
+            });
         }
     }
+}
+
+/// The owner of the SRV records of the Service called `root` for a port; none where it is too long to be a name.
+fn srv_owner((port, protocol): &SrvPrefix, root: &Name) -> Option<Name> {
+    let transport = match protocol {
+        Protocol::Tcp => "_tcp",
+        Protocol::Udp => "_udp",
+        Protocol::Sctp => "_sctp",
+    };
+    named([&format!("_{port}"), transport], root)
 }
 
 /// The Service that `name` is the name of, or is below the name of, in a zone at `origin`.
@@ -464,7 +486,13 @@ fn pair_below(origin: &Name, kind: &str, name: &Name) -> Option<(String, String)
 
 /// `label` and then `parent`; none when that is too long to be a name.
 fn below(parent: &Name, label: &str) -> Option<Name> {
-    parent.prepend_label(label.as_bytes()).ok()
+    named([label], parent)
+}
+
+/// `labels` and then `parent`; none when that is too long to be a name.
+fn named<const N: usize>(labels: [&str; N], parent: &Name) -> Option<Name> {
+    let own = labels.into_iter().try_fold(Name::new(), |name, label| name.append_label(label.as_bytes()));
+    own.and_then(|name| name.append_name(parent)).ok()
 }
 
 fn is_address(record: &Record) -> bool {
@@ -472,11 +500,12 @@ fn is_address(record: &Record) -> bool {
 }
 
 fn address(owner: &Name, ttl: u32, address: IpAddr) -> Record {
-    let rdata = match address {
-        IpAddr::V6(address) => RData::AAAA(AAAA(address)),
-        IpAddr::V4(address) => RData::A(A(address)),
+    // RFC 1035 §3.4.1, RFC 3596 §2.2: the address and nothing else.
+    let (rtype, rdata) = match address {
+        IpAddr::V6(address) => (RecordType::AAAA, Rdata::from_wire(address.octets())),
+        IpAddr::V4(address) => (RecordType::A, Rdata::from_wire(address.octets())),
     };
-    Record::new(owner.clone(), ttl, &rdata)
+    Record { owner: owner.clone(), ttl, rtype, rdata }
 }
 
 #[cfg(test)]

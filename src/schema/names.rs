@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use hickory_proto::rr::rdata::CNAME;
 use hickory_proto::rr::{Name, RData, RecordType};
 
-use super::{ClusterZone, NameClaim, NameRank, Reason, below, is_address};
+use super::{ClusterZone, NameClaim, NameRank, Reason, below, is_address, named};
 use crate::cluster::{Service, is_label};
 use crate::zone::Record;
 
@@ -26,11 +26,13 @@ pub(super) fn claim(
     names: &mut Vec<NameClaim>,
     reasons: &mut Vec<Reason>,
 ) {
+    if !zone.short_names && !zone.hostnames {
+        return;
+    }
     let at_root = || records.iter().filter(|record| record.owner == *root);
     let Some(ttl) = at_root().map(|record| record.ttl).min() else { return };
     if zone.short_names {
-        let short =
-            below(&zone.origin, &service.key.namespace).and_then(|namespace| below(&namespace, &service.key.name));
+        let short = named([&service.key.name, &service.key.namespace], &zone.origin);
         // It is shorter than the Service's own name, which fits.
         let owner = short.expect("a part of the Service's name");
         if zone.reserves(&owner) {

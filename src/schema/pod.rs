@@ -13,7 +13,7 @@ use std::sync::Arc;
 use hickory_proto::rr::Name;
 
 use super::host::{self, Host};
-use super::{AddressOrigin, Age, ClusterZone, Decision, Owned, Reason, below, pair_below};
+use super::{AddressOrigin, Age, ClusterZone, Decision, Owned, Reason, named, pair_below};
 use crate::cluster::{Cluster, Subject, is_label};
 use crate::zone::Subtree;
 
@@ -72,5 +72,5 @@ fn root(zone: &ClusterZone, namespace: &str, address: IpAddr) -> Option<Name> {
     if !is_label(namespace) {
         return None;
     }
-    below(&below(&below(&zone.origin, "pod")?, namespace)?, &host::dashed(address))
+    named([&host::dashed(address), namespace, "pod"], &zone.origin)
 }

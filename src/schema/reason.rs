@@ -13,6 +13,8 @@ pub enum Reason {
     InvalidName,
     /// The Service's Namespace is not known yet: it might say that the Service is not to be published.
     NamespaceUnknown,
+    /// The namespace is none of those that are read of the cluster: whether there is such a Service is not known.
+    NamespaceNotRead,
     /// The configuration does not select the Service: not its namespace, not its labels, or, in the mode OptIn, nobody
     /// says that it is to be published.
     NotSelected,
@@ -72,9 +74,10 @@ impl Meaning {
 
 impl Reason {
     /// All of them, in their order.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::InvalidName,
         Self::NamespaceUnknown,
+        Self::NamespaceNotRead,
         Self::NotSelected,
         Self::OptedOut,
         Self::InvalidExternalName,
@@ -117,6 +120,15 @@ impl Reason {
                            published.",
                 fix: "Wait a moment; if it stays, look whether kubezone may list and watch Namespaces: `kubectl auth \
                       can-i watch namespaces`, as its ServiceAccount.",
+                withholds: true,
+            },
+            Self::NamespaceNotRead => Meaning {
+                code: "KZ0118",
+                name: "NamespaceNotRead",
+                sentence: "The configuration has kubezone read some namespaces of the cluster alone, and this is none of \
+                           them: whether there is such a Service is not known.",
+                fix: "Add `NAMESPACE` to the cluster's `namespaces`, and let kubezone's account list and watch services and \
+                      endpointslices there: a Role and a RoleBinding in NAMESPACE.",
                 withholds: true,
             },
             Self::NotSelected => Meaning {
@@ -260,7 +272,9 @@ mod tests {
 
     #[test]
     fn each_reason_is_in_the_catalogue_once() {
-        let codes = Reason::ALL.map(|reason| reason.meaning().code);
+        // Their order is that of the reasons, not of when they were thought of.
+        let mut codes = Reason::ALL.map(|reason| reason.meaning().code);
+        codes.sort_unstable();
         let numbered: Vec<_> = (101..).take(Reason::ALL.len()).map(|number| format!("KZ{number:04}")).collect();
         assert_eq!(codes.as_slice(), numbered);
         assert!(Reason::ALL.is_sorted());

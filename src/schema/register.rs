@@ -11,7 +11,7 @@ use hickory_proto::rr::Name;
 
 use super::{Age, ClusterZone, Decision, NameRank, PublishedAddress, Reason};
 use crate::cluster::{Cluster, Subject};
-use crate::zone::{Part, Record};
+use crate::zone::{Branches, Part, Record, Subtree, ZoneError};
 
 /// So many subjects are decided about before any of it is remembered: decisions of a whole cluster would take much memory.
 const BATCH: usize = 8192;
@@ -79,6 +79,29 @@ pub struct Update {
     pub reasons: Vec<(Subject, Reason)>,
 }
 
+/// What was decided about one subject, but for its subtree.
+struct Decided {
+    decision: Decision,
+    /// Whether there is such a subject.
+    exists: bool,
+    /// Of a name server that is called after it: the addresses that it has now.
+    last: Option<Vec<IpAddr>>,
+}
+
+/// What `work` makes of `subjects`, in their order: many are shared out among the processors.
+fn shared_out<T: Send>(subjects: &[Subject], work: impl Fn(&[Subject]) -> T + Sync) -> Vec<T> {
+    if subjects.len() <= SHARE {
+        return vec![work(subjects)];
+    }
+    let processors = thread::available_parallelism().map_or(1, NonZero::get);
+    let share = subjects.len().div_ceil(processors).max(SHARE);
+    thread::scope(|scope| {
+        let work = &work;
+        let shares: Vec<_> = subjects.chunks(share).map(|share| scope.spawn(move || work(share))).collect();
+        shares.into_iter().map(|share| share.join().unwrap_or_else(|panic| resume_unwind(panic))).collect()
+    })
+}
+
 impl Register {
     /// One for a zone of the same name that is configured otherwise: nothing is decided, and a name server's last addresses
     /// are not forgotten.
@@ -94,36 +117,63 @@ impl Register {
         cluster: &Cluster,
         subjects: impl IntoIterator<Item = Subject>,
     ) -> Update {
-        let mut update = Update::default();
+        let (mut update, subtrees) = self.decide(zone, cluster, subjects, Vec::new, Vec::push);
+        let subtrees = subtrees.into_iter().flatten().map(Part::from);
+        update.parts = subtrees.chain(update.parts).collect();
+        update
+    }
+
+    /// As [`Register::update`] for all subjects that there are, where nothing has been decided before: what is at and below
+    /// their own names comes as branches of the zone, not as parts.
+    pub fn begin(
+        &mut self,
+        zone: &ClusterZone,
+        cluster: &Cluster,
+        subjects: impl IntoIterator<Item = Subject>,
+    ) -> (Update, Result<Vec<Branches>, ZoneError>) {
+        let none = || Ok(Branches::new(&zone.origin));
+        let add = |branches: &mut Result<Branches, ZoneError>, subtree: Subtree| {
+            if let Ok(known) = branches
+                && let Err(error) = known.add(&subtree)
+            {
+                *branches = Err(error);
+            }
+        };
+        let (update, branches) = self.decide(zone, cluster, subjects, none, add);
+        (update, branches.into_iter().collect())
+    }
+
+    /// Decides about `subjects`, and remembers it. As none waits for another's decision, many are shared out among the
+    /// processors; each thread puts the subtrees that it decides on, in the order of subjects, into a heap of its own.
+    fn decide<T: Send>(
+        &mut self,
+        zone: &ClusterZone,
+        cluster: &Cluster,
+        subjects: impl IntoIterator<Item = Subject>,
+        heap: impl Fn() -> T + Sync,
+        put: impl Fn(&mut T, Subtree) + Sync,
+    ) -> (Update, Vec<T>) {
+        let (mut update, mut heaps) = (Update::default(), Vec::new());
         let mut contested = BTreeSet::new();
         let mut subjects = subjects.into_iter().peekable();
         while subjects.peek().is_some() {
             let batch: Vec<Subject> = subjects.by_ref().take(BATCH).collect();
-            let decisions = self.decisions(zone, cluster, &batch);
-            for (subject, mut decision) in batch.into_iter().zip(decisions) {
+            let decide = |share: &[Subject]| {
+                let mut heap = heap();
+                let decided = share.iter().map(|subject| self.decided(zone, cluster, subject, |it| put(&mut heap, it)));
+                (decided.collect::<Vec<_>>(), heap)
+            };
+            let (decided, made): (Vec<_>, Vec<_>) = shared_out(&batch, decide).into_iter().unzip();
+            heaps.extend(made);
+            for (subject, decided) in batch.into_iter().zip(decided.into_iter().flatten()) {
+                let Decided { mut decision, exists, last } = decided;
                 update.reasons.extend(decision.reasons.iter().map(|reason| (subject.clone(), *reason)));
                 self.claim(&subject, &mut decision, &mut contested);
-                if let Some(subtree) = decision.subtree {
-                    if zone.nameservers.iter().any(|nameserver| nameserver.name == subtree.root) {
-                        let at_root = subtree.records.iter().filter(|record| record.owner == subtree.root);
-                        let mut last: Vec<IpAddr> = at_root.filter_map(Record::address).collect();
-                        // What is translated then may be others, and owns no PTR record.
-                        let translated: Vec<IpAddr> =
-                            last.iter().filter_map(|ip| zone.ipv4.nat64.ipv4_of(*ip)).collect();
-                        last.retain(|address| !translated.contains(address));
-                        self.last.insert(subject.clone(), last);
-                    }
-                    update.parts.push(subtree.into());
+                if let Some(last) = last {
+                    self.last.insert(subject.clone(), last);
                 }
-                self.say(
-                    &subject,
-                    Said {
-                        exists: cluster.has(&subject),
-                        is_published: decision.is_published,
-                        reasons: decision.reasons.into(),
-                        loses: false,
-                    },
-                );
+                let Decision { is_published, reasons, .. } = decision;
+                self.say(&subject, Said { exists, is_published, reasons: reasons.into(), loses: false });
                 if zone.is_reversed {
                     update.addresses.push((subject, decision.age, decision.addresses));
                 }
@@ -136,23 +186,25 @@ impl Register {
             claimants.iter().for_each(|claimant| self.tell_loser(claimant));
             update.parts.push(Part::Alone { owner, records });
         }
-        update
+        (update, heaps)
     }
 
-    /// What is decided about each of `subjects`. As none waits for another's, many are shared out among the processors.
-    fn decisions(&self, zone: &ClusterZone, cluster: &Cluster, subjects: &[Subject]) -> Vec<Decision> {
-        let decide = |share: &[Subject]| -> Vec<_> {
-            share.iter().map(|subject| self.decision(zone, cluster, subject)).collect()
-        };
-        if subjects.len() <= SHARE {
-            return decide(subjects);
+    /// What is decided about `subject`, and what else is to be known then; its subtree is for `take`.
+    fn decided(&self, zone: &ClusterZone, cluster: &Cluster, subject: &Subject, take: impl FnOnce(Subtree)) -> Decided {
+        let mut decision = self.decision(zone, cluster, subject);
+        let mut last = None;
+        if let Some(subtree) = decision.subtree.take() {
+            if zone.nameservers.iter().any(|nameserver| nameserver.name == subtree.root) {
+                let at_root = subtree.records.iter().filter(|record| record.owner == subtree.root);
+                let mut addresses: Vec<IpAddr> = at_root.filter_map(Record::address).collect();
+                // What is translated then may be others, and owns no PTR record.
+                let translated: Vec<IpAddr> = addresses.iter().filter_map(|ip| zone.ipv4.nat64.ipv4_of(*ip)).collect();
+                addresses.retain(|address| !translated.contains(address));
+                last = Some(addresses);
+            }
+            take(subtree);
         }
-        let processors = thread::available_parallelism().map_or(1, NonZero::get);
-        let share = subjects.len().div_ceil(processors).max(SHARE);
-        thread::scope(|scope| {
-            let shares: Vec<_> = subjects.chunks(share).map(|share| scope.spawn(|| decide(share))).collect();
-            shares.into_iter().flat_map(|share| share.join().unwrap_or_else(|panic| resume_unwind(panic))).collect()
-        })
+        Decided { exists: cluster.has(subject), decision, last }
     }
 
     /// What was decided about `subject`, if nothing in `zone` and `cluster` has changed since [`Register::update`].

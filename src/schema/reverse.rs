@@ -10,16 +10,15 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use hickory_proto::rr::rdata::PTR;
-use hickory_proto::rr::{Name, RData};
-use hickory_proto::serialize::binary::{BinDecodable, BinEncodable};
+use hickory_proto::rr::{Name, RecordType};
+use hickory_proto::serialize::binary::BinDecodable;
 use ipnet::IpNet;
 use smallvec::SmallVec;
 
 use super::apex::Apex;
 use super::{AddressOrigin, Age, ClusterZone, NameServer, PublishedAddress, below};
 use crate::cluster::Subject;
-use crate::zone::{Part, Record, Serial};
+use crate::zone::{Part, Rdata, Record, Serial, name_to_wire};
 
 /// A zone of PTR records for what some cluster zones publish, as configured.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -107,7 +106,8 @@ fn prefix_of(name: &Name) -> Option<IpNet> {
 
 fn ptr(address: IpAddr, claims: &[&AddressClaims]) -> Option<Record> {
     let target = elect(address, claims)?;
-    Some(Record::new(Name::from(address), target.ttl, &RData::PTR(PTR(target.owner()))))
+    let rdata = Rdata::from_wire(target.owner.clone());
+    Some(Record { owner: Name::from(address), ttl: target.ttl, rtype: RecordType::PTR, rdata })
 }
 
 /// What the name of `address` leads to: the best claim of any zone, among equals that of the first.
@@ -154,7 +154,7 @@ struct Target {
 
 impl Target {
     fn new(owner: &Name, ttl: u32) -> Self {
-        Self { owner: owner.to_bytes().expect("a name has a wire form").into(), ttl }
+        Self { owner: name_to_wire(owner).into(), ttl }
     }
 
     fn owner(&self) -> Name {

@@ -1,6 +1,6 @@
 //! What the followers of a cluster tell its writer.
 
-use crate::cluster::{Kind, Object, ObjectKey};
+use crate::cluster::{Collection, Object, ObjectKey};
 
 /// One thing that a follower learned about its cluster, in the order it learned it.
 ///
@@ -8,13 +8,13 @@ use crate::cluster::{Kind, Object, ObjectKey};
 /// (a hint for serials only; `None` where there is none or it is no number).
 /// With manifests it is the Unix time, in seconds, at which they were read.
 ///
-/// Each kind has one follower, so that the events of one kind are in order;
-/// nothing is promised between kinds.
+/// Each collection has one follower, so that its events are in order; nothing is
+/// promised between collections.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
-    /// A complete list of `kind` begins: what is not seen before its `Listed` becomes a suspect.
+    /// A complete list of a collection begins: what is not seen before its `Listed` becomes a suspect.
     /// A list that breaks off has no `Listed`; the next `Listing` begins anew.
-    Listing(Kind),
+    Listing(Collection),
     /// The object exists and says this.
     Apply {
         /// What it says.
@@ -35,15 +35,15 @@ pub enum Event {
     },
     /// The list that began with `Listing` is complete.
     Listed {
-        /// Of this kind.
-        kind: Kind,
+        /// Of this collection.
+        of: Collection,
         /// The list's resourceVersion.
         version: Option<u64>,
     },
     /// A bookmark: nothing changed up to `version`; a sign of life.
     Bookmark {
-        /// Of this kind.
-        kind: Kind,
+        /// Of this collection.
+        of: Collection,
         /// The bookmark's resourceVersion.
         version: Option<u64>,
     },
@@ -54,10 +54,14 @@ impl Event {
     /// A line for the tests: what is told, of which object, and `@` its version.
     pub(super) fn text(&self) -> String {
         let at = |version: &Option<u64>| version.map_or(String::new(), |version| format!(" @{version}"));
+        let of = |collection: &Collection| match collection {
+            Collection { kind, namespace: None } => format!("{kind:?}"),
+            Collection { kind, namespace: Some(namespace) } => format!("{kind:?} in {namespace}"),
+        };
         match self {
-            Self::Listing(kind) => format!("listing {kind:?}"),
-            Self::Listed { kind, version } => format!("listed {kind:?}{}", at(version)),
-            Self::Bookmark { kind, version } => format!("bookmark {kind:?}{}", at(version)),
+            Self::Listing(collection) => format!("listing {}", of(collection)),
+            Self::Listed { of: collection, version } => format!("listed {}{}", of(collection), at(version)),
+            Self::Bookmark { of: collection, version } => format!("bookmark {}{}", of(collection), at(version)),
             Self::Skipped(key) => format!("skipped {}/{}", key.namespace, key.name),
             Self::Delete { key, version } => format!("delete {}/{}{}", key.namespace, key.name, at(version)),
             Self::Apply { object: Object::Service(service), version } => {

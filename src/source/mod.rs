@@ -1,8 +1,8 @@
 //! Sources: follow a Kubernetes API, a folder of manifests or master files, and
 //! publish the zones that they imply.
 //!
-//! [`follow`] is one cluster: for each kind of object a follower that lists and
-//! watches (or one that reads manifests), and one writer, joined by a channel of
+//! [`follow`] is one cluster: for each collection of objects a follower that lists
+//! and watches (or one that reads manifests), and one writer, joined by a channel of
 //! [`Event`]s. Followers know the API and no zone; the writer knows what the
 //! cluster says, and not who said it. Objects are translated in between, at the
 //! door: no Kubernetes type gets further. [`files`] needs none of this: zones
@@ -24,6 +24,7 @@ mod translate;
 mod watch;
 mod writer;
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -74,7 +75,7 @@ pub async fn follow(
 ) {
     let name: Arc<str> = cluster.name.as_str().into();
     let (sender, events) = mpsc::channel(AHEAD);
-    let relist = Relist::default();
+    let mut relist = Relist::default();
     let mut parts = JoinSet::new();
     let known = match &cluster.access {
         Access::Manifests(folder) => {
@@ -84,14 +85,17 @@ pub async fn follow(
         }
         api => {
             let access = api::Access::from(api);
+            let known = cluster::Cluster::from_api().only_in(cluster.namespaces.iter().cloned());
             let pods = cluster.watches_pods().then_some(Kind::Pod);
-            for kind in [Kind::Namespace, Kind::Service, Kind::EndpointSlice].into_iter().chain(pods) {
+            let kinds = [Kind::Namespace, Kind::Service, Kind::EndpointSlice].into_iter().chain(pods);
+            relist = kinds.flat_map(|kind| known.collections(kind)).collect();
+            for (collection, asked) in relist.iter() {
                 let follower = api::Follower::new(
                     Arc::clone(&name),
-                    kind,
+                    collection.clone(),
                     access.clone(),
                     sender.clone(),
-                    Arc::clone(relist.of(kind)),
+                    Arc::clone(asked),
                     metrics.clone(),
                     api::Pace::default(),
                 );
@@ -100,7 +104,7 @@ pub async fn follow(
             let watch = Watch::new(access.files()).asked_by(rescans);
             parts.spawn(api::watch_configuration(access, watch, relist.clone()));
             // Reports join Pods with the endpoints that lead to them.
-            if pods.is_some() { cluster::Cluster::from_api() } else { cluster::Cluster::from_api().counting() }
+            if pods.is_some() { known } else { known.counting() }
         }
     };
     let writing = writer::write(known, cluster, requests, events, relist, book, metrics);
@@ -159,8 +163,8 @@ pub enum Pods {
     Yes,
 }
 
-/// All that the API at `access` has now, read once; `tell` hears how many objects of a kind
-/// there are so far.
+/// All that the API at `access` has now, in these namespaces alone if there are any, read once; `tell` hears how many objects of
+/// a kind there are so far.
 ///
 /// # Errors
 ///
@@ -171,10 +175,12 @@ pub enum Pods {
 /// For manifests: [`manifests::read`] reads those.
 pub async fn read(
     access: &Access,
+    namespaces: &BTreeSet<Box<str>>,
     pods: Pods,
     tell: &mut impl FnMut(&'static str, usize),
 ) -> Result<cluster::Cluster, AccessError> {
-    api::read(access.into(), pods, tell).await.map_err(|error| AccessError::Api(Box::new(error)))
+    let known = cluster::Cluster::from_api().only_in(namespaces.iter().cloned());
+    api::read(access.into(), known, pods, tell).await.map_err(|error| AccessError::Api(Box::new(error)))
 }
 
 /// Why there is nothing that could be followed.

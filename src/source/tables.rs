@@ -428,7 +428,9 @@ fn every_reason_is_in_a_table() {
         let mut lines = tables.iter().flat_map(|table| table.lines()).filter(|line| line.starts_with(";: "));
         lines.any(|line| line.rsplit(' ').next() == Some(reason.name()))
     };
-    let missing: Vec<Reason> = Reason::ALL.into_iter().filter(|reason| !said(*reason)).collect();
+    // What reports say of a Service that nobody knows anything of (src/report/tests.rs).
+    let decided = Reason::ALL.into_iter().filter(|reason| *reason != Reason::NamespaceNotRead);
+    let missing: Vec<Reason> = decided.filter(|reason| !said(*reason)).collect();
     assert_eq!(missing, elsewhere);
     let here = include_str!("tables.rs");
     for reason in elsewhere {

@@ -2,7 +2,7 @@
 //!
 //! Events come from the cluster's followers through one channel, in the order
 //! they were learned; versions of all zones of the cluster go out, in one swap.
-//! Before every kind has been listed in full nothing is published: half a
+//! Before everything has been listed in full nothing is published: half a
 //! cluster must not deny the other half.
 //!
 //! A lone change is published at once. What follows closely is settled: it is
@@ -23,7 +23,7 @@ use tracing::{debug, error, info, warn};
 
 use super::inspect::{Look, View};
 use super::{AddressBook, Event, Preparation, PrepareError, Proposal, Requests, Told, aside};
-use crate::cluster::{Cluster, Kind, Subject};
+use crate::cluster::{Cluster, Collection, Kind, Subject};
 use crate::config;
 use crate::metrics::{ClusterError, ClusterMetrics};
 use crate::published::Published;
@@ -44,29 +44,30 @@ const MANY: usize = 1024;
 /// takes longer than a task of the runtime should.
 const LARGE: usize = 64;
 
-/// Asks the followers of one cluster to list a kind again.
+/// Asks the followers of one cluster to list their collections again.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Relist {
-    services: Arc<Notify>,
-    slices: Arc<Notify>,
-    namespaces: Arc<Notify>,
-    pods: Arc<Notify>,
+pub(super) struct Relist(BTreeMap<Collection, Arc<Notify>>);
+
+impl FromIterator<Collection> for Relist {
+    fn from_iter<I: IntoIterator<Item = Collection>>(collections: I) -> Self {
+        Self(collections.into_iter().map(|collection| (collection, Arc::default())).collect())
+    }
 }
 
 impl Relist {
-    /// What the follower of `kind` waits for; if it is busy when asked, it finds that later.
-    pub(super) fn of(&self, kind: Kind) -> &Arc<Notify> {
-        match kind {
-            Kind::Service => &self.services,
-            Kind::EndpointSlice => &self.slices,
-            Kind::Namespace => &self.namespaces,
-            Kind::Pod => &self.pods,
-        }
+    /// Each collection, and what its follower waits for; if it is busy when asked, it finds that later.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&Collection, &Arc<Notify>)> {
+        self.0.iter()
     }
 
-    /// Asks for every kind.
+    /// Asks for those that are wanted.
+    fn ask(&self, is_wanted: impl Fn(&Collection) -> bool) {
+        self.iter().filter(|(collection, _)| is_wanted(collection)).for_each(|(_, asked)| asked.notify_one());
+    }
+
+    /// Asks for every collection.
     pub(super) fn all(&self) {
-        [&self.services, &self.slices, &self.namespaces, &self.pods].iter().for_each(|kind| kind.notify_one());
+        self.ask(|_| true);
     }
 }
 
@@ -113,7 +114,7 @@ pub(super) async fn write(
             }
             () = writer.lacking() => {
                 writer.lacking_since = None;
-                relist.of(Kind::EndpointSlice).notify_one();
+                relist.ask(|collection| collection.kind == Kind::EndpointSlice);
                 continue;
             }
         };
@@ -174,6 +175,16 @@ struct Writer {
     lacking_since: Option<Instant>,
     book: Arc<AddressBook>,
     metrics: ClusterMetrics,
+    /// How the Services fared when that was told last: mostly as before.
+    counted: Option<Counts>,
+}
+
+/// How many Services there are, how many of them are not published, and for how many a reason holds.
+#[derive(PartialEq, Eq)]
+struct Counts {
+    services: usize,
+    withheld: BTreeMap<Reason, usize>,
+    noted: BTreeMap<Reason, usize>,
 }
 
 /// A zone as configured and as published.
@@ -205,6 +216,7 @@ impl Writer {
             lacking_since: None,
             book,
             metrics,
+            counted: None,
         }
     }
 
@@ -251,7 +263,10 @@ impl Writer {
 
     fn apply_one(&mut self, event: Event) {
         match event {
-            Event::Listing(kind) => self.cluster.listing(kind, self.doubts.is_asked(kind)),
+            Event::Listing(collection) => {
+                let confirms = self.doubts.is_asked(&collection);
+                self.cluster.listing(collection, confirms);
+            }
             Event::Apply { object, version } => {
                 self.touched.extend(self.cluster.apply(object));
                 self.newest = self.newest.max(version);
@@ -261,20 +276,21 @@ impl Writer {
                 self.touched.extend(self.cluster.delete(&key));
                 self.newest = self.newest.max(version);
             }
-            Event::Listed { kind, version } => {
-                let swept = self.cluster.listed(kind);
+            Event::Listed { of, version } => {
+                let swept = self.cluster.listed(of.clone());
                 self.touched.extend(swept.touched);
                 self.newest = self.newest.max(version);
                 if swept.held > 0 {
                     warn!(
                         cluster = self.metrics.cluster(),
-                        ?kind,
+                        kind = ?of.kind,
+                        namespace = of.namespace.as_deref(),
                         held = swept.held,
                         "a complete list lacks most objects: kept until a second one says so"
                     );
                     self.metrics.error(ClusterError::HeldList);
                 }
-                self.doubts.listed(kind, swept.held > 0);
+                self.doubts.listed(of, swept.held > 0);
             }
             Event::Bookmark { .. } => {}
         }
@@ -390,6 +406,9 @@ impl Writer {
                 versions.push((zone.apex().clone(), State::Loaded(zone)));
             }
         }
+        let is_published = self.book.publish(versions, self.told(told));
+        // What is told of it can wait until it is served.
+        let (took, age) = (started.elapsed(), arrived.elapsed());
         let waiting = || self.zones.iter().filter(|written| !written.is_known(&self.cluster));
         if self.is_first {
             for written in waiting() {
@@ -399,24 +418,29 @@ impl Writer {
         self.metrics.set_synced(waiting().next().is_none());
         self.is_first = false;
         self.count_services();
-        if self.book.publish(versions, self.told(told)) {
+        if is_published {
             self.published_at = Some(Instant::now());
-            self.metrics.published(started.elapsed());
-            self.metrics.programmed(arrived.elapsed());
+            self.metrics.published(took);
+            self.metrics.programmed(age);
         }
     }
 
     /// A cluster mostly has one zone; of several, the first tells how its Services fare.
-    fn count_services(&self) {
-        if let Some(first) = self.zones.first().filter(|first| first.is_own) {
-            let withheld = first.register.withheld();
-            let published = self.cluster.service_count() - withheld.values().sum::<usize>();
-            let withheld = withheld.iter().map(|(reason, count)| (reason.name(), *count));
-            self.metrics.set_services(&iter::once(("", published)).chain(withheld).collect::<Vec<_>>());
-            let noted = first.register.noted();
-            let noted = Reason::ALL.map(|reason| (reason.name(), noted.get(&reason).copied().unwrap_or_default()));
-            self.metrics.set_service_reasons(noted);
+    fn count_services(&mut self) {
+        let Some(first) = self.zones.first().filter(|first| first.is_own) else { return };
+        let (services, withheld, noted) =
+            (self.cluster.service_count(), first.register.withheld(), first.register.noted());
+        let is_known =
+            |counted: &Counts| counted.services == services && counted.withheld == *withheld && counted.noted == *noted;
+        if self.counted.as_ref().is_some_and(is_known) {
+            return;
         }
+        let published = services - withheld.values().sum::<usize>();
+        let by_reason = withheld.iter().map(|(reason, count)| (reason.name(), *count));
+        self.metrics.set_services(&iter::once(("", published)).chain(by_reason).collect::<Vec<_>>());
+        let holds = |reason: Reason| (reason.name(), noted.get(&reason).copied().unwrap_or_default());
+        self.metrics.set_service_reasons(Reason::ALL.map(holds));
+        self.counted = Some(Counts { services, withheld: withheld.clone(), noted: noted.clone() });
     }
 }
 
@@ -487,11 +511,10 @@ impl WrittenZone {
         let subjects: Vec<Subject> = self.config.subjects(cluster).collect();
         // What an attempt that failed remembers is of subjects that may be gone.
         self.register = self.register.successor();
-        let update = self.register.update(&self.config, cluster, subjects);
+        let (update, branches) = self.register.begin(&self.config, cluster, subjects);
         self.say(&update);
         records.extend(update.parts.into_iter().flat_map(Part::into_records));
-        let count = records.len();
-        let (mut zone, warnings) = Zone::build(&self.config.origin, records)?;
+        let (mut zone, warnings) = Zone::build_with(&self.config.origin, records, branches?)?;
         let told = self.config.is_reversed.then(|| Told::all(&self.config, update.addresses));
         self.is_own = true;
         match &self.zone {
@@ -500,7 +523,8 @@ impl WrittenZone {
             None => {}
         }
         warn_of(&zone, &warnings);
-        info!(zone = %zone.apex(), serial = %zone.serial(), records = count, took = ?started.elapsed(), "zone built");
+        let records: usize = zone.census().iter().map(|(_, records)| records).sum();
+        info!(zone = %zone.apex(), serial = %zone.serial(), records, took = ?started.elapsed(), "zone built");
         self.zone = Some(Arc::new(zone));
         Ok(told)
     }
@@ -519,9 +543,9 @@ impl WrittenZone {
     }
 }
 
-/// The lists of a cluster that were not believed, by kind.
+/// The lists of a cluster that were not believed, by what was listed.
 #[derive(Debug, Default)]
-struct Doubts(BTreeMap<Kind, Doubt>);
+struct Doubts(BTreeMap<Collection, Doubt>);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Doubt {
@@ -532,19 +556,19 @@ enum Doubt {
 }
 
 impl Doubts {
-    fn is_asked(&self, kind: Kind) -> bool {
-        self.0.get(&kind) == Some(&Doubt::Asked)
+    fn is_asked(&self, collection: &Collection) -> bool {
+        self.0.get(collection) == Some(&Doubt::Asked)
     }
 
-    /// A list of `kind` is complete; `held`: it is in doubt.
-    fn listed(&mut self, kind: Kind, held: bool) {
-        match self.0.get(&kind) {
+    /// A list of `collection` is complete; `held`: it is in doubt.
+    fn listed(&mut self, collection: Collection, held: bool) {
+        match self.0.get(&collection) {
             _ if !held => {
-                self.0.remove(&kind);
+                self.0.remove(&collection);
             }
             Some(Doubt::Waiting(_)) => {}
             _ => {
-                self.0.insert(kind, Doubt::Waiting(Instant::now() + DOUBT));
+                self.0.insert(collection, Doubt::Waiting(Instant::now() + DOUBT));
             }
         }
     }
@@ -563,10 +587,10 @@ impl Doubts {
 
     fn ask(&mut self, relist: &Relist) {
         let now = Instant::now();
-        for (kind, doubt) in &mut self.0 {
+        for (collection, doubt) in &mut self.0 {
             if matches!(doubt, Doubt::Waiting(until) if *until <= now) {
                 *doubt = Doubt::Asked;
-                relist.of(*kind).notify_one();
+                relist.ask(|asked| asked == collection);
             }
         }
     }

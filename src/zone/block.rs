@@ -389,7 +389,7 @@ impl<'o> Encoder<'o> {
         clippy::cast_possible_truncation,
         reason = "at most 65,535 records of as many octets, and a pointer takes two"
     )]
-    pub(super) fn append_to(&self, data: &mut Vec<u8>) -> Extent {
+    pub(super) fn append_to<A: smallvec::Array<Item = u8>>(&self, data: &mut SmallVec<A>) -> Extent {
         let (at, wire, pointers) = (data.len() as u32, self.wire.len() as u32, self.pointers.len() as u16);
         data.extend_from_slice(&self.wire);
         for offset in &self.pointers {
@@ -402,8 +402,8 @@ impl<'o> Encoder<'o> {
     pub(super) fn finish(self) -> OwnedBlock {
         let owner_len = u8::try_from(self.owner.len()).expect("a name is at most 255 octets");
         let wildcard = self.wildcard;
-        let mut data = Vec::with_capacity(self.octets());
+        let mut data = SmallVec::<[u8; 128]>::with_capacity(self.octets());
         let extent = self.append_to(&mut data);
-        OwnedBlock { data: data.into(), extent, owner_len, wildcard }
+        OwnedBlock { data: data.into_boxed_slice(), extent, owner_len, wildcard }
     }
 }

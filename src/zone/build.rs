@@ -256,10 +256,14 @@ pub(super) fn canonical_key(wire: &[u8]) -> Vec<u8> {
 fn push_key(wire: &[u8], key: &mut Vec<u8>) {
     let labels: SmallVec<[_; 8]> = name::labels(wire).collect();
     for label in labels.into_iter().rev() {
-        for &octet in label {
-            match octet {
-                0 | 1 => key.extend([1, octet + 1]),
-                _ => key.push(octet),
+        if label.iter().all(|octet| *octet > 1) {
+            key.extend_from_slice(label);
+        } else {
+            for &octet in label {
+                match octet {
+                    0 | 1 => key.extend([1, octet + 1]),
+                    _ => key.push(octet),
+                }
             }
         }
         key.push(0);
@@ -454,14 +458,14 @@ pub(super) fn start_of_authority(
 
 /// Each owner of NS records and each name server of it whose address is the zone's to say, but not in its referral: lower
 /// case, in wire form.
-pub(super) fn nameservers<'r>(apex: &HashedName, owners: &[Owner<'r>]) -> Vec<(&'r [u8], Vec<u8>)> {
+pub(super) fn nameservers(apex: &HashedName, owners: &[Owner]) -> Vec<(Vec<u8>, Vec<u8>)> {
     let mut found = Vec::new();
     for owner in owners {
         for rdata in owner.set(RecordType::NS).into_iter().flat_map(|set| &set.rdata) {
             let target = rdata.wire().to_ascii_lowercase();
             let in_referral = *owner.wire != *apex.wire() && name::is_within(&target, owner.wire);
             if name::is_within(&target, apex.wire()) && !in_referral {
-                found.push((owner.wire, target));
+                found.push((owner.wire.to_vec(), target));
             }
         }
     }

@@ -15,6 +15,7 @@
 //! here has heard of Kubernetes.
 
 mod block;
+mod branches;
 mod build;
 mod diff;
 pub mod master;
@@ -34,9 +35,10 @@ use std::sync::Arc;
 use hickory_proto::rr::{Name, RecordType};
 
 pub use block::{Block, Frame, QNAME_AT, read_name_at};
+pub use branches::Branches;
 pub use build::{Warning, ZoneError};
 pub use diff::{Change, diff};
-pub use name::{HashedName, MAX_NAME, MalformedName, Suffix};
+pub use name::{HashedName, MAX_NAME, MalformedName, Suffix, wire as name_to_wire};
 pub use node::{Referral, RrSet};
 pub use record::{Rdata, Record, target_in};
 pub use serial::Serial;
@@ -45,8 +47,9 @@ pub use types::to_text as rtype_to_text;
 pub use zones::{Found, State, ZoneSlot, Zones};
 
 use block::OwnedBlock;
+use branches::Nodes;
 use node::Node;
-use shards::Shards;
+use shards::{Grain, Shards};
 
 /// The contents of one zone.
 ///
@@ -186,10 +189,10 @@ enum Place<'z> {
 /// Three more than the apex: `SERVICE.NAMESPACE.svc`. Below ip6.arpa and in-addr.arpa, where most names have the first nibbles
 /// in common, those of 256 addresses lie together, a /120 or a /24: addresses that change together are mostly neighbours, and
 /// the names above an address come and go with it.
-fn grain(origin: &HashedName) -> u8 {
+fn grain(origin: &HashedName) -> Grain {
     const REVERSE: [(&[u8], u8); 2] = [(b"\x03ip6\x04arpa\0", 2 + 30), (b"\x07in-addr\x04arpa\0", 2 + 3)];
     let reverse = REVERSE.iter().find(|(tree, _)| origin.is_within(tree));
-    reverse.map_or(origin.labels().saturating_add(3), |(_, grain)| (*grain).max(origin.labels()))
+    Grain(reverse.map_or(origin.labels().saturating_add(3), |(_, grain)| (*grain).max(origin.labels())))
 }
 
 impl Zone {
@@ -205,25 +208,54 @@ impl Zone {
     where
         R: AsRef<Record>,
     {
+        Self::build_with(apex, records, Vec::new())
+    }
+
+    /// As [`Zone::build`], with `branches` beside these records: no record is at or below one of their roots, each root is
+    /// there once, and none is below another.
+    ///
+    /// # Errors
+    ///
+    /// As [`Zone::build`], or when a root is hidden.
+    pub fn build_with<R>(
+        apex: &Name,
+        records: impl IntoIterator<Item = R>,
+        branches: Vec<Branches>,
+    ) -> Result<(Self, Vec<Warning>), ZoneError>
+    where
+        R: AsRef<Record>,
+    {
         let records: Vec<_> = records.into_iter().collect();
         let origin = Arc::new(HashedName::from(apex));
         let mut warnings = Vec::new();
         let sorted = build::Sorted::new(&origin, &records, &mut warnings);
         let owners = sorted.owners(&mut warnings);
         let start = build::start_of_authority(apex, &origin, &owners)?;
-        let nameservers = build::nameservers(&origin, &owners);
-        let assembled = build::assemble(&origin, &origin, owners, &mut warnings)?;
+        let mut nameservers = build::nameservers(&origin, &owners);
+        let mut nodes = build::assemble(&origin, &origin, owners, &mut warnings)?.into_iter();
+        let at_apex = nodes.next().expect("its SOA was found");
 
         let mut zone = Self {
             apex: apex.clone(),
             serial: start.serial,
-            nodes: Shards::new(grain(&origin)),
+            nodes: Shards::new(at_apex, origin.labels(), grain(&origin)),
             denial: start.denial,
             deepest: origin.labels(),
             census: BTreeMap::new(),
             origin,
         };
-        zone.put(&Arc::clone(&zone.origin), assembled);
+        count(&mut zone.census, zone.nodes.apex(), usize::wrapping_add);
+        let mut own = Nodes::new(grain(&zone.origin));
+        own.add(&zone.origin, nodes);
+        zone.take_in(own);
+        for (first, count) in branches.iter().flat_map(|branches| &branches.siblings) {
+            zone.bear(&HashedName::read(first).expect("a name"), *count)?;
+        }
+        for branches in branches {
+            warnings.extend(branches.warnings);
+            nameservers.extend(branches.nameservers);
+            zone.take_in(branches.nodes);
+        }
         zone.nodes.shrink();
         zone.warn_of_missing_addresses(&nameservers, &mut warnings);
         Ok((zone, warnings))
@@ -266,9 +298,8 @@ impl Zone {
             Part::Subtree(_) => Ok(self.graft(&root, nodes)),
             Part::Alone { owner, .. } => {
                 let node = nodes.pop();
-                let speaks_for_more = |node: &Node| node.referral.is_some() || node.rrset(RecordType::DNAME).is_some();
                 let was = self.nodes.get(&root, root.labels());
-                if !nodes.is_empty() || [node.as_ref(), was].into_iter().flatten().any(speaks_for_more) {
+                if !nodes.is_empty() || [node.as_ref(), was].into_iter().flatten().any(Node::hides) {
                     return Err(ZoneError::NotAlone { owner: owner.clone() });
                 }
                 Ok(self.set(&root, node))
@@ -425,8 +456,7 @@ impl Zone {
 
     /// The longest ancestor of `name` that exists, and how many labels it has (RFC 4592 §3.3.1).
     fn closest_encloser(&self, name: &HashedName) -> (&Node, u8) {
-        let mut exists = self.origin.labels();
-        let mut encloser = self.nodes.get(name, exists).expect("`no-gaps`: the apex is a node");
+        let (mut encloser, mut exists) = (self.nodes.apex(), self.origin.labels());
         // `no-gaps`: names exist down to the closest encloser and not below it, so halving finds it.
         let mut missing = name.labels().min(self.deepest.saturating_add(1));
         while missing > exists + 1 {
@@ -439,14 +469,34 @@ impl Zone {
         (encloser, exists)
     }
 
-    /// Puts nodes in that are at or below `root` and in canonical order, counting their records.
-    fn put(&mut self, root: &HashedName, nodes: Vec<Node>) {
+    /// Takes in nodes of names that are not there yet, counting their records.
+    fn take_in(&mut self, nodes: Nodes) {
+        self.deepest = self.deepest.max(nodes.deepest);
+        for (rtype, records) in &nodes.census {
+            *self.census.entry(*rtype).or_default() += records;
+        }
+        self.nodes.extend(nodes);
+    }
+
+    /// Has the parent of `root` know of so many more children, making it where it does not exist: `no-gaps`.
+    fn bear(&mut self, root: &HashedName, children: u32) -> Result<(), ZoneError> {
+        if let Some(hidden_by) = self.hidden_by(root) {
+            return Err(ZoneError::Hidden { owner: name::name(root.wire()), hidden_by });
+        }
+        self.attach(root);
+        // One of them it knows by that.
+        self.nodes.update(root, root.labels() - 1, |parent| parent.set_children(parent.children + children - 1));
+        Ok(())
+    }
+
+    /// Puts nodes in that are at or below `root`, below the apex and in canonical order, counting their records.
+    fn put(&mut self, root: &HashedName, nodes: impl IntoIterator<Item = Node>) {
         let mut group = self.nodes.group(root, root.labels());
         for node in nodes {
-            let labels = u8::try_from(name::labels(node.owner()).count()).expect("a name has at most 127 labels");
+            let labels = node.labels();
             self.deepest = self.deepest.max(labels);
             count(&mut self.census, &node, usize::wrapping_add);
-            group = self.nodes.group_after(group, &node, labels);
+            group = self.nodes.grain().group_after(group, &node, labels);
             self.nodes.insert(group, node);
         }
     }
@@ -498,7 +548,7 @@ impl Zone {
         if is_void {
             self.nodes.remove(self.nodes.group(name, labels), name.whole());
         } else {
-            self.put(name, vec![node]);
+            self.put(name, [node]);
         }
         match (existed, is_void) {
             (false, false) => self.attach(name),
@@ -537,8 +587,7 @@ impl Zone {
     /// The cut or DNAME above `name` that hides it: `nothing-below`.
     fn hidden_by(&self, name: &HashedName) -> Option<Name> {
         let mut above = (self.origin.labels()..name.labels()).filter_map(|labels| self.nodes.get(name, labels));
-        let hides = |node: &&Node| node.referral.is_some() || node.rrset(RecordType::DNAME).is_some();
-        above.find(hides).map(|node| name::name(node.owner()))
+        above.find(|node| node.hides()).map(|node| name::name(node.owner()))
     }
 
     /// The zone with another serial in its SOA record, wherever that is.
@@ -551,7 +600,7 @@ impl Zone {
     }
 
     /// Names the name servers, each behind the owner of its NS record, that have no address: nobody could ask them.
-    fn warn_of_missing_addresses(&self, nameservers: &[(&[u8], Vec<u8>)], warnings: &mut Vec<Warning>) {
+    fn warn_of_missing_addresses(&self, nameservers: &[(Vec<u8>, Vec<u8>)], warnings: &mut Vec<Warning>) {
         for (owner, target) in nameservers {
             let (Ok(owner), Ok(target)) = (HashedName::read(owner), HashedName::read(target)) else { continue };
             let at_apex = owner.wire() == self.origin.wire();

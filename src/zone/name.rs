@@ -203,7 +203,7 @@ fn extend(parent: u64, label: &[u8], seed: &SharedSeed) -> u64 {
 
 /// A name's wire form, its case kept.
 #[must_use]
-pub(super) fn wire(name: &Name) -> Vec<u8> {
+pub fn wire(name: &Name) -> Vec<u8> {
     let mut wire = Vec::with_capacity(MAX_NAME);
     push_wire(name, &mut wire);
     wire

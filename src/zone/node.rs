@@ -142,7 +142,8 @@ impl Node {
     #[expect(clippy::cast_possible_truncation, reason = "a name is at most 255 octets")]
     pub(super) fn new(owner: Suffix<'_>, rrsets: &[Encoded<'_>], referral: Option<Box<Referral>>) -> Self {
         let blocks: usize = rrsets.iter().map(|(.., block)| block.octets()).sum();
-        let mut data = Vec::with_capacity(owner.wire.len() + blocks);
+        // On the stack where it is short, as most are: it is copied behind the head.
+        let mut data = SmallVec::<[u8; 256]>::with_capacity(owner.wire.len() + blocks);
         data.extend_from_slice(owner.wire);
         let set = |(rtype, ttl, block): &Encoded| Set { rtype: *rtype, ttl: *ttl, extent: block.append_to(&mut data) };
         let sets = rrsets.iter().map(set).collect();
@@ -196,6 +197,16 @@ impl Node {
     /// The owner, ready to be looked up.
     pub(super) fn name(&self) -> HashedName {
         HashedName::read(self.data()).expect("an owner is a name")
+    }
+
+    /// How many labels the owner has.
+    pub(super) fn labels(&self) -> u8 {
+        u8::try_from(name::labels(self.owner()).count()).expect("a name has at most 127 labels")
+    }
+
+    /// Whether it speaks for all that is below it, too, which is none of the zone's names then: a cut, or a DNAME's owner.
+    pub(super) fn hides(&self) -> bool {
+        self.referral.is_some() || self.rrset(RecordType::DNAME).is_some()
     }
 
     /// The RRsets, ascending by type.

@@ -323,6 +323,15 @@ proptest! {
             prop_assert_eq!(derived.census(), rebuilt.census());
             prop_assert_eq!(derived.octets(), rebuilt.octets());
             prop_assert!(derived.nodes.iter().all(|node| node.name().labels() <= derived.deepest));
+
+            let mut branches = [Branches::new(&apex()), Branches::new(&apex())];
+            for (place, (root, records)) in held.iter().enumerate() {
+                branches[place % 2].add(&Subtree { root: root.clone(), records: records.clone() }).unwrap();
+            }
+            let grown = Zone::build_with(&apex(), own(derived.serial()), branches.into()).unwrap().0;
+            prop_assert_eq!(nodes(&grown), nodes(&rebuilt));
+            prop_assert_eq!(grown.census(), rebuilt.census());
+            prop_assert_eq!((grown.octets(), grown.deepest), (rebuilt.octets(), rebuilt.deepest));
         }
     }
 
@@ -435,9 +444,35 @@ fn elsewhere(block: Block<'_>, frame: &[u8], padding: usize, gap: usize) -> Vec<
 }
 
 #[test]
+fn branches_that_a_zone_cannot_have_are_refused() {
+    let check = |record: &str, root: &str, records: &str, expected: &str| {
+        let subtree = Subtree { root: relative(root), records: parse(&format!("$TTL 5\n{records}")) };
+        let mut branches = Branches::new(&apex());
+        let built = branches.add(&subtree).and_then(|()| {
+            let own = parse(&format!("$TTL 5\n@ SOA ns hostmaster 1 1 1 1 30\n@ NS ns.example.\n{record}"));
+            Zone::build_with(&apex(), own, vec![branches])
+        });
+        assert_eq!(built.map(|_| ()).map_err(|error| error.to_string()), Err(expected.into()));
+    };
+
+    check(
+        "",
+        "a.svc",
+        "a.svc CNAME b\na.svc A 192.0.2.1",
+        "a.svc.c1.k8s.ooo. owns a CNAME record and other data (A): keep one of them",
+    );
+    check("", "@", "a A 192.0.2.1", "c1.k8s.ooo. is not below c1.k8s.ooo.");
+    for cut in ["svc NS ns.example.", "b.svc NS ns.example.", "svc DNAME example."] {
+        let hidden_by = format!("{}.c1.k8s.ooo.", cut.split_once(' ').unwrap().0);
+        let expected = format!("a.b.svc.c1.k8s.ooo. is below {hidden_by}, which delegates or redirects it");
+        check(cut, "a.b.svc", "a.b.svc A 192.0.2.1", &expected);
+    }
+}
+
+#[test]
 fn names_of_neighbouring_addresses_lie_together_and_those_of_a_service() {
     let check = |origin: &str, expected: u8| {
-        assert_eq!(grain(&HashedName::from(&Name::from_ascii(origin).unwrap())), expected, "{origin}");
+        assert_eq!(grain(&HashedName::from(&Name::from_ascii(origin).unwrap())).0, expected, "{origin}");
     };
 
     check("c2.k8s.ooo.", 6);

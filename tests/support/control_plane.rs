@@ -16,7 +16,7 @@ use std::process::Command;
 use axum::http::Request;
 use k8s_openapi::api::core::v1::{Namespace, Node, Pod, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
-use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding};
+use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, Role, RoleBinding};
 use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
@@ -35,13 +35,15 @@ pub(crate) const SERVICE_RANGE: &str = "2a0a:e5c0:10:3::/108";
 /// The same, and private ones of IPv4, as almost every cluster with both has them.
 const DUAL_STACK: &str = "2a0a:e5c0:10:3::/108,10.96.0.0/16";
 /// The node that Pods are bound to.
-const NODE: &str = "node";
+pub(crate) const NODE: &str = "node";
 /// The build script's default, below [`cache`].
 const BUILT: &str = "controlplane-v1.36.3";
 /// May do everything: the tests and the controller manager.
 const ADMIN: &str = "admin";
 /// May do what kubezone needs, and nothing else.
 const READER: &str = "kubezone";
+/// May do what kubezone needs in single namespaces, those of [`Scene::let_read`], and nothing else.
+const TENANT: &str = "tenant";
 
 /// A control plane. What it started ends with it.
 #[derive(Debug)]
@@ -128,7 +130,7 @@ impl ControlPlane {
         let (certificate, key) = (folder.join("certificates/apiserver.crt"), folder.join("certificates/apiserver.key"));
         eventually("the API server's certificate", async || fs::metadata(&key).map_err(|error| error.to_string()))
             .await;
-        for user in [ADMIN, READER] {
+        for user in [ADMIN, READER, TENANT] {
             let text = kubeconfig(user, api_port.address, &certificate);
             folder.write(&format!("{user}.kubeconfig"), &text).expect("kubeconfig written");
         }
@@ -212,6 +214,11 @@ impl ControlPlane {
         self.folder.join(&format!("{READER}.kubeconfig"))
     }
 
+    /// The kubeconfig of a user who may list and watch Services and EndpointSlices, in single namespaces.
+    pub(crate) fn kubeconfig_of_tenant(&self) -> PathBuf {
+        self.folder.join(&format!("{TENANT}.kubeconfig"))
+    }
+
     /// The kubeconfig of a user who may do everything.
     pub(crate) fn admin_kubeconfig(&self) -> PathBuf {
         self.folder.join(&format!("{ADMIN}.kubeconfig"))
@@ -220,6 +227,11 @@ impl ControlPlane {
     /// The words before a command that run it as in a Pod of this cluster: with the variables and files that a kubelet
     /// gives to a container, in a mount namespace of its own. `None` and a word about `test` where that is not permitted.
     pub(crate) fn pod(&self, test: &str) -> Option<Vec<String>> {
+        self.pod_of(test, &format!("{READER}-token"))
+    }
+
+    /// The same, of a ServiceAccount with this token.
+    pub(crate) fn pod_of(&self, test: &str, token: &str) -> Option<Vec<String>> {
         const SCRIPT: &str = r#"
             secrets=/run/secrets/kubernetes.io/serviceaccount
             mount -t tmpfs tmpfs /run && mkdir -p $secrets &&
@@ -232,15 +244,21 @@ impl ControlPlane {
             return None;
         }
         let port = format!("KUBERNETES_SERVICE_PORT={}", self.api_port.address.port());
-        let (token, certificate) = (format!("{READER}-token"), self.folder.join("certificates/apiserver.crt"));
+        let certificate = self.folder.join("certificates/apiserver.crt");
         let unshare = ["unshare", "--mount", "env", "KUBERNETES_SERVICE_HOST=::1", &port, "sh", "-c", SCRIPT, "sh"];
-        let arguments = [token, certificate.display().to_string()];
+        let arguments = [token.to_owned(), certificate.display().to_string()];
         Some(unshare.map(str::to_owned).into_iter().chain(arguments).collect())
     }
 
     /// A client that may do everything. Of the runtime that asks for it: each test has its own.
     pub(crate) async fn client(&self) -> Client {
-        let kubeconfig = Kubeconfig::read_from(self.admin_kubeconfig()).expect("a kubeconfig");
+        self.client_with(&format!("{ADMIN}-token")).await
+    }
+
+    /// A client that comes with this token.
+    pub(crate) async fn client_with(&self, token: &str) -> Client {
+        let text = kubeconfig_with(token, self.api_port.address, &self.folder.join("certificates/apiserver.crt"));
+        let kubeconfig = Kubeconfig::from_yaml(&text).expect("a kubeconfig");
         let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await;
         Client::try_from(config.expect("a configuration")).expect("a client")
     }
@@ -290,6 +308,21 @@ impl Scene {
         K: kube::Resource<Scope = k8s_openapi::NamespaceResourceScope, DynamicType = ()>,
     {
         Api::namespaced(self.client.clone(), &self.namespace)
+    }
+
+    /// Lets the user of [`ControlPlane::kubeconfig_of_tenant`] read what kubezone needs here.
+    pub(crate) async fn let_read(&self) {
+        let role = json!({ "metadata": { "name": TENANT }, "rules": [
+            { "apiGroups": [""], "resources": ["services"], "verbs": ["list", "watch"] },
+            { "apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"], "verbs": ["list", "watch"] },
+        ]});
+        create::<Role>(&self.api(), role).await;
+        let binding = json!({
+            "metadata": { "name": TENANT },
+            "roleRef": { "apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": TENANT },
+            "subjects": [{ "apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": TENANT }],
+        });
+        create::<RoleBinding>(&self.api(), binding).await;
     }
 
     /// Creates a Service, and gives it as the API says it is.
@@ -461,7 +494,8 @@ fn copy(from: &Path, to: &Path) {
 
 /// Who may come in, and the key of the service accounts.
 fn credentials(folder: &Folder) -> io::Result<()> {
-    let tokens = format!("{ADMIN}-token,{ADMIN},{ADMIN},system:masters\n{READER}-token,{READER},{READER}\n");
+    let admin = format!("{ADMIN}-token,{ADMIN},{ADMIN},system:masters\n");
+    let tokens = [READER, TENANT].map(|user| format!("{user}-token,{user},{user}\n")).concat() + &admin;
     folder.write("tokens.csv", &tokens)?;
     // No service account is used here, but the API server does not start without.
     let made = Command::new("openssl")
@@ -473,6 +507,11 @@ fn credentials(folder: &Folder) -> io::Result<()> {
 }
 
 fn kubeconfig(user: &str, api_address: SocketAddr, certificate: &Path) -> String {
+    kubeconfig_with(&format!("{user}-token"), api_address, certificate)
+}
+
+/// The kubeconfig of whoever has this token.
+fn kubeconfig_with(token: &str, api_address: SocketAddr, certificate: &Path) -> String {
     json!({
         "apiVersion": "v1",
         "kind": "Config",
@@ -480,9 +519,9 @@ fn kubeconfig(user: &str, api_address: SocketAddr, certificate: &Path) -> String
             "server": format!("https://{api_address}"),
             "certificate-authority": certificate,
         }}],
-        "users": [{ "name": user, "user": { "token": format!("{user}-token") } }],
-        "contexts": [{ "name": user, "context": { "cluster": "test", "user": user } }],
-        "current-context": user,
+        "users": [{ "name": "test", "user": { "token": token } }],
+        "contexts": [{ "name": "test", "context": { "cluster": "test", "user": "test" } }],
+        "current-context": "test",
     })
     .to_string()
 }

@@ -1,4 +1,5 @@
-//! Follows one kind of object through a Kubernetes API: list, then watch.
+//! Follows one collection, the objects of a kind in a cluster or in one namespace, through a Kubernetes API: list, then
+//! watch.
 //!
 //! A [`Follower`] lists all objects, page by page, and watches from the list's
 //! resourceVersion on. Each event moves that position, and so do bookmarks;
@@ -47,7 +48,7 @@ pub(super) use self::once::read;
 use super::aside;
 use super::event::Event;
 use super::translate::{self, Identity, Item};
-use crate::cluster::Kind;
+use crate::cluster::{Collection, Kind};
 use crate::error::chain;
 use crate::metrics::{ClusterError, ClusterMetrics};
 
@@ -102,10 +103,10 @@ impl Pace {
     }
 }
 
-/// Follows the objects of one kind in one cluster.
+/// Follows one collection of one cluster.
 pub(super) struct Follower {
     cluster: Arc<str>,
-    kind: Kind,
+    collection: Collection,
     connection: Connection,
     pace: Pace,
     events: mpsc::Sender<Event>,
@@ -125,7 +126,7 @@ impl Follower {
     /// Tells `events` what it learns; lists again whenever `relist` is notified.
     pub(super) fn new(
         cluster: Arc<str>,
-        kind: Kind,
+        collection: Collection,
         access: Access,
         events: mpsc::Sender<Event>,
         relist: Arc<Notify>,
@@ -134,7 +135,7 @@ impl Follower {
     ) -> Self {
         Self {
             cluster,
-            kind,
+            collection,
             connection: Connection::new(access),
             pace,
             events,
@@ -185,15 +186,15 @@ impl Follower {
 
     /// Lists all objects, and begins to watch where the list ends.
     async fn list(&mut self, client: &Client) -> Result<(), FollowError> {
-        let mut params = first_page(self.kind);
+        let mut params = first_page(self.kind());
         loop {
             let text = self.page(client, &params).await?;
-            let kind = self.kind;
+            let kind = self.kind();
             // Hundreds of EndpointSlices are megabytes.
             let (metadata, items, limit) = aside(move || decode(kind, &text)).await?;
             if params.continue_token.is_none() {
                 // Not before there is an answer: what is told is a sign of life.
-                self.tell(Event::Listing(self.kind)).await;
+                self.tell(Event::Listing(self.collection.clone())).await;
             }
             for item in items {
                 self.tell_of(item).await;
@@ -202,9 +203,10 @@ impl Follower {
             params.limit = Some(limit);
             if params.continue_token.is_none() {
                 let position = metadata.resource_version;
-                self.tell(Event::Listed { kind: self.kind, version: translate::number(&position) }).await;
+                let of = self.collection.clone();
+                self.tell(Event::Listed { of, version: translate::number(&position) }).await;
                 self.position = Some(position);
-                self.metrics.set_trouble(part(self.kind), None);
+                self.metrics.set_trouble(&self.part(), None);
                 return Ok(());
             }
         }
@@ -212,7 +214,7 @@ impl Follower {
 
     /// The text of a page of a list.
     async fn page(&self, client: &Client, params: &ListParams) -> Result<Vec<u8>, FollowError> {
-        page(client, self.kind, params, self.pace.watch + self.pace.slack).await
+        page(client, &self.collection, params, self.pace.watch + self.pace.slack).await
     }
 
     /// Whether the API's store is older than `position`, as far as these can be compared.
@@ -230,12 +232,13 @@ impl Follower {
         let patience = length + self.pace.slack;
         let params = WatchParams {
             timeout: u32::try_from(length.as_secs()).ok(),
-            field_selector: field_selector(self.kind),
+            field_selector: field_selector(self.kind()),
             ..WatchParams::default()
         };
-        let request = match self.kind {
-            Kind::Namespace => request(self.kind).watch_metadata(&params, position),
-            Kind::Service | Kind::EndpointSlice | Kind::Pod => request(self.kind).watch(&params, position),
+        let request = request(&self.collection);
+        let request = match self.kind() {
+            Kind::Namespace => request.watch_metadata(&params, position),
+            Kind::Service | Kind::EndpointSlice | Kind::Pod => request.watch(&params, position),
         };
         let request = request.expect("the parameters are valid");
         let mut lines = pin!(within(patience, client.request_stream(request)).await??.lines());
@@ -262,7 +265,7 @@ impl Follower {
         // Not even a bookmark: an API drops what is older than what it was asked for, without a word.
         if is_mute && self.is_behind(client, position).await? {
             warn!(
-                cluster = %self.cluster, kind = ?self.kind, position,
+                cluster = %self.cluster, kind = ?self.kind(), namespace = self.namespace(), position,
                 "the API is older than what it said before: listing again"
             );
             self.position = None;
@@ -276,16 +279,17 @@ impl Follower {
     /// Takes in what a watch says.
     async fn take(&mut self, event: WatchEvent<'_>) -> Result<(), FollowError> {
         let identity = match &*event.r#type {
-            "ADDED" | "MODIFIED" => self.tell_of(Decoded::read(self.kind, event.object)).await,
+            "ADDED" | "MODIFIED" => self.tell_of(Decoded::read(self.kind(), event.object)).await,
             "DELETED" => {
-                let identity = translate::identity(self.kind, event.object).map_err(FollowError::Malformed)?;
+                let identity = translate::identity(self.kind(), event.object).map_err(FollowError::Malformed)?;
                 self.tell(Event::Delete { key: identity.key.clone(), version: identity.version() }).await;
                 Some(identity)
             }
             "BOOKMARK" => {
                 let bookmark: Bookmark = serde_json::from_str(event.object.get()).map_err(FollowError::Malformed)?;
                 let position = bookmark.metadata.resource_version;
-                self.tell(Event::Bookmark { kind: self.kind, version: translate::number(&position) }).await;
+                let of = self.collection.clone();
+                self.tell(Event::Bookmark { of, version: translate::number(&position) }).await;
                 self.position = Some(position);
                 None
             }
@@ -294,7 +298,7 @@ impl Follower {
                 return Err(FollowError::Watch(Box::new(status)));
             }
             other => {
-                debug!(cluster = %self.cluster, kind = ?self.kind, r#type = other, "an event of an unknown type");
+                debug!(cluster = %self.cluster, kind = ?self.kind(), r#type = other, "an event of an unknown type");
                 None
             }
         };
@@ -318,7 +322,7 @@ impl Follower {
             Err((identity, error)) => {
                 self.metrics.error(ClusterError::Undecodable);
                 let key = identity.as_ref().map(|identity| identity.key.clone());
-                warn!(cluster = %self.cluster, kind = ?self.kind, ?key, %error, "object skipped");
+                warn!(cluster = %self.cluster, kind = ?self.kind(), ?key, %error, "object skipped");
                 (identity, key.map(Event::Skipped))
             }
         };
@@ -337,43 +341,69 @@ impl Follower {
     fn report(&mut self, error: &FollowError) {
         let class = error.class();
         self.metrics.error(class);
-        let (cluster, kind) = (&*self.cluster, self.kind);
+        let is_new = self.trouble.replace(class) != Some(class);
+        let (cluster, kind, namespace) = (&*self.cluster, self.kind(), self.namespace());
         let error = chain(error);
         // To list again is what is done about it.
         if class != ClusterError::Expired {
-            self.metrics.set_trouble(part(self.kind), Some((class, error.clone())));
+            self.metrics.set_trouble(&self.part(), Some((class, error.clone())));
         }
-        if self.trouble.replace(class) == Some(class) {
-            debug!(cluster, ?kind, error, "still not followed");
+        if !is_new {
+            debug!(cluster, ?kind, namespace, error, "still not followed");
         } else if class == ClusterError::Expired {
-            info!(cluster, ?kind, error, "listing again");
+            info!(cluster, ?kind, namespace, error, "listing again");
         } else {
-            warn!(cluster, ?kind, error, "not followed for now");
+            warn!(cluster, ?kind, namespace, error, "not followed for now");
         }
     }
 
     /// Counts an error of a configuration that a client stands in for: the cluster is followed all the same.
     fn report_outdated(&mut self, error: Option<&FollowError>) {
         let was_outdated = std::mem::replace(&mut self.is_outdated, error.is_some());
-        let (cluster, kind) = (&*self.cluster, self.kind);
+        let (cluster, kind, namespace) = (&*self.cluster, self.kind(), self.namespace());
         self.metrics.set_trouble(CONFIGURATION, error.map(|error| (error.class(), chain(error))));
         if let Some(error) = error {
             self.metrics.error(error.class());
             if !was_outdated {
                 let error = chain(error);
-                warn!(cluster, ?kind, error, "the configuration cannot be used: followed with the one before it");
+                warn!(
+                    cluster,
+                    ?kind,
+                    namespace,
+                    error,
+                    "the configuration cannot be used: followed with the one before it"
+                );
             }
         } else if was_outdated {
-            info!(cluster, ?kind, "the configuration can be used again");
+            info!(cluster, ?kind, namespace, "the configuration can be used again");
         }
+    }
+
+    fn kind(&self) -> Kind {
+        self.collection.kind
+    }
+
+    fn namespace(&self) -> Option<&str> {
+        self.collection.namespace.as_deref()
+    }
+
+    /// What is followed, where something is wrong with it.
+    fn part(&self) -> String {
+        let kind = match self.kind() {
+            Kind::Service => "Service",
+            Kind::EndpointSlice => "EndpointSlice",
+            Kind::Namespace => "Namespace",
+            Kind::Pod => "Pod",
+        };
+        self.namespace().map_or(kind.to_owned(), |namespace| format!("{kind} in {namespace}"))
     }
 
     /// The watch works: it said something, or lasted to its end.
     fn recovered(&mut self) {
         if self.trouble.take().is_some() {
-            self.metrics.set_trouble(part(self.kind), None);
+            self.metrics.set_trouble(&self.part(), None);
             self.delays = self.pace.delays();
-            info!(cluster = %self.cluster, kind = ?self.kind, "followed again");
+            info!(cluster = %self.cluster, kind = ?self.kind(), namespace = self.namespace(), "followed again");
         }
     }
 }
@@ -381,24 +411,27 @@ impl Follower {
 /// What may be wrong with the configuration, where a client made before stands in.
 const CONFIGURATION: &str = "configuration";
 
-/// What a kind is called where something is wrong with it.
-fn part(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Service => "Service",
-        Kind::EndpointSlice => "EndpointSlice",
-        Kind::Namespace => "Namespace",
-        Kind::Pod => "Pod",
-    }
+/// Where the objects of a collection are.
+fn request(Collection { kind, namespace }: &Collection) -> Request {
+    let version = match kind {
+        Kind::Service | Kind::Namespace | Kind::Pod => "/api/v1",
+        Kind::EndpointSlice => "/apis/discovery.k8s.io/v1",
+    };
+    let resource = resource(*kind);
+    Request::new(match namespace {
+        Some(namespace) => format!("{version}/namespaces/{namespace}/{resource}"),
+        None => format!("{version}/{resource}"),
+    })
 }
 
-/// Where the objects of a kind are.
-fn request(kind: Kind) -> Request {
-    Request::new(match kind {
-        Kind::Service => "/api/v1/services",
-        Kind::EndpointSlice => "/apis/discovery.k8s.io/v1/endpointslices",
-        Kind::Namespace => "/api/v1/namespaces",
-        Kind::Pod => "/api/v1/pods",
-    })
+/// What the API, and kubectl, call the objects of a kind.
+fn resource(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Service => "services",
+        Kind::EndpointSlice => "endpointslices",
+        Kind::Namespace => "namespaces",
+        Kind::Pod => "pods",
+    }
 }
 
 /// Which objects of a kind are asked for. Pods that have ended may be most of them; one that ends is told as deleted.
@@ -406,12 +439,18 @@ fn field_selector(kind: Kind) -> Option<String> {
     (kind == Kind::Pod).then(|| "status.phase!=Succeeded,status.phase!=Failed".to_owned())
 }
 
-/// The text of a page of a list of `kind`.
-async fn page(client: &Client, kind: Kind, params: &ListParams, patience: Duration) -> Result<Vec<u8>, FollowError> {
-    let params = ListParams { field_selector: field_selector(kind), ..params.clone() };
-    let request = match kind {
-        Kind::Namespace => request(kind).list_metadata(&params),
-        Kind::Service | Kind::EndpointSlice | Kind::Pod => request(kind).list(&params),
+/// The text of a page of a list of `collection`.
+async fn page(
+    client: &Client,
+    collection: &Collection,
+    params: &ListParams,
+    patience: Duration,
+) -> Result<Vec<u8>, FollowError> {
+    let params = ListParams { field_selector: field_selector(collection.kind), ..params.clone() };
+    let request = request(collection);
+    let request = match collection.kind {
+        Kind::Namespace => request.list_metadata(&params),
+        Kind::Service | Kind::EndpointSlice | Kind::Pod => request.list(&params),
     };
     let request = request.expect("the parameters are valid");
     let read = async {

@@ -5,39 +5,42 @@ use std::time::Duration;
 use tracing::warn;
 
 use super::client::{Access, Connection, Found};
-use super::{Decoded, FollowError, decode, first_page, page};
-use crate::cluster::{Cluster, Kind};
+use super::{Decoded, FollowError, decode, first_page, page, resource};
+use crate::cluster::{Cluster, Collection, Kind};
 use crate::source::translate::Item;
 use crate::source::{Pods, aside};
 
 /// How long one page may take, and to connect.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A kind of object that could not be listed.
+/// Objects that could not be listed.
 #[derive(Debug, thiserror::Error)]
-#[error("{} could not be listed{}", resource(*kind), hint(*kind, source))]
+#[error("{} could not be listed{}", what(collection), hint(collection, source))]
 pub(in crate::source) struct ListError {
-    kind: Kind,
+    collection: Collection,
     source: FollowError,
 }
 
-/// All objects of the cluster at `access`, kind by kind and page by page; `tell` hears how many of a kind there are so far.
+/// All objects at `access` of `cluster`, which is empty and knows what is read of it, kind by kind and page by page; `tell`
+/// hears how many of a kind there are so far.
 ///
 /// One that cannot be decoded is left out, with a warning.
 pub(in crate::source) async fn read(
     access: Access,
+    mut cluster: Cluster,
     pods: Pods,
     tell: &mut impl FnMut(&'static str, usize),
 ) -> Result<Cluster, ListError> {
     let mut connection = Connection::new(access);
-    let mut cluster = Cluster::from_api();
     let kinds = [Kind::Namespace, Kind::Service, Kind::EndpointSlice];
-    for kind in kinds.into_iter().chain((pods != Pods::No).then_some(Kind::Pod)) {
-        match list(&mut connection, kind, &mut cluster, tell).await {
-            Err(FollowError::Status(status)) if status.code == 403 && (kind, pods) == (Kind::Pod, Pods::IfAllowed) => {
+    let kinds = kinds.into_iter().chain((pods != Pods::No).then_some(Kind::Pod));
+    for collection in kinds.flat_map(|kind| cluster.collections(kind)).collect::<Vec<_>>() {
+        let may_be_forbidden = (collection.kind, pods) == (Kind::Pod, Pods::IfAllowed);
+        match list(&mut connection, &collection, &mut cluster, tell).await {
+            Err(FollowError::Status(status)) if status.code == 403 && may_be_forbidden => {
                 warn!(error = status.message, "pods could not be listed: what they could serve is not seen");
             }
-            listed => listed.map_err(|source| ListError { kind, source })?,
+            listed => listed.map_err(|source| ListError { collection, source })?,
         }
     }
     Ok(cluster)
@@ -45,18 +48,17 @@ pub(in crate::source) async fn read(
 
 async fn list(
     connection: &mut Connection,
-    kind: Kind,
+    collection: &Collection,
     cluster: &mut Cluster,
     tell: &mut impl FnMut(&'static str, usize),
 ) -> Result<(), FollowError> {
     let (Found::Same(client) | Found::New(client) | Found::Kept(client, _)) = connection.client(PATIENCE).await?;
+    let kind = collection.kind;
     let mut params = first_page(kind);
-    let mut count = 0;
     loop {
-        let text = page(&client, kind, &params, PATIENCE).await?;
+        let text = page(&client, collection, &params, PATIENCE).await?;
         // A page of EndpointSlices may be megabytes.
         let (metadata, items, limit) = aside(move || decode(kind, &text)).await?;
-        count += items.len();
         for Decoded(item) in items {
             match item {
                 Ok(Item { object, .. }) => drop(object.map(|object| cluster.apply(object))),
@@ -66,7 +68,7 @@ async fn list(
                 }
             }
         }
-        tell(resource(kind), count);
+        tell(resource(kind), cluster.count(kind));
         params.continue_token = metadata.r#continue.filter(|token| !token.is_empty());
         params.limit = Some(limit);
         if params.continue_token.is_none() {
@@ -75,23 +77,21 @@ async fn list(
     }
 }
 
-/// What kubectl calls objects of a kind.
-fn resource(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Service => "services",
-        Kind::EndpointSlice => "endpointslices",
-        Kind::Namespace => "namespaces",
-        Kind::Pod => "pods",
-    }
+fn what(Collection { kind, namespace }: &Collection) -> String {
+    let resource = resource(*kind);
+    namespace.as_ref().map_or(resource.to_owned(), |namespace| format!("{resource} in {namespace}"))
 }
 
 /// What to do about an error that its own words do not tell.
-fn hint(kind: Kind, error: &FollowError) -> String {
+fn hint(Collection { kind, namespace }: &Collection, error: &FollowError) -> String {
     match error {
         FollowError::Status(status) if status.code == 401 => " (the credentials are not good any more)".to_owned(),
         FollowError::Status(status) if status.code == 403 => {
-            let resource = resource(kind);
-            format!(" (see `kubectl auth can-i list {resource} -A`: kubezone needs list in all namespaces)")
+            let (resource, flag, place) = match namespace {
+                Some(namespace) => (resource(*kind), format!("-n {namespace}"), format!("namespace {namespace}")),
+                None => (resource(*kind), "-A".to_owned(), "all namespaces".to_owned()),
+            };
+            format!(" (see `kubectl auth can-i list {resource} {flag}`: kubezone needs list in {place})")
         }
         FollowError::Status(status) if status.code == 410 => " (the list took too long: try again)".to_owned(),
         _ => String::new(),

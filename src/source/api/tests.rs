@@ -190,13 +190,13 @@ impl Following {
         Self::start(Kind::Service, address, PACE)
     }
 
-    fn start(kind: Kind, address: SocketAddr, pace: Pace) -> Self {
+    fn start(of: impl Into<Collection>, address: SocketAddr, pace: Pace) -> Self {
         let folder = tempfile::tempdir().unwrap();
         write_kubeconfig(folder.path(), address);
-        Self::with(kind, folder, pace)
+        Self::with(of, folder, pace)
     }
 
-    fn with(kind: Kind, folder: TempDir, pace: Pace) -> Self {
+    fn with(of: impl Into<Collection>, folder: TempDir, pace: Pace) -> Self {
         // Another test may have done so.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let access = Access::Kubeconfig { path: Some(folder.path().join("kubeconfig")), context: Some("c2".into()) };
@@ -204,7 +204,7 @@ impl Following {
         let relist = Arc::new(Notify::new());
         let metrics = Metrics::new(Arc::new(Published::new(Served::default())));
         let told = metrics.cluster("c2");
-        let follower = Follower::new("c2".into(), kind, access, sender, Arc::clone(&relist), told, pace);
+        let follower = Follower::new("c2".into(), of.into(), access, sender, Arc::clone(&relist), told, pace);
         Self { folder, events, relist, metrics, task: tokio::spawn(follower.run()) }
     }
 
@@ -310,6 +310,30 @@ async fn each_kind_is_asked_for_where_it_is() {
         let asked = api.watch("20").await;
         assert!(asked.uri.starts_with(path) && asked.accept.contains(accept), "{} {}", asked.uri, asked.accept);
         assert_eq!(asked.parameter("fieldSelector"), fields);
+    }
+}
+
+#[tokio::test]
+async fn a_namespace_is_asked_for_by_itself() {
+    for (kind, path) in [
+        (Kind::Service, "/api/v1/namespaces/shop/services?"),
+        (Kind::EndpointSlice, "/apis/discovery.k8s.io/v1/namespaces/shop/endpointslices?"),
+        (Kind::Pod, "/api/v1/namespaces/shop/pods?"),
+    ] {
+        let mut api = Api::start().await;
+        let mut following = Following::start(Collection { kind, namespace: Some("shop".into()) }, api.address, PACE);
+        let asked = api.list().await;
+        assert!(asked.uri.starts_with(path), "{}", asked.uri);
+        asked.page("20", &[]);
+        following.tells(&format!("listing {kind:?} in shop \n listed {kind:?} in shop @20")).await;
+        let asked = api.watch("20").await;
+        assert!(asked.uri.starts_with(path), "{}", asked.uri);
+        let watch = asked.stream();
+        watch.bookmark("21");
+        following.tells(&format!("bookmark {kind:?} in shop @21")).await;
+        // Whether the API's store is older is asked of the same place.
+        drop(watch);
+        let _watch = api.watch("21").await;
     }
 }
 
@@ -627,10 +651,12 @@ async fn a_kubeconfig_that_is_wrong_is_read_again() {
 async fn a_kubeconfig_that_changes_is_not_waited_for() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("kubeconfig");
-    let (access, relist) = (Access::Kubeconfig { path: Some(path), context: None }, Relist::default());
+    let access = Access::Kubeconfig { path: Some(path), context: None };
+    let relist: Relist =
+        [Kind::Service, Kind::EndpointSlice, Kind::Namespace].map(Collection::from).into_iter().collect();
     let watch = crate::source::Watch::new(access.files());
     let _watching = AbortOnDropHandle::new(tokio::spawn(watch_configuration(access, watch, relist.clone())));
-    let kinds = join_all([Kind::Service, Kind::EndpointSlice, Kind::Namespace].map(|kind| relist.of(kind).notified()));
+    let kinds = join_all(relist.iter().map(|(_, asked)| asked.notified()));
     let changes = async {
         // The first that it sees may be what it began with.
         for port in 1.. {

@@ -209,8 +209,8 @@ impl Folder {
         }
         // The first time, it is a complete list of every kind.
         let kinds = [Kind::Namespace, Kind::Pod, Kind::Service, Kind::EndpointSlice];
-        let begun = kinds.map(Event::Listing).into_iter();
-        begun.chain(changes).chain(kinds.map(|kind| Event::Listed { kind, version })).collect()
+        let begun = kinds.map(|kind| Event::Listing(kind.into())).into_iter();
+        begun.chain(changes).chain(kinds.map(|kind| Event::Listed { of: kind.into(), version })).collect()
     }
 
     /// Reads the files that are there.

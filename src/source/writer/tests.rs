@@ -43,7 +43,7 @@ fn zone(origin: &str, nameserver: &str) -> ClusterZone {
 
 fn config(zones: Vec<ClusterZone>) -> config::Cluster {
     let (name, access) = ("c2".to_owned(), config::Access::InCluster);
-    config::Cluster { name, access, max_staleness: Some(STALENESS), zones }
+    config::Cluster { name, access, namespaces: BTreeSet::new(), max_staleness: Some(STALENESS), zones }
 }
 
 fn key(text: &str) -> ServiceKey {
@@ -83,8 +83,13 @@ impl Writing {
 
     /// One that finds this published.
     fn start_on(zones: Vec<ClusterZone>, published: Arc<Published>) -> Self {
+        Self::start_with(Cluster::default(), zones, published)
+    }
+
+    /// One that finds this published, and learns of a cluster that knows this much by itself.
+    fn start_with(cluster: Cluster, zones: Vec<ClusterZone>, published: Arc<Published>) -> Self {
         let (events, receiver) = mpsc::channel(MANY);
-        let relist = Relist::default();
+        let relist: Relist = KINDS.map(Collection::from).into_iter().collect();
         let metrics = Metrics::new(published.clone()).cluster("c2");
         let (proposals, proposed) = mpsc::channel(1);
         let (inspector, looks) = inspector();
@@ -93,7 +98,7 @@ impl Writing {
         let relisted = relist.clone();
         let task = tokio::spawn(async move {
             let mut requests = Requests { proposals: proposed, looks };
-            write(Cluster::default(), &mut config, &mut requests, receiver, relisted, book, metrics).await;
+            write(cluster, &mut config, &mut requests, receiver, relisted, book, metrics).await;
         });
         Self { events, proposals, inspector, relist, published, task }
     }
@@ -118,11 +123,11 @@ impl Writing {
     }
 
     async fn list(&self, kind: Kind, objects: impl IntoIterator<Item = Object>) {
-        self.send(Event::Listing(kind)).await;
+        self.send(Event::Listing(kind.into())).await;
         for object in objects {
             self.apply(object, None).await;
         }
-        self.send(Event::Listed { kind, version: None }).await;
+        self.send(Event::Listed { of: kind.into(), version: None }).await;
     }
 
     fn zone(&self, origin: &str) -> Option<Arc<Zone>> {
@@ -200,11 +205,11 @@ async fn nothing_is_published_before_every_kind_was_listed() {
 
     writing.list(Kind::Service, [service("shop/web", "2a0a::1")]).await;
     writing.list(Kind::Namespace, []).await;
-    writing.send(Event::Listing(Kind::EndpointSlice)).await;
+    writing.send(Event::Listing(Kind::EndpointSlice.into())).await;
     sleep(Duration::from_secs(60)).await;
     assert_eq!(writing.serial(), None);
 
-    writing.send(Event::Listed { kind: Kind::EndpointSlice, version: Some(7) }).await;
+    writing.send(Event::Listed { of: Kind::EndpointSlice.into(), version: Some(7) }).await;
     sleep(Duration::from_millis(1)).await;
     assert_eq!((writing.serial(), writing.addresses()), (Some(7), 1));
 }
@@ -347,7 +352,7 @@ async fn the_serial_follows_the_newest_version_of_the_cluster_and_never_goes_bac
     check(apply("2a0a::1", Some(1000)), 1000).await;
     check(apply("2a0a::2", Some(900)), 1001).await;
     check(apply("2a0a::3", None), 1002).await;
-    check(Event::Bookmark { kind: Kind::Service, version: Some(5000) }, 1002).await;
+    check(Event::Bookmark { of: Kind::Service.into(), version: Some(5000) }, 1002).await;
     check(apply("2a0a::4", None), 1003).await;
     check(Event::Delete { key: object_key(Kind::Service, "shop/web"), version: Some(2000) }, 2000).await;
     // The low 32 bits.
@@ -368,7 +373,7 @@ async fn a_list_that_lacks_most_is_held_until_one_that_was_asked_for_says_the_sa
     let asked = Instant::now();
     assert_eq!(writing.addresses(), 30);
 
-    timeout(Duration::from_secs(60), writing.relist.of(Kind::Service).notified()).await.unwrap();
+    timeout(Duration::from_secs(60), writing.relist.0[&Kind::Service.into()].notified()).await.unwrap();
     assert_eq!(Instant::now() - asked, Duration::from_secs(9));
     assert_eq!(writing.addresses(), 30);
     writing.list(Kind::Service, all().skip(10)).await;
@@ -384,8 +389,49 @@ async fn no_list_is_asked_for_once_all_have_been_seen_again() {
     writing.list(Kind::Service, []).await;
     writing.list(Kind::Service, all()).await;
 
-    timeout(Duration::from_secs(60), writing.relist.of(Kind::Service).notified()).await.unwrap_err();
+    timeout(Duration::from_secs(60), writing.relist.0[&Kind::Service.into()].notified()).await.unwrap_err();
     assert_eq!(writing.addresses(), 30);
+}
+
+#[tokio::test(start_paused = true)]
+async fn endpoints_that_were_counted_are_listed_again_for_a_service_that_becomes_headless() {
+    let (zones, published) = (vec![zone("c2.k8s.ooo.", "ns.example.")], Arc::new(Published::new(Served::default())));
+    let writing = Writing::start_with(Cluster::from_api().counting(), zones, published);
+    let slice = || {
+        let addresses = ["2a0a::1".parse().unwrap()].into();
+        Object::EndpointSlice(EndpointSlice {
+            name: "web-1".into(),
+            service: key("shop/web"),
+            endpoints: vec![Endpoint { addresses, hostname: None, ready: true }],
+            ports: Vec::new(),
+            is_headless: false,
+            counted: None,
+        })
+    };
+    let namespace = Namespace { name: "shop".into(), labels: Labels::default(), annotations: Annotations::new() };
+    for kind in KINDS {
+        let objects = match kind {
+            Kind::Service => vec![service("shop/web", "2a0a::ff")],
+            Kind::EndpointSlice => vec![slice()],
+            Kind::Namespace => vec![Object::Namespace(namespace.clone())],
+            Kind::Pod => Vec::new(),
+        };
+        writing.list(kind, objects).await;
+    }
+    sleep(DOUBT * 2).await;
+    let headless = Service { service_type: ServiceType::Headless, ..Service::bare(key("shop/web")) };
+    writing.apply(Object::Service(headless), None).await;
+    let begun = Instant::now();
+    writing.relist.0[&Kind::EndpointSlice.into()].notified().await;
+    assert_eq!(Instant::now() - begun, DOUBT);
+    assert_eq!(writing.addresses(), 0);
+
+    writing.list(Kind::EndpointSlice, [slice()]).await;
+    sleep(DOUBT * 2).await;
+    // Its own, and that of the endpoint's name.
+    assert_eq!(writing.addresses(), 2);
+    // Once is enough.
+    timeout(DOUBT * 10, writing.relist.0[&Kind::EndpointSlice.into()].notified()).await.unwrap_err();
 }
 
 #[tokio::test(start_paused = true)]
@@ -659,8 +705,8 @@ fn writer(cluster: Cluster, zone: &ClusterZone) -> Writer {
     let book = AddressBook::new(published);
     book.change(&reverses(zone), Vec::new(), |versions| assert!(versions.is_empty()));
     let mut writer = Writer::new(cluster, &config(vec![zone.clone()]), Arc::new(book), metrics);
-    writer.apply_one(Event::Listing(Kind::Pod));
-    writer.apply_one(Event::Listed { kind: Kind::Pod, version: None });
+    writer.apply_one(Event::Listing(Kind::Pod.into()));
+    writer.apply_one(Event::Listed { of: Kind::Pod.into(), version: None });
     writer
 }
 
@@ -791,12 +837,12 @@ proptest! {
                 }
                 Step::Relist(kind, list) => {
                     last.retain(|key, _| key.kind != kind);
-                    derived.apply_one(Event::Listing(kind));
+                    derived.apply_one(Event::Listing(kind.into()));
                     for object in list {
                         last.insert(key_of(&object), object.clone());
                         derived.apply_one(Event::Apply { object, version: None });
                     }
-                    derived.apply_one(Event::Listed { kind, version: None });
+                    derived.apply_one(Event::Listed { of: kind.into(), version: None });
                 }
                 Step::Configure(other) => {
                     zone = *other;
@@ -1018,10 +1064,24 @@ async fn what_another_source_left_is_served_until_this_one_is_synced_and_goes_on
     writing.list(Kind::Namespace, []).await;
     sleep(Duration::from_secs(1)).await;
     assert_eq!((writing.serial(), writing.addresses()), (Some(40), 1));
-    writing.send(Event::Listing(Kind::EndpointSlice)).await;
-    writing.send(Event::Listed { kind: Kind::EndpointSlice, version: Some(3) }).await;
+    writing.send(Event::Listing(Kind::EndpointSlice.into())).await;
+    writing.send(Event::Listed { of: Kind::EndpointSlice.into(), version: Some(3) }).await;
     sleep(Duration::from_secs(1)).await;
     assert_eq!((writing.serial(), writing.addresses()), (Some(41), 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_the_namespace_in_doubt_is_listed_again() {
+    let of = |namespace: &str| Collection { kind: Kind::Service, namespace: Some(namespace.into()) };
+    let relist: Relist = ["shop", "blog"].map(of).into_iter().collect();
+    let mut doubts = Doubts::default();
+    doubts.listed(of("shop"), true);
+    doubts.listed(of("blog"), false);
+    timeout(DOUBT * 2, doubts.ripe()).await.unwrap();
+    doubts.ask(&relist);
+    assert!(doubts.is_asked(&of("shop")) && !doubts.is_asked(&of("blog")));
+    timeout(DOUBT, relist.0[&of("shop")].notified()).await.unwrap();
+    timeout(DOUBT, relist.0[&of("blog")].notified()).await.unwrap_err();
 }
 
 #[tokio::test(start_paused = true)]
@@ -1033,7 +1093,7 @@ async fn zones_of_a_cluster_that_is_silent_for_too_long_are_not_answered_for_unt
     };
     // A sign of life, whatever it says.
     sleep(STALENESS / 2).await;
-    writing.send(Event::Bookmark { kind: Kind::Service, version: None }).await;
+    writing.send(Event::Bookmark { of: Kind::Service.into(), version: None }).await;
     sleep(STALENESS - Duration::from_secs(1)).await;
     assert_eq!((is_expired(), writing.serial()), (None, Some(1)));
     sleep(Duration::from_secs(2)).await;
@@ -1043,7 +1103,7 @@ async fn zones_of_a_cluster_that_is_silent_for_too_long_are_not_answered_for_unt
     take_over(&writing, vec![ClusterZone { ttl: 5, ..zone("c2.k8s.ooo.", "ns.example.") }]).await;
     assert_eq!((is_expired(), writing.serial()), (Some(2), None));
 
-    writing.send(Event::Bookmark { kind: Kind::Service, version: None }).await;
+    writing.send(Event::Bookmark { of: Kind::Service.into(), version: None }).await;
     turn().await;
     assert_eq!((is_expired(), writing.serial()), (None, Some(2)));
 }
