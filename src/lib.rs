@@ -10,6 +10,8 @@ pub mod admin;
 pub mod cli;
 pub mod cluster;
 pub mod config;
+#[cfg(test)]
+mod documents;
 mod error;
 pub mod metrics;
 pub mod nameserver;

@@ -202,8 +202,7 @@ fn it_serves_where_kubernetes_runs_it() {
 /// the configuration is a ConfigMap, which changes.
 async fn serves(image: &Image) {
     let folder = Folder::new().expect("a temporary folder");
-    let map = folder.join("map");
-    let mounted = Mounted::new(map.clone(), 0o440, Some(65532));
+    let mounted = Mounted::new(folder.join("mounted"), 0o440, Some(65532));
     let write = |serial: u32, address: &str| {
         let zone = format!("@ 60 IN SOA ns hostmaster {serial} 14400 3600 1209600 30\n@ NS ns\nns AAAA {address}\n");
         let configuration = ("kubezone.yaml".to_owned(), CONFIGURATION.to_owned());
@@ -211,7 +210,7 @@ async fn serves(image: &Image) {
     };
     write(1, "2001:db8::53");
     let configuration = image.command().last().copied().map(Path::new).expect("the configuration's path").to_owned();
-    let bundle = image.bundle(&map, configuration.parent().expect("in a folder"));
+    let bundle = image.bundle(&mounted.folder, configuration.parent().expect("in a folder"));
     folder.write("config.json", &bundle.to_string()).expect("written");
     let [bundle, state] = ["", "crun"].map(|name| folder.join(name).display().to_string());
 

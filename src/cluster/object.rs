@@ -66,7 +66,7 @@ impl fmt::Display for Subject {
     }
 }
 
-/// The annotations that speak to this server, by their full keys: those in the domain `k8s.ooo`, and some of external-dns.
+/// The annotations that speak to this server, by their full keys: some of the domain `k8s.ooo`, and of external-dns.
 pub type Annotations = BTreeMap<Box<str>, Box<str>>;
 
 /// An object's labels: what selectors go by.
@@ -336,6 +336,19 @@ pub enum Kind {
     Namespace,
     /// v1 Pod, where somebody wants to know of them
     Pod,
+}
+
+impl Kind {
+    /// What the API, and kubectl, call its objects.
+    #[must_use]
+    pub fn resource(self) -> &'static str {
+        match self {
+            Self::Service => "services",
+            Self::EndpointSlice => "endpointslices",
+            Self::Namespace => "namespaces",
+            Self::Pod => "pods",
+        }
+    }
 }
 
 /// What is listed and watched by itself: the objects of a kind, of the whole cluster or of one namespace.

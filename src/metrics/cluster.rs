@@ -18,7 +18,7 @@ use crate::nameserver::Served;
 use crate::published::Published;
 
 /// The kinds of objects, by what they are called in labels.
-const OBJECTS: [(&str, Kind); 4] = [
+pub(super) const OBJECTS: [(&str, Kind); 4] = [
     ("Service", Kind::Service),
     ("EndpointSlice", Kind::EndpointSlice),
     ("Namespace", Kind::Namespace),
@@ -167,7 +167,7 @@ pub enum ClusterError {
 }
 
 impl ClusterError {
-    const ALL: [Self; 9] = [
+    pub(super) const ALL: [Self; 9] = [
         Self::Configuration,
         Self::Connection,
         Self::Forbidden,
@@ -179,7 +179,7 @@ impl ClusterError {
         Self::Manifest,
     ];
 
-    fn label(self) -> &'static str {
+    pub(super) fn label(self) -> &'static str {
         match self {
             Self::Configuration => "configuration",
             Self::Connection => "connection",

@@ -7,6 +7,8 @@
 //! listed here, the clusters' names; never from what a stranger sends.
 
 mod cluster;
+#[cfg(test)]
+mod reference;
 mod scrape;
 mod trouble;
 mod worker;

@@ -216,3 +216,11 @@ pub(super) fn durations(workers: &[Arc<WorkerMetrics>]) -> Metric {
 fn seconds(nanoseconds: u64) -> f64 {
     as_float(nanoseconds) / 1e9
 }
+
+/// The values that the labels of requests and responses may have: protocols, address families, types and RCODEs.
+#[cfg(test)]
+pub(super) fn labels() -> ([&'static str; 2], [&'static str; 2], Vec<&'static str>, Vec<&'static str>) {
+    let types = TYPES.into_iter().map(Into::into).chain([OTHER]).collect();
+    let rcodes = RCODES.into_iter().map(|(_, name)| name).chain([OTHER]).collect();
+    (PROTOS, FAMILIES, types, rcodes)
+}

@@ -297,11 +297,7 @@ src/schema/reason.rs and src/report/audit.rs: `UPDATE=1 cargo test --lib the_doc
 
 #[test]
 fn the_document_of_reasons_is_that_of_the_code() {
-    let document = "docs/reasons.md";
-    if std::env::var_os("UPDATE").is_some() {
-        std::fs::write(document, catalogue()).unwrap();
-    }
-    assert_eq!(std::fs::read_to_string(document).unwrap(), catalogue());
+    crate::documents::check("docs/reasons.md", &catalogue());
 }
 
 #[test]

@@ -8,12 +8,10 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use ipnet::{Ipv4Net, Ipv6Net};
 
+use super::annotation::PROXY;
 use super::host::Host;
 use super::{AddressOrigin, Reason};
 use crate::cluster::{Port, Protocol, Service};
-
-/// `"true"` asks for the proxy's addresses, `"false"` wants none.
-const PROXY: &str = "k8s.ooo/ipv4-proxy";
 
 /// The ways that IPv4 has into a zone's cluster. Where a Service has an IPv4 address to publish, none of them is taken.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

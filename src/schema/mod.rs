@@ -13,6 +13,7 @@
 
 mod address;
 mod alias;
+mod annotation;
 mod apex;
 mod decision;
 mod extra;
@@ -35,6 +36,7 @@ use hickory_proto::rr::rdata::{CNAME, TXT};
 use hickory_proto::rr::{Name, RData, RecordType};
 
 pub use address::{AddressFilter, AddressSource};
+pub use annotation::reads_annotation;
 pub use decision::{AddressOrigin, Age, Decision, NameClaim, NameRank, PublishedAddress};
 pub use extra::{Extra, ExtraError};
 pub use ipv4::{Ipv4Paths, MappingError, Nat64};

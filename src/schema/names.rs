@@ -6,12 +6,10 @@ use std::collections::BTreeSet;
 use hickory_proto::rr::rdata::CNAME;
 use hickory_proto::rr::{Name, RData, RecordType};
 
+use super::annotation::HOSTNAME;
 use super::{ClusterZone, NameClaim, NameRank, Reason, below, is_address, named};
 use crate::cluster::{Service, is_label};
 use crate::zone::Record;
-
-/// The annotations of external-dns that hold host names, separated by commas; the first that is there counts.
-const HOSTNAME: [&str; 2] = ["external-dns.kubernetes.io/hostname", "external-dns.alpha.kubernetes.io/hostname"];
 
 /// How many names an annotation may claim. It has room for some twenty thousand, and each of them owns all that the
 /// Service's own name does.

@@ -2,11 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use super::annotation::PUBLISH;
 use super::{Reason, Selector};
 use crate::cluster::{Annotations, Cluster, Labels, Service};
-
-/// `"true"` publishes a Service or a Pod, `"false"` does not; on a Namespace, all in it that say neither.
-const PUBLISH: &str = "k8s.ooo/publish";
 
 /// Which Services an operator wants to be published, and which Pods if they have names at all.
 ///

@@ -2,15 +2,12 @@
 
 use humantime_serde::re::humantime;
 
-use super::Reason;
+use super::{Reason, annotation};
 use crate::cluster::Service;
-
-/// The annotations that say it, the first that is there alone: ours, and those that external-dns goes by.
-const KEYS: [&str; 3] = ["k8s.ooo/ttl", "external-dns.kubernetes.io/ttl", "external-dns.alpha.kubernetes.io/ttl"];
 
 /// The TTL that `service` gives to all of its records, in seconds; `default` where it says nothing, or nothing that is one.
 pub(super) fn of(service: &Service, default: u32, reasons: &mut Vec<Reason>) -> u32 {
-    let Some(text) = KEYS.iter().find_map(|key| service.annotations.get(*key)) else { return default };
+    let Some(text) = annotation::TTL.iter().find_map(|key| service.annotations.get(*key)) else { return default };
     seconds(text).unwrap_or_else(|| {
         reasons.push(Reason::BadAnnotation);
         default

@@ -21,19 +21,12 @@ use tracing::{debug, warn};
 use crate::cluster::{
     self, Annotations, IpFamily, IpFamilyPolicy, Kind, Labels, Object, ObjectKey, Protocol, ServiceKey, ServiceType,
 };
+use crate::schema;
 
 /// The label that joins an EndpointSlice to its Service.
 const SERVICE_NAME: &str = "kubernetes.io/service-name";
 /// The label that an EndpointSlice of a headless Service has.
 const HEADLESS: &str = "service.kubernetes.io/headless";
-/// How the annotations begin that speak to this server: its own, and those of external-dns that it heeds.
-const ANNOTATIONS: [&str; 5] = [
-    "k8s.ooo/",
-    "external-dns.kubernetes.io/ttl",
-    "external-dns.alpha.kubernetes.io/ttl",
-    "external-dns.kubernetes.io/hostname",
-    "external-dns.alpha.kubernetes.io/hostname",
-];
 
 /// An object of the API: which one, and what it says.
 #[derive(Debug, Clone, PartialEq)]
@@ -129,8 +122,7 @@ impl Metadata {
     /// Those that are kept.
     fn annotations(&self) -> Annotations {
         let all = self.annotations.iter().flatten();
-        let is_ours = |key: &str| ANNOTATIONS.iter().any(|ours| key.starts_with(ours));
-        all.filter(|(key, _)| is_ours(key)).map(|(key, value)| (key.clone(), value.clone())).collect()
+        all.filter(|(key, _)| schema::reads_annotation(key)).map(|(key, value)| (key.clone(), value.clone())).collect()
     }
 
     /// In Unix seconds.

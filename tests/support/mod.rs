@@ -12,6 +12,7 @@ use tokio::time::Instant;
 pub(crate) mod answers;
 pub(crate) mod control_plane;
 pub(crate) mod dns;
+pub(crate) mod documents;
 pub(crate) mod forward;
 pub(crate) mod http;
 pub(crate) mod kubezone;

@@ -8,7 +8,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// A volume as the kubelet writes it: all files are links through one link, `..data`, which is swapped.
 pub(crate) struct Mounted {
-    folder: PathBuf,
+    /// Where it is.
+    pub(crate) folder: PathBuf,
     mode: u32,
     group: Option<u32>,
     versions: AtomicUsize,
