@@ -30,6 +30,7 @@ use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
 use support::control_plane::{self, ControlPlane, Scene, address, https};
+use support::documents::shown;
 use support::kubezone::{KUBEZONE, Kubezone};
 use support::process::Folder;
 use support::{eventually, skip};
@@ -396,6 +397,62 @@ fn notes_have_the_delegation() {
     assert!(told.contains("dig @2a0a:e5c0:10:3::a +norecurse c2.k8s.ooo SOA\n"), "{told}");
     let unknown = notes("nameservers[1].name=ns2.dns.svc");
     assert!(unknown.contains("ns2.dns.svc.c2.k8s.ooo. 3600 IN AAAA ADDRESS   ; glue"), "{unknown}");
+}
+
+#[test]
+fn values_that_documents_show_make_a_configuration() {
+    let Some(helm) = Helm::new("values_that_documents_show") else { return };
+    for (document, text) in shown("yaml values") {
+        let values = helm.folder.write("values.yaml", &text).expect("written");
+        let map = &helm.objects(&values, "configmap.yaml", &[])[0];
+        let configuration = map["data"]["kubezone.yaml"].as_str().expect("a configuration");
+        kubezone::config::parse(configuration, &document).unwrap_or_else(|error| panic!("{error}\n{text}"));
+    }
+}
+
+#[test]
+fn commands_of_helm_that_documents_show_are_understood() {
+    let Some(helm) = Helm::new("commands_of_helm_that_documents_show") else { return };
+    let mut count = 0;
+    for (document, text) in shown("sh") {
+        let text = text.replace("\\\n", " ");
+        for command in text.lines().filter(|line| line.starts_with("helm ")) {
+            // The first values of a document are those that its commands name.
+            let values = shown("yaml values").into_iter().find(|(of, _)| *of == document);
+            let values =
+                helm.folder.write("values.yaml", &values.map_or(String::new(), |(_, text)| text)).expect("written");
+            let command = command.replace(" values.yaml", &format!(" {}", values.display()));
+            let flags = command.strip_prefix("helm install").or_else(|| command.strip_prefix("helm upgrade"));
+            let flags = flags.unwrap_or_else(|| panic!("{}: {command}", document.display()));
+            // What would be installed, without a cluster; the shell takes the quotes away.
+            let output =
+                Command::new("sh").args(["-c", &format!("\"$0\" template {flags}")]).arg(&helm.program).output();
+            let output = output.expect("a shell");
+            assert!(output.status.success(), "{}: {command}\n{}", document.display(), self::text(&output));
+            count += 1;
+        }
+    }
+    assert!(count > 2, "{count}");
+}
+
+#[test]
+fn objects_that_documents_show_are_valid() {
+    const TEST: &str = "objects_that_documents_show";
+    let (Some(validate), folder) = (tool(TEST, VALIDATE), Folder::new().expect("a temporary folder")) else { return };
+    let mut files = Vec::new();
+    for (document, text) in shown("yaml objects") {
+        let objects: Vec<Value> = serde_saphyr::from_multiple(&text).unwrap_or_else(|error| panic!("{error}\n{text}"));
+        assert!(!objects.is_empty(), "{}", document.display());
+        // The validator knows no custom resources.
+        for object in objects.iter().filter(|object| object["apiVersion"] != "projectcalico.org/v3") {
+            files.push(folder.write(&format!("{}.yaml", files.len()), &object.to_string()).expect("written"));
+        }
+    }
+    assert!(files.len() > 2, "{}", files.len());
+    let version = format!("1.{}", MINORS.end());
+    let output = Command::new(&validate).args(["--kubernetes-version", &version, "--strict"]).args(&files).output();
+    let output = output.expect("kubernetes-validate runs");
+    assert!(output.status.success(), "{}", text(&output));
 }
 
 #[test]
@@ -894,6 +951,14 @@ async fn a_fleet_whose_second_secret_is_missing() {
     kubezone.counts_error(r#"cluster="c3",reason="configuration""#).await;
     let readiness = kubezone.http("/readyz").await;
     assert!(readiness.ends_with("not loaded: c3.k8s.ooo. 0.1.0.0.0.c.5.e.a.0.a.2.ip6.arpa.\n"), "{readiness}");
+    let status = || {
+        let server = format!("http://{}", kubezone.admin());
+        Command::new(KUBEZONE.as_str()).args(["status", "--server", &server]).output().expect("kubezone runs")
+    };
+    let told = status();
+    assert_eq!(told.status.code(), Some(1));
+    let told = text(&told);
+    assert!(told.contains("\ncluster c3 (") && told.contains("clusters/c3.kubeconfig"), "{told}");
     assert_eq!(kubezone.metric("kubezone_cluster_synced", r#"cluster="c3""#).await, 0.0);
     assert_eq!(kubezone.metric("kubezone_cluster_synced", r#"cluster="c2""#).await, 1.0);
     release.takes_over(&running).await;
@@ -907,6 +972,11 @@ async fn a_fleet_whose_second_secret_is_missing() {
     eventually("nothing is missing any more", async || match kubezone.http("/readyz").await {
         answer if answer.ends_with("\r\nready\n") => Ok(()),
         answer => Err(answer),
+    })
+    .await;
+    eventually("all is well", async || match status() {
+        told if told.status.success() => Ok(()),
+        told => Err(text(&told)),
     })
     .await;
 }

@@ -2,6 +2,7 @@
 
 mod support;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
 use std::net::TcpListener;
 use std::path::Path;
@@ -730,6 +731,138 @@ async fn answers_go_on_for_the_grace_period() {
     kubezone.answers("web.shop.svc AAAA", "2a0a:e5c0:10:3::17").await;
     kubezone.terminate();
     assert_eq!(kubezone.ended().await, Some(0), "a second signal ends it at once");
+}
+
+/// The unit as it is shipped, with the binary that is tested in the place of the installed one.
+fn unit() -> (Folder, PathBuf, String) {
+    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging/systemd/kubezone.service");
+    let shipped = fs::read_to_string(shipped).expect("the unit");
+    let binary = fs::canonicalize(KUBEZONE.as_str()).expect("the binary").display().to_string();
+    let folder = Folder::new().expect("a temporary folder");
+    let path = folder.write("kubezone.service", &shipped.replace("/usr/local/bin/kubezone", &binary)).expect("written");
+    (folder, path, shipped)
+}
+
+#[test]
+fn the_systemd_unit_is_as_it_should_be() {
+    let (_folder, path, _) = unit();
+    for args in [&["verify", "--man=no"][..], &["security", "--offline=true", "--threshold=20"]] {
+        let output = Command::new("systemd-analyze").args(args).arg(&path).env("SYSTEMD_PAGER", "").output();
+        let Ok(output) = output else { return support::skip("the systemd unit", &"there is no systemd-analyze") };
+        let said = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
+        assert!(output.status.success(), "{args:?}: {said}");
+    }
+}
+
+/// The system calls that the unit's filter lets through.
+fn let_through(unit: &str) -> Option<BTreeSet<String>> {
+    let output = Command::new("systemd-analyze").arg("syscall-filter").output().ok()?;
+    let known = String::from_utf8(output.stdout).expect("UTF-8");
+    let mut sets: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    let mut set = "";
+    for line in known.lines().filter(|line| !line.trim_start().starts_with('#')) {
+        match line.strip_prefix("    ") {
+            Some(call) => sets.entry(set).or_default().push(call.trim()),
+            None => set = line.trim(),
+        }
+    }
+    let mut allowed = BTreeSet::new();
+    for line in unit.lines().filter_map(|line| line.strip_prefix("SystemCallFilter=")) {
+        let (is_taken_out, names) = line.strip_prefix('~').map_or((false, line), |names| (true, names));
+        // What is there at any rate is never taken out.
+        let mut names: Vec<&str> = names.split(' ').chain((!is_taken_out).then_some("@default")).collect();
+        while let Some(name) = names.pop() {
+            match sets.get(name) {
+                Some(members) => names.extend(members),
+                None if is_taken_out => drop(allowed.remove(name)),
+                None => drop(allowed.insert(name.to_owned())),
+            }
+        }
+    }
+    Some(allowed)
+}
+
+/// A server that loads, answers, reloads and ends, and what it asks of the kernel.
+#[tokio::test]
+async fn the_systemd_unit_lets_it_do_what_it_does() {
+    const TEST: &str = "the systemd unit lets it do what it does";
+    let (_folder, _, unit) = unit();
+    let Some(allowed) = let_through(&unit) else { return support::skip(TEST, &"there is no systemd-analyze") };
+    assert!(allowed.contains("sendmmsg") && !allowed.contains("mount") && !allowed.contains("setuid"), "{allowed:?}");
+    let traces = Folder::new().expect("a temporary folder");
+    let trace = traces.join("trace").display().to_string();
+    let traced = Command::new("strace").args(["-o", &trace, "true"]).output();
+    if !traced.is_ok_and(|output| output.status.success()) {
+        return support::skip(TEST, &"there is no strace, or it may not trace");
+    }
+    // With one capability of root's, and as a child of ours, which strace is not.
+    let capability = "-all,+net_bind_service";
+    let mut starter = vec!["setpriv", "--no-new-privs", "--bounding-set", capability, "--inh-caps", capability];
+    if !rustix::process::geteuid().is_root() {
+        starter.clear();
+    }
+    starter.extend(["strace", "-D", "-f", "-qq", "-o", &trace]);
+    let folder = Folder::new().expect("a temporary folder");
+    let manifest = folder.join("c2/web.yaml");
+    let mut kubezone = c2_from(folder, &starter, &["--grace-period", "0s"]).await.ready().await;
+    kubezone.answers("web.shop.svc AAAA", "2a0a:e5c0:10:3::17").await;
+    fs::write(&manifest, SERVICE.replace("3::17", "3::18")).expect("a manifest");
+    kubezone.answers("web.shop.svc AAAA", "2a0a:e5c0:10:3::18").await;
+    kubezone.hang_up().await;
+    assert!(kubezone.api("/api/v1/server").await.0.starts_with("HTTP/1.1 200"));
+    kubezone.terminate();
+    assert_eq!(kubezone.ended().await, Some(0));
+
+    let trace = eventually("the trace is complete", async || {
+        let trace = fs::read_to_string(&trace).expect("a trace");
+        if trace.contains(" exit_group(0") { Ok(trace) } else { Err(trace) }
+    })
+    .await;
+    let calls = trace.lines().filter_map(|line| line.split_once(' ')?.1.trim_start().split_once('('));
+    let calls: BTreeSet<&str> = calls.map(|(name, _)| name).filter(|name| !name.starts_with(['<', '+', '-'])).collect();
+    for expected in ["recvmmsg", "sendmmsg", "sched_setaffinity", "inotify_add_watch", "accept4"] {
+        assert!(calls.contains(expected), "{expected}: {calls:?}");
+    }
+    let refused: Vec<_> = calls.iter().filter(|name| !allowed.contains(**name)).collect();
+    assert!(refused.is_empty(), "{refused:?}");
+    let families = trace.lines().filter_map(|line| line.split_once(" socket(")?.1.split_once(','));
+    let families: BTreeSet<&str> = families.map(|(family, _)| family).collect();
+    let allowed = unit.lines().find_map(|line| line.strip_prefix("RestrictAddressFamilies=")).expect("families");
+    let refused: Vec<_> =
+        families.iter().filter(|family| !allowed.split(' ').any(|allowed| allowed == **family)).collect();
+    assert!(families.contains("AF_INET6") && refused.is_empty(), "{families:?}");
+}
+
+/// An ordinary user who may use low ports, and nothing else, can have port 53.
+#[tokio::test]
+async fn one_capability_is_enough_for_port_53() {
+    const TEST: &str = "one capability is enough for port 53";
+    const SCRIPT: &str = "ip link set lo up && exec setpriv --no-new-privs --bounding-set=$0 --inh-caps=$0 \"$@\"";
+    let permitted = Command::new("unshare").args(["--net", "true"]).output();
+    if !permitted.is_ok_and(|output| output.status.success()) {
+        return support::skip(TEST, &"namespaces are not permitted here: run it as root");
+    }
+    for (capability, expected) in [("-all,+net_bind_service", None), ("-all", Some(3))] {
+        let folder = Folder::new().expect("a temporary folder");
+        let starter = ["unshare", "--net", "sh", "-c", SCRIPT, capability];
+        let config =
+            "listen: { dns: [\"[::1]:53\"], metrics: \"[::1]:0\", admin: \"\" }\nzones: [{ name: a, file: a }]\n";
+        let path = folder.write("kubezone.yaml", config).expect("written").display().to_string();
+        let command = [&starter[..], &[KUBEZONE.as_str(), "serve", "--config", &path, "--grace-period", "0s"]].concat();
+        match expected {
+            None => {
+                let mut kubezone = Kubezone::start("a", &command, folder).await;
+                assert_eq!(kubezone.dns().port(), 53);
+                kubezone.terminate();
+                assert_eq!(kubezone.ended().await, Some(0));
+            }
+            Some(status) => {
+                let output = Command::new(command[0]).args(&command[1..]).output().expect("unshare started");
+                let said = String::from_utf8_lossy(&output.stderr).into_owned();
+                assert!(output.status.code() == Some(status) && said.contains("needs CAP_NET_BIND_SERVICE"), "{said}");
+            }
+        }
+    }
 }
 
 #[tokio::test]

@@ -12,12 +12,15 @@ mod support;
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::net::IpAddr;
 use std::path::Path;
 use std::process::Command;
 
 use hickory_proto::rr::Name;
+use ipnet::{IpNet, Ipv6Net};
 use kubezone::config;
-use kubezone::zone::master;
+use kubezone::zone::{Record, master};
+use serde_json::Value;
 use support::documents::{blocks, documents, shown};
 use support::kubezone::{KUBEZONE, Kubezone};
 use support::process::Folder;
@@ -122,6 +125,51 @@ async fn answers_are_those_of_a_server() {
         }
     }
     assert!(count > 0, "no document shows an answer");
+}
+
+/// The first block of a language in docs/tutorial.md.
+fn of_tutorial(language: &str) -> String {
+    let blocks = shown(language).into_iter();
+    let mut blocks = blocks.filter_map(|(document, text)| document.ends_with("docs/tutorial.md").then_some(text));
+    blocks.next().unwrap_or_else(|| panic!("the tutorial shows no {language}"))
+}
+
+/// What a newcomer copies from one block has to fit what comes from the next.
+#[test]
+fn the_tutorial_is_about_one_cluster() {
+    let kubeadm: Vec<Value> = serde_saphyr::from_multiple(&of_tutorial("yaml kubeadm")).expect("YAML");
+    let [init, cluster] = &kubeadm[..] else { panic!("{kubeadm:?}") };
+    let values: Value = serde_saphyr::from_str(&of_tutorial("yaml values")).expect("YAML");
+    let network = |of: &Value| of.as_str().expect("a network").parse::<Ipv6Net>().expect("an IPv6 network");
+    let address = |of: &Value| of.as_str().expect("an address").parse::<IpAddr>().expect("an address");
+
+    let networking = &cluster["networking"];
+    assert_eq!(networking["dnsDomain"], values["zone"]);
+    let (pods, services) = (network(&networking["podSubnet"]), network(&networking["serviceSubnet"]));
+    let own = "2a0a:e5c0:10::/48".parse::<Ipv6Net>().expect("a network");
+    assert!(own.contains(&pods) && own.contains(&services) && services.prefix_len() == 108, "{pods} {services}");
+    assert_eq!(init["localAPIEndpoint"]["advertiseAddress"], init["nodeRegistration"]["kubeletExtraArgs"][0]["value"]);
+    let announced: Vec<Value> = serde_saphyr::from_multiple(&of_tutorial("yaml objects")).expect("YAML");
+    assert_eq!(network(&announced[0]["spec"]["serviceClusterIPs"][0]["cidr"]), services);
+
+    // The Service's address is the name server's, and both are what the parent and the example say.
+    let nameserver = &values["nameservers"][0];
+    let addresses: BTreeSet<_> = nameserver["addresses"].as_array().expect("addresses").iter().map(address).collect();
+    let cluster_ip = address(&values["service"]["clusterIP"]);
+    assert!(addresses.contains(&cluster_ip) && IpNet::from(services).contains(&cluster_ip), "{cluster_ip}");
+    let example = fs::read_to_string("examples/tutorial/c2.yaml").expect("an example");
+    let example: Value = serde_saphyr::from_str(&example).expect("YAML");
+    assert_eq!(example["zones"][0]["nameservers"][0], *nameserver);
+    let owner =
+        format!("{}.{}.", nameserver["name"].as_str().expect("a name"), values["zone"].as_str().expect("a zone"));
+    let delegation = of_tutorial("zone");
+    let parent = fs::read_to_string("examples/tutorial/k8s.ooo.zone").expect("a zone");
+    for zone in [delegation, parent] {
+        let records = master::parse(zone.as_bytes(), &Name::root(), None).expect("a zone");
+        let glue = records.iter().filter(|record| record.owner.to_string() == owner);
+        let glue: BTreeSet<_> = glue.filter_map(Record::address).collect();
+        assert_eq!(glue, addresses, "{zone}");
+    }
 }
 
 /// As GitHub makes an anchor of a heading.

@@ -212,7 +212,11 @@ impl Shards {
 
     /// How much memory they take, in octets: the nodes, and the arrays that lead to their tables.
     pub(super) fn octets(&self) -> usize {
-        self.octets + FAN * (size_of::<Rack>() + FAN * (size_of::<Shelf>() + FAN * size_of::<Table>()))
+        // What is empty is shared, as long as nothing was there.
+        let shelves = self.racks.iter().flat_map(|rack| rack.iter());
+        let tables = shelves.map(|shelf| shelf.iter().filter(|table| !table.is_empty()).count());
+        let arrays = tables.filter(|tables| *tables > 0).map(|tables| size_of::<Shelf>() + tables * size_of::<Table>());
+        self.octets + FAN * size_of::<Rack>() + arrays.sum::<usize>()
     }
 
     fn tables(&self) -> impl Iterator<Item = &Arc<Table>> {
