@@ -325,7 +325,16 @@ impl Server {
         // From here on nothing can fail.
         self.publish(&config, prepared);
         self.follow(&config);
-        for address in opened.iter().map(|listening| listening.address) {
+        let new: Vec<_> = opened.iter().map(|listening| listening.address).collect();
+        let mut before: Vec<_> = self.dns.drain(..).map(Some).collect();
+        let mut opened = opened.into_iter();
+        for (asked, kept) in config.dns.iter().zip(kept) {
+            let listening = kept.map_or_else(|| opened.next(), |place| before[place].take());
+            self.dns.extend(listening.map(|listening| Listening { asked: *asked, ..listening }));
+        }
+        let insights = self.clusters.iter().map(|(name, cluster)| (name.clone(), cluster.insight.clone()));
+        self.api.set(config.clone(), insights.collect(), self.dns());
+        for address in new {
             info!(%address, transport = "udp", "listening");
             info!(%address, transport = "tcp", "listening");
         }
@@ -333,12 +342,6 @@ impl Server {
             if let Some(Http { address, .. }) = http {
                 info!(%address, transport, "listening");
             }
-        }
-        let mut before: Vec<_> = self.dns.drain(..).map(Some).collect();
-        let mut opened = opened.into_iter();
-        for (asked, kept) in config.dns.iter().zip(kept) {
-            let listening = kept.map_or_else(|| opened.next(), |place| before[place].take());
-            self.dns.extend(listening.map(|listening| Listening { asked: *asked, ..listening }));
         }
         while self.leaving.try_join_next().is_some() {}
         for gone in before.into_iter().flatten() {
@@ -451,8 +454,6 @@ impl Server {
                 self.clusters.insert(cluster.name.clone(), followed);
             }
         }
-        let insights = self.clusters.iter().map(|(name, cluster)| (name.clone(), cluster.insight.clone()));
-        self.api.set(config.clone(), insights.collect());
     }
 }
 

@@ -124,6 +124,7 @@ async fn zones_and_clusters_are_told() {
         (&server["readiness"], &server["error"]),
         (&json!("ready; zones not loaded: c3.k8s.ooo."), &Value::Null)
     );
+    assert_eq!(server["dns"], json!([kubezone.dns()]));
     assert!(server["uptime"].is_u64() && server["responses"]["NOERROR"].as_u64() > Some(0), "{server}");
 }
 
@@ -357,6 +358,64 @@ async fn status_says_what_is_not_right_and_what_to_do() {
 }
 
 /// On a terminal it draws over itself, until its reader has had enough.
+#[tokio::test]
+async fn a_check_of_a_server_asks_it_and_its_sockets() {
+    let (kubezone, folder) = serving(&service("web", "2a0a:e5c0:10:3::17")).await;
+    let dns = kubezone.dns();
+    let url = format!("http://{}", kubezone.admin());
+    let (status, said, errors) = call(&folder, &["check", "--server", &url]);
+    assert_eq!((status, errors.as_str()), (Some(1), ""), "c3 is not there: {said}");
+    let serial = kubezone.serial().await;
+    for line in [
+        format!("✔ server-configuration {url}: taken over as it is now"),
+        format!("✔ zone-served k8s.ooo.: serial {serial}, 3 records, from {}", folder.join("k8s.ooo.zone").display()),
+        "✘ zone-served c3.k8s.ooo.: pending, from c3: answered with SERVFAIL".to_owned(),
+        "✔ cluster-synced c2: read in full: 1 Services published, 0 not".to_owned(),
+        format!("✔ answers-udp {dns}: SOA of 3 zones"),
+        format!("✔ answers-tcp {dns}: SOA of 3 zones"),
+    ] {
+        assert!(said.lines().any(|said| said == line), "{line}\n{said}");
+    }
+    let hint = format!("    Have {} be a kubeconfig that kubezone may read;", folder.join("absent").display());
+    assert!(said.contains("✘ cluster-synced c3: not read in full; ") && said.contains(&hint), "{said}");
+
+    // By its configuration, and with one that it does not take over.
+    let all_well = CONFIGURATION.replace(", { name: c3, kubeconfig: absent }", "");
+    let all_well: String =
+        all_well.lines().filter(|line| !line.contains("c3.k8s.ooo")).map(|line| format!("{line}\n")).collect();
+    let own = all_well.replace("metrics:", &format!("admin: \"{}\", metrics:", kubezone.admin()));
+    fs::write(folder.join("kubezone.yaml"), &own).expect("written");
+    eventually("a check of the server finds nothing", async || {
+        match call(&folder, &["check", "--config", "kubezone.yaml", "-o", "json"]) {
+            (Some(0), said, _) => {
+                let checks: Value = serde_json::from_str(&said).expect("JSON");
+                assert!(checks.as_array().is_some_and(|all| all.iter().all(|it| it["level"] == "good")), "{said}");
+                Ok(())
+            }
+            other => Err(format!("{other:?}")),
+        }
+    })
+    .await;
+    fs::write(folder.join("kubezone.yaml"), "zones: nothing").expect("written");
+    fs::write(folder.join("other.yaml"), own.replace("name: k8s.ooo,", "name: k9s.ooo,")).expect("written");
+    eventually("a check tells of both differences", async || {
+        let (status, said, _) = call(&folder, &["check", "--config", "other.yaml"]);
+        let expected = [
+            "✘ server-configuration ",
+            "! zone-served k8s.ooo.: loaded, from ",
+            "✘ zone-served k9s.ooo.: configured, and the server does not know it",
+        ];
+        let is_told = expected.iter().all(|line| said.contains(line));
+        if is_told && status == Some(1) { Ok(()) } else { Err(said) }
+    })
+    .await;
+
+    drop(kubezone);
+    let (status, said, errors) = call(Path::new("."), &["check", "--server", &url]);
+    assert_eq!((status, errors.as_str()), (Some(3), ""));
+    assert!(said.starts_with(&format!("✘ server-reachable {url}: could not ask {url}/api/v1/server: ")), "{said}");
+}
+
 #[tokio::test]
 async fn status_is_watched() {
     let (kubezone, folder) = serving(&service("web", "2a0a:e5c0:10:3::17")).await;

@@ -47,14 +47,13 @@ const RELEASE: &str = "kubezone";
 /// A zone that is there from an upgrade on.
 const ADDED: &str = "@ 60 SOA ns hostmaster 1 4h 1h 2w 5m\n@ 60 NS ns\nns 60 AAAA 2001:db8::53\n";
 
-/// The values that the chart is tested with: all in its folder `ci`.
-fn scenarios() -> Vec<PathBuf> {
-    let files = fs::read_dir(Path::new(CHART).join("ci")).expect("a folder");
-    let mut files: Vec<_> = files.map(|file| file.expect("an entry").path()).collect();
-    files.sort_unstable();
-    assert_eq!(files.len(), 5, "{files:?}");
-    files
-}
+/// The values that the chart is tested with.
+const SCENARIOS: [&str; 5] = [LOAD_BALANCER, ROUTED, HOST_NETWORK, DUAL_STACK, FLEET];
+const LOAD_BALANCER: &str = "helm/kubezone/ci/ipv6-loadbalancer-values.yaml";
+const ROUTED: &str = "helm/kubezone/ci/routed-clusterip-values.yaml";
+const HOST_NETWORK: &str = "helm/kubezone/ci/host-network-values.yaml";
+const DUAL_STACK: &str = "helm/kubezone/ci/dual-stack-values.yaml";
+const FLEET: &str = "helm/kubezone/ci/fleet-values.yaml";
 
 /// A tool that tests/chart/build makes; `None` where it is missing, which then has been said.
 fn tool(test: &str, name: &str) -> Option<PathBuf> {
@@ -77,7 +76,7 @@ impl Helm {
         Some(Self { program: tool(test, HELM)?, folder: Folder::new().expect("a temporary folder") })
     }
 
-    fn run<S: AsRef<std::ffi::OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Output {
+    fn run(&self, args: &[&str]) -> Output {
         let mut command = Command::new(&self.program);
         for name in ["HELM_CACHE_HOME", "HELM_CONFIG_HOME", "HELM_DATA_HOME"] {
             command.env(name, self.folder.join(name));
@@ -86,22 +85,22 @@ impl Helm {
     }
 
     /// What it says when all goes well.
-    fn says<S: AsRef<std::ffi::OsStr>>(&self, args: impl IntoIterator<Item = S>) -> String {
+    fn says(&self, args: &[&str]) -> String {
         let output = self.run(args);
         assert!(output.status.success(), "{}", text(&output));
         String::from_utf8(output.stdout).expect("UTF-8")
     }
 
     /// The objects of a release in the namespace `dns`, as YAML.
-    fn template(&self, values: &Path, args: &[&str]) -> String {
-        let release = ["template", RELEASE, CHART, "--namespace", "dns", "--values"].map(Path::new);
-        self.says(release.into_iter().chain([values]).chain(args.iter().map(Path::new)))
+    fn template(&self, values: &str, more: &[&str]) -> String {
+        let release = ["template", RELEASE, CHART, "--namespace", "dns", "--values", values];
+        self.says(&[&release, more].concat())
     }
 
-    /// The same objects, but for what is in `templates/NAME`.
-    fn objects(&self, values: &Path, name: &str, args: &[&str]) -> Vec<Value> {
+    /// Those in `templates/NAME`.
+    fn objects(&self, values: &str, name: &str, more: &[&str]) -> Vec<Value> {
         let only = format!("--show-only=templates/{name}");
-        serde_saphyr::from_multiple(&self.template(values, &[&[&*only], args].concat())).expect("YAML")
+        serde_saphyr::from_multiple(&self.template(values, &[&[&*only], more].concat())).expect("YAML")
     }
 }
 
@@ -113,9 +112,9 @@ fn text(output: &Output) -> String {
 #[test]
 fn the_chart_passes_lint() {
     let Some(helm) = Helm::new("the_chart_passes_lint") else { return };
-    helm.says(["lint", "--strict", CHART]);
-    for values in scenarios() {
-        helm.says([Path::new("lint"), Path::new("--strict"), Path::new(CHART), Path::new("--values"), &values]);
+    helm.says(&["lint", "--strict", CHART]);
+    for values in SCENARIOS {
+        helm.says(&["lint", "--strict", CHART, "--values", values]);
     }
 }
 
@@ -148,11 +147,11 @@ fn scenarios_are_valid_for_every_version_of_kubernetes() {
         let args = ["--kubernetes-version", &*version, "--strict", "--no-warn"];
         Command::new(&validate).args(args).args(files).output().expect("kubernetes-validate runs")
     };
-    let mut files = Vec::new();
-    for values in scenarios() {
-        let name = values.file_name().and_then(|name| name.to_str()).expect("a name").to_owned();
-        files.push(helm.folder.write(&name, &helm.template(&values, &[])).expect("written"));
-    }
+    let render = |values: &str| {
+        let name = values.rsplit('/').next().expect("a name");
+        helm.folder.write(name, &helm.template(values, &[])).expect("written")
+    };
+    let files = SCENARIOS.map(render);
     for minor in MINORS {
         let output = validate(minor, &files);
         let said = text(&output);
@@ -271,7 +270,7 @@ fn a_wrong_value_is_refused_by_its_name() {
         ("metrics.serviceMonitor.enabled=yes", "at '/metrics/serviceMonitor/enabled'"),
     ] {
         let good = "zone=c2.k8s.ooo,nameservers[0].name=ns,nameservers[0].addresses={2001:db8::53}";
-        let output = helm.run(["install", RELEASE, CHART, "--dry-run=client", "--set", good, "--set", set]);
+        let output = helm.run(&["install", RELEASE, CHART, "--dry-run=client", "--set", good, "--set", set]);
         let said = text(&output);
         assert!(!output.status.success() && said.contains(expected), "{set}: {expected}\n{said}");
     }
@@ -281,8 +280,7 @@ fn a_wrong_value_is_refused_by_its_name() {
 fn rights_are_those_of_the_zones() {
     let Some(helm) = Helm::new("rights_are_those") else { return };
     let rules = |values: &str, set: &str| -> Vec<String> {
-        let values = Path::new(CHART).join("ci").join(values);
-        let roles = helm.objects(&values, "rbac.yaml", &["--set", set]);
+        let roles = helm.objects(values, "rbac.yaml", &["--set", set]);
         let roles = roles.iter().filter(|object| object["kind"].as_str().expect("a kind").ends_with("Role"));
         roles
             .map(|role| {
@@ -294,26 +292,23 @@ fn rights_are_those_of_the_zones() {
     };
     let own = r#"["services"]["endpointslices"]"#;
     let all = r#"* ["services","namespaces"]["endpointslices"]"#;
-    let loadbalancer = "ipv6-loadbalancer-values.yaml";
-    assert_eq!(rules(loadbalancer, "replicas=2"), [all]);
-    assert_eq!(rules(loadbalancer, "publish.pods=true"), [r#"* ["services","namespaces","pods"]["endpointslices"]"#]);
+    assert_eq!(rules(LOAD_BALANCER, "replicas=2"), [all]);
+    assert_eq!(rules(LOAD_BALANCER, "publish.pods=true"), [r#"* ["services","namespaces","pods"]["endpointslices"]"#]);
     let fenced = "rbac.clusterWide=false,publish.namespaces={shop,mail}";
-    assert_eq!(rules(loadbalancer, fenced), [format!("mail {own}"), format!("shop {own}")]);
+    assert_eq!(rules(LOAD_BALANCER, fenced), [format!("mail {own}"), format!("shop {own}")]);
     // A name server whose addresses are its Service's.
     let served =
         "rbac.clusterWide=false,publish.namespaces={shop},nameservers[0]=null,nameservers[0].name=kubezone.dns.svc";
-    assert_eq!(rules(loadbalancer, served), [format!("dns {own}"), format!("shop {own}")]);
+    assert_eq!(rules(LOAD_BALANCER, served), [format!("dns {own}"), format!("shop {own}")]);
     // Those of a remote cluster are granted there.
-    assert_eq!(rules("fleet-values.yaml", "publish.pods=false,extraZones[0].publish.pods=true"), [all]);
-    assert!(
-        helm.template(&Path::new(CHART).join("ci").join(loadbalancer), &["--set", "rbac.create=false"]).len() > 100
-    );
+    assert_eq!(rules(FLEET, "publish.pods=false,extraZones[0].publish.pods=true"), [all]);
+    assert!(helm.template(LOAD_BALANCER, &[]).contains("kind: ClusterRole"));
+    assert!(!helm.template(LOAD_BALANCER, &["--set", "rbac.create=false"]).contains("Role"));
 }
 
 #[test]
 fn addresses_are_of_the_families_asked_for() {
     let Some(helm) = Helm::new("addresses_are_of_the_families") else { return };
-    let values = Path::new(CHART).join("ci/ipv6-loadbalancer-values.yaml");
     let (v6, v4) = (("[::]:5353", "[::]:9153", Value::Null), ("0.0.0.0:5353", "0.0.0.0:9153", json!("127.0.0.1:9154")));
     for (set, dns, metrics, admin, policy) in [
         ("ipFamilies={IPv6}", json!([v6.0]), v6.1, &v6.2, "SingleStack"),
@@ -322,12 +317,12 @@ fn addresses_are_of_the_families_asked_for() {
         ("ipFamilies={IPv4,IPv6}", json!([v4.0, v6.0]), v4.1, &v6.2, "RequireDualStack"),
         ("podIPFamily=IPv4", json!([v6.0]), v4.1, &v6.2, "SingleStack"),
     ] {
-        let map = &helm.objects(&values, "configmap.yaml", &["--set", set])[0];
+        let map = &helm.objects(LOAD_BALANCER, "configmap.yaml", &["--set", set])[0];
         let configuration: Value =
             serde_saphyr::from_str(map["data"]["kubezone.yaml"].as_str().expect("a configuration")).expect("YAML");
         let listen = &configuration["listen"];
         assert_eq!((&listen["dns"], &listen["metrics"], &listen["admin"]), (&dns, &json!(metrics), admin), "{set}");
-        let service = &helm.objects(&values, "service.yaml", &["--set", set])[0];
+        let service = &helm.objects(LOAD_BALANCER, "service.yaml", &["--set", set])[0];
         assert_eq!(service["spec"]["ipFamilyPolicy"], policy, "{set}");
     }
 }
@@ -335,10 +330,9 @@ fn addresses_are_of_the_families_asked_for() {
 #[test]
 fn what_is_configured_goes_before_what_is_made() {
     let Some(helm) = Helm::new("what_is_configured_goes_before") else { return };
-    let values = Path::new(CHART).join("ci/routed-clusterip-values.yaml");
     let set =
         "config.listen.admin=,config.listen.workers=0,config.readyTimeout=5s,zoneConfig.ttl=0,gracePeriodSeconds=0";
-    let map = &helm.objects(&values, "configmap.yaml", &["--set", set])[0];
+    let map = &helm.objects(ROUTED, "configmap.yaml", &["--set", set])[0];
     let folder = Folder::new().expect("a temporary folder");
     let configuration = map["data"]["kubezone.yaml"].as_str().expect("a configuration");
     let configuration = folder.write("kubezone.yaml", configuration).expect("written");
@@ -380,10 +374,9 @@ fn values_have_every_key_of_the_configuration() {
 #[test]
 fn notes_have_the_delegation() {
     let Some(helm) = Helm::new("notes_have_the_delegation") else { return };
-    let values = Path::new(CHART).join("ci/routed-clusterip-values.yaml");
     let notes = |set: &str| {
-        let args = ["install", RELEASE, CHART, "--dry-run=client", "--namespace", "dns", "--set", set, "--values"];
-        let said = helm.says(args.map(Path::new).into_iter().chain([&*values]));
+        let release = ["install", RELEASE, CHART, "--dry-run=client", "--namespace", "dns", "--values", ROUTED];
+        let said = helm.says(&[&release[..], &["--set", set]].concat());
         said.split_once("NOTES:").expect("notes").1.to_owned()
     };
     let told = notes("replicas=2");
@@ -466,8 +459,7 @@ fn alerts_fire_when_they_are_to() {
         let output = Command::new("promtool").args(args).output().expect("promtool runs");
         assert!(output.status.success(), "{}", text(&output));
     };
-    let values = Path::new(CHART).join("ci/ipv6-loadbalancer-values.yaml");
-    let rule = &helm.objects(&values, "prometheusrule.yaml", &["--set", "fullnameOverride=kubezone"])[0];
+    let rule = &helm.objects(LOAD_BALANCER, "prometheusrule.yaml", &["--set", "fullnameOverride=kubezone"])[0];
     let rules = helm.folder.write("rules.yaml", &rule["spec"].to_string()).expect("written");
     promtool(&["check", "rules", &rules.display().to_string()]);
 
@@ -484,7 +476,7 @@ fn alerts_fire_when_they_are_to() {
     promtool(&["test", "rules", &tests.display().to_string()]);
 
     // The dashboard's queries are ones, as far as that can be told without data.
-    let dashboard = &helm.objects(&values, "dashboard.yaml", &[])[0];
+    let dashboard = &helm.objects(LOAD_BALANCER, "dashboard.yaml", &[])[0];
     let queries = queries(dashboard["data"]["kubezone.json"].as_str().expect("a dashboard"));
     let queries = queries.iter().map(|query| {
         let query = query.replace("$__rate_interval", "5m").replace("$__range", "1h");
@@ -555,16 +547,15 @@ struct Release {
     plane: &'static ControlPlane,
     helm: Helm,
     scene: Scene,
-    values: PathBuf,
+    values: &'static str,
 }
 
 impl Release {
     /// Installs a scenario; `None` where that cannot be, which then has been said.
-    async fn install(test: &'static str, scenario: &str, namespace: &str, security: &str) -> Option<Self> {
+    async fn install(test: &'static str, values: &'static str, namespace: &str, security: &str) -> Option<Self> {
         let (helm, plane) = (Helm::new(test)?, plane(test).await?);
         let scene = plane.namespace(namespace).await;
         scene.change_namespace(json!({ "labels": { "pod-security.kubernetes.io/enforce": security } })).await;
-        let values = Path::new(CHART).join(format!("ci/{scenario}-values.yaml"));
         let release = Self { test, plane, helm, scene, values };
         release.helm("install", &[]);
         Some(release)
@@ -572,10 +563,9 @@ impl Release {
 
     /// Installs or upgrades it; with `more` values.
     fn helm(&self, what: &str, more: &[&str]) {
-        let kubeconfig = self.plane.admin_kubeconfig();
-        let args = [what, RELEASE, CHART, "--namespace", &self.scene.namespace, "--values"].map(Path::new);
-        let args = args.into_iter().chain([&*self.values, Path::new("--kubeconfig"), &kubeconfig]);
-        self.helm.says(args.chain(more.iter().map(Path::new)));
+        let kubeconfig = self.plane.admin_kubeconfig().display().to_string();
+        let release = [RELEASE, CHART, "--namespace", &self.scene.namespace, "--kubeconfig", &kubeconfig];
+        self.helm.says(&[&[what, "--values", self.values], &release[..], more].concat());
     }
 
     /// The Pods' template, as the API has it, and the generation of what it is in.
@@ -805,7 +795,7 @@ fn list_and_watch(resources: &[&str]) -> BTreeSet<String> {
 #[tokio::test]
 async fn ipv6_with_a_load_balancer() {
     const TEST: &str = "ipv6_with_a_load_balancer";
-    let Some(release) = Release::install(TEST, "ipv6-loadbalancer", "balanced", "restricted").await else { return };
+    let Some(release) = Release::install(TEST, LOAD_BALANCER, "balanced", "restricted").await else { return };
     release.admitted("restricted").await.expect("admitted");
     assert_eq!(release.rights(None).await, list_and_watch(&["services", "namespaces", "endpointslices"]));
     let services = release.scene.api::<Service>();
@@ -849,7 +839,7 @@ async fn ipv6_with_a_load_balancer() {
 #[tokio::test]
 async fn a_routed_cluster_ip() {
     const TEST: &str = "a_routed_cluster_ip";
-    let Some(release) = Release::install(TEST, "routed-clusterip", "dns", "restricted").await else { return };
+    let Some(release) = Release::install(TEST, ROUTED, "dns", "restricted").await else { return };
     release.admitted("restricted").await.expect("admitted");
     let service = release.scene.api::<Service>().get(RELEASE).await.expect("there");
     assert_eq!(address(&service), "2a0a:e5c0:10:3::a");
@@ -865,7 +855,7 @@ async fn a_routed_cluster_ip() {
 
 /// The script of `helm test` finds that a zone is served, and that another is not; the Pod may be where kubezone's are.
 async fn asks_as_helm_test_does(release: &Release, kubezone: &Kubezone) {
-    let pod = &release.helm.objects(&release.values, "tests/dns.yaml", &[])[0];
+    let pod = &release.helm.objects(release.values, "tests/dns.yaml", &[])[0];
     let container = &pod["spec"]["containers"][0];
     let folder = Folder::new().expect("a temporary folder");
     let dig = format!("#!/bin/sh\nexec dig -p {} \"$@\"\n", kubezone.dns().port());
@@ -894,7 +884,7 @@ async fn asks_as_helm_test_does(release: &Release, kubezone: &Kubezone) {
 #[tokio::test]
 async fn the_hosts_network() {
     const TEST: &str = "the_hosts_network";
-    let Some(release) = Release::install(TEST, "host-network", "hosts", "privileged").await else { return };
+    let Some(release) = Release::install(TEST, HOST_NETWORK, "hosts", "privileged").await else { return };
     for security in ["baseline", "restricted"] {
         let refused = release.admitted(security).await.expect_err("it is the host's network");
         assert!(refused.contains("hostNetwork=true"), "{refused}");
@@ -912,7 +902,7 @@ async fn the_hosts_network() {
 #[tokio::test]
 async fn both_families_and_the_parent() {
     const TEST: &str = "both_families_and_the_parent";
-    let Some(release) = Release::install(TEST, "dual-stack", "both", "restricted").await else { return };
+    let Some(release) = Release::install(TEST, DUAL_STACK, "both", "restricted").await else { return };
     release.admitted("restricted").await.expect("admitted");
     assert_eq!(release.rights(None).await, BTreeSet::new());
     assert_eq!(release.rights(Some("shop")).await, list_and_watch(&["services", "endpointslices"]));
@@ -939,7 +929,7 @@ async fn both_families_and_the_parent() {
 #[tokio::test]
 async fn a_fleet_whose_second_secret_is_missing() {
     const TEST: &str = "a_fleet_whose_second_secret_is_missing";
-    let Some(release) = Release::install(TEST, "fleet", "fleet", "restricted").await else { return };
+    let Some(release) = Release::install(TEST, FLEET, "fleet", "restricted").await else { return };
     release.admitted("restricted").await.expect("admitted");
     assert_eq!(release.rights(None).await, list_and_watch(&["services", "namespaces", "endpointslices", "pods"]));
 

@@ -379,6 +379,94 @@ fn diff_tells_what_changes_and_whether_the_serial_rises() {
     }
 }
 
+/// What a check before there is a server says of a configuration in `folder`: its exit status, and all that is not well as
+/// `level code subject: message`.
+fn checked(folder: &Path, config: &str) -> (Option<i32>, Vec<String>) {
+    fs::write(folder.join("kubezone.yaml"), config).expect("written");
+    let (status, said, errors) = kubezone(folder, &["check", "--pre", "--config", "kubezone.yaml", "-o", "json"]);
+    assert_eq!(errors, "");
+    let text = |check: &serde_json::Value, field: &str| check[field].as_str().expect("text").to_owned();
+    let not_well = json(&said)
+        .as_array()
+        .expect("a list")
+        .iter()
+        .filter(|it| it["level"] != "good")
+        .map(|it| {
+            assert!(!text(it, "hint").is_empty(), "{it}");
+            format!("{} {} {}: {}", text(it, "level"), text(it, "code"), text(it, "subject"), text(it, "message"))
+        })
+        .collect();
+    (status, not_well)
+}
+
+#[test]
+fn a_check_says_before_the_start_what_would_keep_it_from_serving() {
+    let folder = Folder::new().expect("a temporary folder");
+    let folder = folder.join(".");
+    let here = std::env::current_dir().expect("a folder");
+    // Whatever this machine grants is no finding of this test.
+    let host = ["odd receive-buffer", "odd open-files"];
+    let check = |config: &str, status: i32, expected: &[&str]| {
+        let (found, mut lines) = checked(&folder, config);
+        lines.retain(|line| !host.iter().any(|code| line.starts_with(code)));
+        assert_eq!((found, lines.iter().map(String::as_str).collect::<Vec<_>>()), (Some(status), expected.to_vec()));
+    };
+    let zones = format!("zones: [{{ name: k8s.ooo, file: {}/zones/k8s.ooo.zone }}]", here.display());
+    let config = |dns: &str| format!("listen: {{ dns: [{dns}], metrics: '[::1]:0', admin: '' }}\n{zones}\n");
+    check(&config("'[::1]:0', '127.0.0.1:0'"), 0, &[]);
+
+    // Held over one of the two transports, and by whom.
+    let udp = std::net::UdpSocket::bind("[::1]:0").expect("a socket").local_addr().expect("bound");
+    let held = std::net::UdpSocket::bind(udp).expect("the same");
+    let udp = udp.to_string();
+    let in_use = format!("bad listen-dns {udp}: could not listen on {udp}/udp: Address already in use (os error 98)");
+    check(&config(&format!("'{udp}'")), 1, &[&in_use]);
+    let (_, said, _) = kubezone(&folder, &["check", "--pre", "--config", "kubezone.yaml"]);
+    let own = fs::read_to_string("/proc/self/comm").expect("a name");
+    let hint = format!("    Stop what has the port ({} at {udp}), or choose another address.\n", own.trim_end());
+    assert!(said.contains(&format!("✘ listen-dns {udp}: ")) && said.contains(&hint), "{said}");
+    drop(held);
+    check(&config(&format!("'{udp}'")), 0, &[]);
+    let all = udp.replace("::1", "::");
+    check(
+        &config(&format!("'{udp}', '{all}'")),
+        1,
+        &[&format!("bad listen-dns {all}: could not listen on {all}/tcp: Address already in use (os error 98)")],
+    );
+    let absent = "bad listen-dns 192.0.2.53:0: could not listen on 192.0.2.53:0/tcp: Cannot assign requested address (os error 99)";
+    check(&config("'192.0.2.53:0'"), 1, &[absent]);
+
+    // Files.
+    fs::write(folder.join("odd.zone"), master(1, "a 60 A 192.0.2.1\na 60 A 192.0.2.1\n")).expect("written");
+    fs::write(folder.join("bad.zone"), master(1, "a 60 A nowhere\n")).expect("written");
+    fs::create_dir(folder.join("c2")).expect("a folder");
+    let files = "listen: { dns: ['[::1]:0'], metrics: '[::1]:0', admin: '' }\n\
+        clusters: [{ name: c2, manifests: c2 }, { name: c3, manifests: c3 }, { name: c4, kubeconfig: c4 }]\n\
+        zones: [{ name: a, file: odd.zone }, { name: b, file: bad.zone }, { name: c, file: absent.zone },\n\
+        { name: d, cluster: c2, nameservers: [{ name: ns.x. }] }, { name: e, cluster: c3, nameservers: [{ name: ns.x. }] },\n\
+        { name: f, cluster: c4, nameservers: [{ name: ns.x. }] }]\n";
+    let (status, lines) = checked(&folder, files);
+    assert_eq!(status, Some(1));
+    for expected in [
+        "odd zone-file a.: odd.zone: 1 warning, the first: line 5, column 1: a.a. A has",
+        "bad zone-file b.: bad.zone: line 4, column 8: expected an IPv4 address, found `nowhere`",
+        "bad zone-file c.: absent.zone: could not be read: No such file or directory (os error 2)",
+        "bad manifests c3: c3: 1 error, the first: c3: ",
+        "bad api-reachable c4: c4: the kubeconfig cannot be used: ",
+    ] {
+        assert!(lines.iter().any(|line| line.starts_with(expected)), "{expected}: {lines:#?}");
+    }
+
+    // What cannot be understood is said, and nothing else is looked at.
+    let (status, lines) = checked(&folder, "zone: []");
+    let unknown =
+        "bad configuration kubezone.yaml: kubezone.yaml:1:1: unknown key `zone`; the nearest known key is `zones`";
+    assert_eq!((status, lines), (Some(2), vec![unknown.to_owned()]));
+    let (status, _, errors) = kubezone(&folder, &["check", "--pre"]);
+    assert_eq!(status, Some(2));
+    assert!(errors.contains("--config <FILE>|--zone <NAME>"), "{errors}");
+}
+
 #[test]
 fn list_tells_what_is_known_without_a_server() {
     let folder = Folder::new().expect("a temporary folder");

@@ -410,6 +410,11 @@ async fn ten_clusters_and_two_hundred_zones_do_not_wait_for_each_other() {
     let (threads, descriptors) = (kubezone.count("task"), kubezone.count("fd"));
     tell(&format!("ten clusters, two hundred zones: {threads} threads, {descriptors} descriptors"));
 
+    // A watch that has said nothing would be followed by a list, which fails as well: all have said something.
+    let early = scene.create_service("early", https()).await;
+    for cluster in CLUSTERS {
+        zones_answer(&kubezone, cluster, &early, &address(&early)).await;
+    }
     let (broken, healthy) = CLUSTERS.split_at(5);
     proxies[0].close();
     let faults = [Fault::Hangs, Fault::Slow(Duration::from_secs(1)), Fault::Garbage, Fault::Status(403)];

@@ -8,12 +8,13 @@ mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use futures::{StreamExt as _, stream};
 use hickory_proto::rr::Name;
-use k8s_openapi::api::core::v1::{Pod, Service};
+use k8s_openapi::api::core::v1::{Node, Pod, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::api::rbac::v1::ClusterRoleBinding;
 use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams, WatchParams};
@@ -22,7 +23,7 @@ use kubezone::cluster::Labels;
 use kubezone::schema::Selector;
 use serde_json::{Value, json};
 
-use support::control_plane::{self, ControlPlane, Scene, address, addresses, https, ports};
+use support::control_plane::{self, ControlPlane, SERVICE_RANGE, Scene, address, addresses, https, ports};
 use support::kubezone::{KUBEZONE, Kubezone};
 use support::process::Folder;
 use support::{eventually, skip, tell};
@@ -487,6 +488,121 @@ async fn a_cluster_is_read_in_the_namespaces_that_may_be_read() {
     .await;
     kubezone.answers("web.own-c.svc AAAA", &address(&of_c)).await;
     assert_eq!(kubezone.metric("kubezone_cluster_synced", "").await, 0.0);
+}
+
+/// What a check before there is a server says of the cluster that a kubeconfig leads to: its exit status, and `level code: message`
+/// of each thing.
+async fn checked(folder: &Folder, kubeconfig: &Path, of_cluster: Value, publish: Value) -> (Option<i32>, Vec<String>) {
+    let mut cluster = json!({ "name": "c2", "kubeconfig": kubeconfig });
+    cluster.as_object_mut().expect("keys").extend(of_cluster.as_object().expect("keys").clone());
+    let configuration = json!({
+        "listen": { "dns": ["[::1]:0"], "metrics": "[::1]:0", "admin": "" },
+        "clusters": [cluster],
+        "zones": [{ "name": ZONE, "cluster": "c2", "nameservers": [{ "name": "ns.example." }], "publish": publish }],
+    });
+    let path = folder.write("check.yaml", &configuration.to_string()).expect("written");
+    let mut command = tokio::process::Command::new(KUBEZONE.as_str());
+    let output = command.args(["check", "--pre", "-o", "json", "--config"]).arg(path).output().await.expect("it runs");
+    let checks: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let of_cluster = checks.as_array().expect("a list").iter().filter(|it| it["check"] == "cluster");
+    let text = |it: &Value, field: &str| it[field].as_str().expect("text").to_owned();
+    let lines = of_cluster.map(|it| format!("{} {}: {}", text(it, "level"), text(it, "code"), text(it, "message")));
+    (output.status.code(), lines.collect())
+}
+
+/// The API says what may be done there, and whoever may look says where addresses come from.
+#[tokio::test]
+async fn a_check_tells_what_a_cluster_permits_and_has() {
+    const TEST: &str = "a_check_tells_what_a_cluster";
+    let Some(plane) = control_plane::shared(TEST).await else { return };
+    let version = control_plane::version(TEST).expect("there are programs");
+    let folder = Folder::new().expect("a temporary folder");
+    let [a, b] = [plane.namespace("check-a").await, plane.namespace("check-b").await];
+    a.let_read().await;
+    let permissions = |resources: &[&str], place: &str, level: &str| -> Vec<String> {
+        let may = if level == "good" { "may" } else { "may not" };
+        let of = |resource: &&str| {
+            ["list", "watch"]
+                .map(|verb| format!("{level} permission-{verb}-{resource}: {may} {verb} {resource} in {place}"))
+        };
+        resources.iter().flat_map(of).collect()
+    };
+    let check = async |kubeconfig: &Path, of_cluster: Value, publish: Value, status: i32, expected: &[String]| {
+        let (found, lines) = checked(&folder, kubeconfig, of_cluster, publish).await;
+        assert_eq!(found, Some(status), "{lines:#?}");
+        let answers =
+            [format!("good api-reachable: {} answers", kubeconfig.display()), format!("good api-version: {version}")];
+        assert_eq!(lines, [&answers, expected].concat());
+    };
+    let all = ["services", "endpointslices", "namespaces"];
+    let unknown = ["service-range: cannot be told from ServiceCIDR objects", "pod-range: cannot be told from Nodes"]
+        .map(|code| format!("odd {code}: kubezone may not list them, and need not"));
+    let none =
+        "odd address-at-hand: no range of Services is known that is published, and no address of a load balancer";
+    let none = vec![none.to_owned()];
+
+    // As README's ClusterRole permits it.
+    let expected = [permissions(&all, "all namespaces", "good"), unknown.to_vec(), none.clone()].concat();
+    check(&plane.kubeconfig(), json!({}), json!({}), 0, &expected).await;
+
+    // Two namespaces, a Role in one of them.
+    let of_some = json!({ "namespaces": ["check-a", "check-b"] });
+    let permitted = |resource: &str| {
+        let of = |namespace: &str, level: &str| permissions(&[resource], &format!("namespace {namespace}"), level);
+        [of("check-a", "good"), of("check-b", "bad")].concat()
+    };
+    let expected = [permitted("services"), permitted("endpointslices"), unknown.to_vec(), none.clone()].concat();
+    check(&plane.kubeconfig_of_tenant(), of_some.clone(), json!({}), 1, &expected).await;
+    let (status, lines) = checked(&folder, &plane.kubeconfig_of_tenant(), json!({}), json!({})).await;
+    assert_eq!(status, Some(1));
+    assert!(permissions(&all, "all namespaces", "bad").iter().all(|line| lines.contains(line)), "{lines:#?}");
+    b.let_read().await;
+    // A load balancer's address will do; that of a Namespace that is not read is not looked at.
+    let web = json!({ "type": "LoadBalancer", "ports": ports(&[("http", 80)]) });
+    b.create_service("web", web).await;
+    let ingress = json!({ "status": { "loadBalancer": { "ingress": [{ "ip": "147.78.194.9" }] } } });
+    let services: Api<Service> = b.api();
+    services.patch_status("web", &PatchParams::default(), &Patch::Merge(ingress)).await.expect("patched");
+    let (status, lines) = checked(&folder, &plane.kubeconfig_of_tenant(), of_some, json!({ "pods": true })).await;
+    assert_eq!(status, Some(1), "{lines:#?}");
+    for line in [
+        "good permission-watch-services: may watch services in namespace check-b",
+        "bad permission-list-pods: may not list pods in namespace check-a",
+        "good address-at-hand: load balancers give addresses such as 147.78.194.9",
+    ] {
+        assert!(lines.iter().any(|said| said == line), "{line}: {lines:#?}");
+    }
+
+    // Who may see all of it sees the ranges, too.
+    let (status, lines) = checked(&folder, &plane.admin_kubeconfig(), json!({}), json!({})).await;
+    assert_eq!(status, Some(0), "{lines:#?}");
+    for line in [
+        format!("good service-range: {SERVICE_RANGE}: published"),
+        "odd pod-range: Nodes say no range".to_owned(),
+        format!("good address-at-hand: Services have addresses of {SERVICE_RANGE}"),
+    ] {
+        assert!(lines.contains(&line), "{line}: {lines:#?}");
+    }
+    let private = json!({ "addresses": { "allow": ["fd00::/8"] } });
+    let (_, lines) = checked(&folder, &plane.admin_kubeconfig(), json!({}), private).await;
+    let not = format!("odd service-range: {SERVICE_RANGE}: none that the world can reach, and so not published");
+    assert!(lines.contains(&not), "{lines:#?}");
+    let ranges = json!({ "spec": { "podCIDR": "2a0a:e5c0:10:2::/112", "podCIDRs": ["2a0a:e5c0:10:2::/112"] } });
+    let nodes: Api<Node> = Api::all(plane.client().await);
+    nodes.patch("node", &PatchParams::default(), &Patch::Merge(ranges)).await.expect("patched");
+    let (_, lines) = checked(&folder, &plane.admin_kubeconfig(), json!({}), json!({})).await;
+    assert!(lines.contains(&"good pod-range: 2a0a:e5c0:10:2::/112: published".to_owned()), "{lines:#?}");
+
+    // Nobody that the API knows, and no API.
+    let known = std::fs::read_to_string(plane.kubeconfig()).expect("a kubeconfig");
+    let stranger = folder.write("stranger", &known.replace("kubezone-token", "no-token")).expect("written");
+    let (status, lines) = checked(&folder, &stranger, json!({}), json!({})).await;
+    assert_eq!((status, lines.len()), (Some(1), 1), "{lines:#?}");
+    assert!(lines[0].contains("bad api-reachable") && lines[0].contains("401 Unauthorized"), "{lines:#?}");
+    let nowhere = folder.write("nowhere", &known.replace("https://[::1]:", "https://[::1]:1/")).expect("written");
+    let (status, lines) = checked(&folder, &nowhere, json!({}), json!({})).await;
+    assert_eq!((status, lines.len()), (Some(1), 1), "{lines:#?}");
+    assert!(lines[0].contains("bad api-reachable") && lines[0].contains("refused"), "{lines:#?}");
 }
 
 /// A secondary that is told of a new serial transfers the zone, and should find that something is new.

@@ -8,7 +8,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, BufWriter, Write};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -81,6 +81,8 @@ struct Running {
     config: Config,
     /// By the clusters' names.
     clusters: BTreeMap<String, Insight>,
+    /// Where DNS is answered: port 0 of the configuration has become another.
+    dns: Vec<SocketAddr>,
 }
 
 /// Whom to ask about a cluster.
@@ -112,6 +114,9 @@ pub struct ServerStatus {
     pub ready: bool,
     /// The same in words, with the zones that are not loaded.
     pub readiness: String,
+    /// Where DNS is answered, over UDP and TCP.
+    #[serde(default)]
+    pub dns: Vec<SocketAddr>,
     /// Why the configuration was not taken over that there is now; none: it is the one in force.
     pub error: Option<String>,
     /// How many responses it has made, by their RCODEs.
@@ -206,14 +211,15 @@ impl Api {
             uptime: self.started.elapsed().as_secs(),
             ready,
             readiness: readiness.trim_end().to_owned(),
+            dns: self.running.load().dns.clone(),
             error: self.metrics.troubles().configuration(),
             responses: self.metrics.responses().into_iter().map(|(rcode, count)| (rcode.to_owned(), count)).collect(),
         }
     }
 
     /// This is what the server does from now on.
-    pub fn set(&self, config: Config, clusters: BTreeMap<String, Insight>) {
-        self.running.store(Arc::new(Running { config, clusters }));
+    pub fn set(&self, config: Config, clusters: BTreeMap<String, Insight>, dns: Vec<SocketAddr>) {
+        self.running.store(Arc::new(Running { config, clusters, dns }));
     }
 
     /// Every zone configured, in the configuration's order.

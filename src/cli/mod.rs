@@ -5,6 +5,7 @@
 //! output; logs and errors go to standard error.
 
 mod audit;
+mod check;
 mod complete;
 mod config;
 mod demo;
@@ -57,6 +58,7 @@ enum Command {
     Zone(zone::Zone),
     Explain(explain::Explain),
     Audit(audit::Audit),
+    Check(Box<check::CheckArgs>),
     Status(status::Status),
     /// Prints a script that has a shell complete kubezone's commands and options, and the names of what there is
     ///
@@ -92,6 +94,10 @@ enum Failure {
     Unable(Box<dyn Error + Send + Sync>),
     /// We looked, and there is something that should not be; what it is has been said.
     Findings,
+    /// What `Usage` is, where what it is has been said.
+    Unusable,
+    /// What `Unable` is, where what it is has been said.
+    Unasked,
 }
 
 impl Failure {
@@ -102,15 +108,15 @@ impl Failure {
     fn cause(&self) -> Option<&(dyn Error + Send + Sync + 'static)> {
         match self {
             Self::Usage(cause) | Self::Unable(cause) => Some(cause.as_ref()),
-            Self::Findings => None,
+            Self::Findings | Self::Unusable | Self::Unasked => None,
         }
     }
 
     fn status(&self) -> ExitCode {
         match self {
             Self::Findings => ExitCode::from(1),
-            Self::Usage(_) => ExitCode::from(2),
-            Self::Unable(_) => ExitCode::from(3),
+            Self::Usage(_) | Self::Unusable => ExitCode::from(2),
+            Self::Unable(_) | Self::Unasked => ExitCode::from(3),
         }
     }
 
@@ -152,6 +158,7 @@ pub fn main() -> ExitCode {
         Command::Explain(explain) => explain.run(),
         Command::Audit(audit) => audit.run(),
         Command::Status(status) => status.run(),
+        Command::Check(check) => check.run(),
         Command::Completions { shell } => {
             complete::script(shell).and_then(|script| Ok(io::stdout().write_all(&script)?))
         }
@@ -210,13 +217,14 @@ fn as_plugin(command: clap::Command) -> clap::Command {
 
 /// `cli` with the commands changed that have [`settings::Settings`].
 fn with_settings(cli: clap::Command, change: impl Fn(clap::Command) -> clap::Command) -> clap::Command {
-    cli.mut_subcommand("serve", &change).mut_subcommand("config", |config| config.mut_subcommand("show", &change))
+    let cli = cli.mut_subcommand("serve", &change).mut_subcommand("check", &change);
+    cli.mut_subcommand("config", |config| config.mut_subcommand("show", &change))
 }
 
 /// What was typed behind a command that has [`settings::Settings`].
 fn settings_of(typed: &ArgMatches) -> Option<&ArgMatches> {
     match typed.subcommand()? {
-        ("serve", typed) => Some(typed),
+        ("serve" | "check", typed) => Some(typed),
         ("config", typed) => typed.subcommand_matches("show"),
         _ => None,
     }

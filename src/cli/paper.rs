@@ -15,6 +15,11 @@ pub(super) struct Colors {
     color: ColorChoice,
 }
 
+#[cfg(test)]
+impl Colors {
+    pub(super) const NONE: Self = Self { color: ColorChoice::Never };
+}
+
 /// How a piece of text is meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Tone {

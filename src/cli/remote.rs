@@ -1,6 +1,8 @@
 //! A running server that a command asks, through its JSON API.
 
+use std::fmt;
 use std::io::{self, IsTerminal, Write};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
@@ -37,6 +39,35 @@ const PAGE: &str = "500";
 /// Where the API of a running server is: `http://[::1]:9154`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct ServerUrl(String);
+
+impl ServerUrl {
+    /// That of a server that was told to have its API there; none: it has none.
+    pub(super) fn of(admin: Admin) -> Option<Self> {
+        let address = match admin {
+            Admin::Off => return None,
+            Admin::At(address) => address,
+            Admin::Unsaid => Admin::USUAL,
+        };
+        let ip = match address.ip() {
+            IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+            IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+            ip => ip,
+        };
+        Some(Self(format!("http://{}", SocketAddr::new(ip, address.port()))))
+    }
+
+    /// The address in it; none where a name stands there, which can only be `localhost`.
+    pub(super) fn ip(&self) -> Option<IpAddr> {
+        let uri: Uri = self.0.parse().ok()?;
+        uri.host()?.trim_matches(['[', ']']).parse().ok()
+    }
+}
+
+impl fmt::Display for ServerUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
 
 /// What is no such URL.
 #[derive(Debug, thiserror::Error)]
@@ -282,6 +313,21 @@ mod tests {
         {
             text.parse::<ServerUrl>().expect_err(text);
         }
+    }
+
+    #[test]
+    fn a_server_is_where_its_configuration_has_its_admin() {
+        let check = |admin: &str, url: Option<&str>| {
+            let found = ServerUrl::of(admin.parse().unwrap());
+            assert_eq!(found.as_ref().map(ToString::to_string).as_deref(), url);
+            assert!(found.is_none_or(|url| url.ip().is_some_and(|ip| ip.is_loopback())));
+        };
+        check("[::1]:9154", Some("http://[::1]:9154"));
+        check("[::]:9155", Some("http://[::1]:9155"));
+        check("0.0.0.0:80", Some("http://127.0.0.1:80"));
+        check("", None);
+        assert_eq!(ServerUrl::of(Admin::Unsaid).unwrap().to_string(), "http://[::1]:9154");
+        assert_eq!("http://localhost:9154".parse::<ServerUrl>().unwrap().ip(), None);
     }
 
     #[test]

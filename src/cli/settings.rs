@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::{ArgGroup, ArgMatches, Args, Command};
 use humantime_serde::re::humantime;
 
+use super::remote::ServerArgs;
 use super::reports::access;
 use crate::config::{self, Access, Admin, Config, ConfigError, NameServerFlag};
 
@@ -82,6 +83,21 @@ pub(super) fn ranked(mut command: Command, typed: &ArgMatches) -> Command {
 }
 
 impl Settings {
+    /// Whether there are any: a file, or a zone.
+    pub(super) fn is_given(&self) -> bool {
+        self.config.is_some() || self.zone.is_some()
+    }
+
+    /// The Pod of a cluster that they name, which a server is asked in.
+    pub(super) fn pod(&self) -> ServerArgs {
+        ServerArgs { server: None, kubeconfig: self.kubeconfig.clone(), context: self.context.clone(), namespace: None }
+    }
+
+    /// Where they are said.
+    pub(super) fn name(&self) -> String {
+        self.config.as_ref().map_or("the command line".to_owned(), |path| path.display().to_string())
+    }
+
     /// The configuration file, if there is one.
     pub(super) fn file(&self) -> Option<&PathBuf> {
         self.config.as_ref()

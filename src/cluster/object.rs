@@ -338,6 +338,19 @@ pub enum Kind {
     Pod,
 }
 
+impl Kind {
+    /// What the API, and kubectl, call its objects.
+    #[must_use]
+    pub fn resource(self) -> &'static str {
+        match self {
+            Self::Service => "services",
+            Self::EndpointSlice => "endpointslices",
+            Self::Namespace => "namespaces",
+            Self::Pod => "pods",
+        }
+    }
+}
+
 /// What is listed and watched by itself: the objects of a kind, of the whole cluster or of one namespace.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Collection {

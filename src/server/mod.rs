@@ -292,6 +292,35 @@ fn open_udp(address: SocketAddr, workers: NonZero<usize>, shared: bool) -> io::R
         .collect()
 }
 
+/// What a server would have of the system, and what it gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Granted {
+    /// As much as is of use.
+    pub wanted: usize,
+    /// As much as there is, which may be more.
+    pub granted: usize,
+}
+
+/// Octets that the kernel queues for one UDP socket.
+///
+/// # Errors
+///
+/// When there is no socket to try.
+pub fn receive_buffer() -> io::Result<Granted> {
+    let socket = Socket::new(Domain::IPV6, Type::DGRAM, Some(Protocol::UDP))
+        .or_else(|_| Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::UDP)))?;
+    // What it refuses is what we are to see.
+    let _ = socket.set_recv_buffer_size(SOCKET_BUFFER);
+    // Linux says twice as much: it counts what it needs for itself.
+    Ok(Granted { wanted: SOCKET_BUFFER, granted: socket.recv_buffer_size()? / 2 })
+}
+
+/// Connections over TCP that there may be at a time, for the limit of open files.
+#[must_use]
+pub fn connections() -> Granted {
+    Granted { wanted: tcp::MAX_CONNECTIONS, granted: Seats::most() }
+}
+
 fn open(address: SocketAddr, kind: Type, protocol: Protocol) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), kind, Some(protocol))?;
     if address.is_ipv6() {

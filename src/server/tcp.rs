@@ -32,7 +32,7 @@ use crate::nameserver::{self, Outcome, Request, Transport};
 use crate::published::Published;
 
 /// The most connections at a time.
-const MAX_CONNECTIONS: usize = 1000;
+pub(super) const MAX_CONNECTIONS: usize = 1000;
 
 /// The most connections of one source at a time: an IPv4 address, or an IPv6 /64.
 const MAX_PER_SOURCE: usize = 64;
@@ -358,7 +358,12 @@ struct Seated {
 impl Seats {
     /// Those that the addresses of a server share.
     pub(super) fn of_server() -> Self {
-        Self::new(MAX_CONNECTIONS.min(sys::descriptor_limit() / 2), MAX_PER_SOURCE)
+        Self::new(MAX_CONNECTIONS.min(Self::most()), MAX_PER_SOURCE)
+    }
+
+    /// How many the limit of open files leaves for connections.
+    pub(super) fn most() -> usize {
+        sys::descriptor_limit() / 2
     }
 
     fn new(total: usize, per_source: usize) -> Self {

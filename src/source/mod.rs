@@ -32,6 +32,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinSet, spawn_blocking};
 
+pub use self::api::{Probe, ProbeError, Verb};
 pub use self::event::Event;
 pub use self::inspect::{InspectError, Inspector, Looks, View, inspector};
 use self::proposal::Preparation;

@@ -20,6 +20,7 @@
 
 mod client;
 mod once;
+mod probe;
 #[cfg(test)]
 mod tests;
 
@@ -45,6 +46,7 @@ use tracing::{debug, info, warn};
 pub(super) use self::client::{Access, watch_configuration};
 use self::client::{Connection, Found};
 pub(super) use self::once::read;
+pub use self::probe::{Probe, ProbeError, Verb};
 use super::aside;
 use super::event::Event;
 use super::translate::{self, Identity, Item};
@@ -417,21 +419,11 @@ fn request(Collection { kind, namespace }: &Collection) -> Request {
         Kind::Service | Kind::Namespace | Kind::Pod => "/api/v1",
         Kind::EndpointSlice => "/apis/discovery.k8s.io/v1",
     };
-    let resource = resource(*kind);
+    let resource = kind.resource();
     Request::new(match namespace {
         Some(namespace) => format!("{version}/namespaces/{namespace}/{resource}"),
         None => format!("{version}/{resource}"),
     })
-}
-
-/// What the API, and kubectl, call the objects of a kind.
-fn resource(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Service => "services",
-        Kind::EndpointSlice => "endpointslices",
-        Kind::Namespace => "namespaces",
-        Kind::Pod => "pods",
-    }
 }
 
 /// Which objects of a kind are asked for. Pods that have ended may be most of them; one that ends is told as deleted.

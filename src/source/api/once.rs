@@ -5,7 +5,7 @@ use std::time::Duration;
 use tracing::warn;
 
 use super::client::{Access, Connection, Found};
-use super::{Decoded, FollowError, decode, first_page, page, resource};
+use super::{Decoded, FollowError, decode, first_page, page};
 use crate::cluster::{Cluster, Collection, Kind};
 use crate::source::translate::Item;
 use crate::source::{Pods, aside};
@@ -68,7 +68,7 @@ async fn list(
                 }
             }
         }
-        tell(resource(kind), cluster.count(kind));
+        tell(kind.resource(), cluster.count(kind));
         params.continue_token = metadata.r#continue.filter(|token| !token.is_empty());
         params.limit = Some(limit);
         if params.continue_token.is_none() {
@@ -78,7 +78,7 @@ async fn list(
 }
 
 fn what(Collection { kind, namespace }: &Collection) -> String {
-    let resource = resource(*kind);
+    let resource = kind.resource();
     namespace.as_ref().map_or(resource.to_owned(), |namespace| format!("{resource} in {namespace}"))
 }
 
@@ -88,8 +88,8 @@ fn hint(Collection { kind, namespace }: &Collection, error: &FollowError) -> Str
         FollowError::Status(status) if status.code == 401 => " (the credentials are not good any more)".to_owned(),
         FollowError::Status(status) if status.code == 403 => {
             let (resource, flag, place) = match namespace {
-                Some(namespace) => (resource(*kind), format!("-n {namespace}"), format!("namespace {namespace}")),
-                None => (resource(*kind), "-A".to_owned(), "all namespaces".to_owned()),
+                Some(namespace) => (kind.resource(), format!("-n {namespace}"), format!("namespace {namespace}")),
+                None => (kind.resource(), "-A".to_owned(), "all namespaces".to_owned()),
             };
             format!(" (see `kubectl auth can-i list {resource} {flag}`: kubezone needs list in {place})")
         }
