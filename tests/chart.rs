@@ -397,7 +397,7 @@ fn values_that_documents_show_make_a_configuration() {
     let Some(helm) = Helm::new("values_that_documents_show") else { return };
     for (document, text) in shown("yaml values") {
         let values = helm.folder.write("values.yaml", &text).expect("written");
-        let map = &helm.objects(&values, "configmap.yaml", &[])[0];
+        let map = &helm.objects(&values.display().to_string(), "configmap.yaml", &[])[0];
         let configuration = map["data"]["kubezone.yaml"].as_str().expect("a configuration");
         kubezone::config::parse(configuration, &document).unwrap_or_else(|error| panic!("{error}\n{text}"));
     }
@@ -415,7 +415,9 @@ fn commands_of_helm_that_documents_show_are_understood() {
             let values =
                 helm.folder.write("values.yaml", &values.map_or(String::new(), |(_, text)| text)).expect("written");
             let command = command.replace(" values.yaml", &format!(" {}", values.display()));
-            let flags = command.strip_prefix("helm install").or_else(|| command.strip_prefix("helm upgrade"));
+            let flags = ["install", "upgrade", "template"]
+                .iter()
+                .find_map(|verb| command.strip_prefix("helm ")?.strip_prefix(verb));
             let flags = flags.unwrap_or_else(|| panic!("{}: {command}", document.display()));
             // What would be installed, without a cluster; the shell takes the quotes away.
             let output =

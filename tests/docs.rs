@@ -4,7 +4,8 @@
 //!
 //! - `console`: commands and what they print, with exit status 0; `console findings`: with status 1.
 //! - `console served FILE`: questions by `dig` to a server with this configuration, on its port 5353.
-//! - `console cluster`: it takes a cluster or the Internet. That its command lines are understood, src/cli/tests.rs sees to.
+//! - `sh`: what takes a cluster, the Internet or rights. That lines of `kubezone` are understood, src/cli/tests.rs sees to, and of
+//!   `helm` tests/chart.rs.
 //! - `yaml`: a configuration; `yaml values`: of the Helm chart (tests/chart.rs); `yaml kubeadm`, `yaml objects`: Kubernetes'.
 //! - `zone`: a master file, or a part of one.
 
@@ -41,18 +42,8 @@ fn commands(text: &str) -> Vec<(&str, &str)> {
 
 #[test]
 fn every_block_is_of_a_kind_that_is_tested() {
-    let known = [
-        "console",
-        "console findings",
-        "console cluster",
-        "sh",
-        "text",
-        "yaml",
-        "yaml values",
-        "yaml objects",
-        "yaml kubeadm",
-        "zone",
-    ];
+    let known =
+        ["console", "console findings", "sh", "text", "yaml", "yaml values", "yaml objects", "yaml kubeadm", "zone"];
     for (document, language, text) in blocks() {
         let is_known = known.contains(&language.as_str()) || language.starts_with("console served ");
         assert!(is_known, "{}: {language}\n{text}", document.display());
