@@ -35,9 +35,10 @@ fn say(program: &str, args: &[&str]) -> (Option<i32>, String, String) {
 }
 
 /// The commands of a block of `console`, each with what it prints.
-fn commands(text: &str) -> Vec<(&str, &str)> {
+fn commands(text: &str) -> Vec<(&str, String)> {
     let commands = text.strip_prefix("$ ").unwrap_or_else(|| panic!("it begins with a command: {text}")).split("\n$ ");
-    commands.map(|command| command.split_once('\n').unwrap_or((command, ""))).collect()
+    let parts = commands.map(|command| command.split_once('\n').unwrap_or((command, "")));
+    parts.map(|(command, output)| (command, output.lines().map(|line| format!("{line}\n")).collect())).collect()
 }
 
 #[test]
@@ -73,16 +74,11 @@ fn commands_print_the_same() {
                 let args: Vec<_> = command.split(' ').collect();
                 assert_eq!(args[0], "kubezone", "{}: {command}", document.display());
                 let said = say(&KUBEZONE, &args[1..]);
-                let expected = (Some(status), ended(output), String::new());
+                let expected = (Some(status), output, String::new());
                 assert_eq!(said, expected, "{}: {command}", document.display());
             }
         }
     }
-}
-
-/// With the end of the last line, if there is one.
-fn ended(lines: &str) -> String {
-    if lines.is_empty() || lines.ends_with('\n') { lines.to_owned() } else { format!("{lines}\n") }
 }
 
 #[tokio::test]
@@ -111,7 +107,7 @@ async fn answers_are_those_of_a_server() {
             let command = command.replace("-p 5353", &port);
             let args: Vec<_> = command.split(' ').collect();
             let said = say("dig", &args[1..]);
-            assert_eq!(said, (Some(0), ended(output), String::new()), "{}: {command}", document.display());
+            assert_eq!(said, (Some(0), output, String::new()), "{}: {command}", document.display());
             count += 1;
         }
     }
