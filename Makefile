@@ -1,6 +1,6 @@
 # What people do every day. `make` alone lists it.
 
-.PHONY: help demo test check differential audit bench fuzz control-plane chart image
+.PHONY: help demo test check differential audit bench fuzz control-plane chart docs image
 
 help:
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -35,6 +35,9 @@ fuzz: ## Bytes from strangers, for five minutes each (needs cargo-fuzz and a nig
 
 control-plane: ## etcd, kube-apiserver and kube-controller-manager of the tests
 	tests/controlplane/build
+
+docs: ## References that are made from the code: commands, metrics, annotations, reasons, checks
+	UPDATE=1 cargo test --locked --lib the_document
 
 chart: ## helm, and the chart's README from the comments of its values
 	tests/chart/build

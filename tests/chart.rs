@@ -28,6 +28,7 @@ use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
 use support::control_plane::{self, ControlPlane, Scene, address, https};
+use support::documents::shown;
 use support::kubezone::{KUBEZONE, Kubezone};
 use support::mounted::Mounted;
 use support::process::Folder;
@@ -388,6 +389,64 @@ fn notes_have_the_delegation() {
     assert!(told.contains("dig @2a0a:e5c0:10:3::a +norecurse c2.k8s.ooo SOA\n"), "{told}");
     let unknown = notes("nameservers[1].name=ns2.dns.svc");
     assert!(unknown.contains("ns2.dns.svc.c2.k8s.ooo. 3600 IN AAAA ADDRESS   ; glue"), "{unknown}");
+}
+
+#[test]
+fn values_that_documents_show_make_a_configuration() {
+    let Some(helm) = Helm::new("values_that_documents_show") else { return };
+    for (document, text) in shown("yaml values") {
+        let values = helm.folder.write("values.yaml", &text).expect("written");
+        let map = &helm.objects(&values.display().to_string(), "configmap.yaml", &[])[0];
+        let configuration = map["data"]["kubezone.yaml"].as_str().expect("a configuration");
+        kubezone::config::parse(configuration, &document).unwrap_or_else(|error| panic!("{error}\n{text}"));
+    }
+}
+
+#[test]
+fn commands_of_helm_that_documents_show_are_understood() {
+    let Some(helm) = Helm::new("commands_of_helm_that_documents_show") else { return };
+    let mut count = 0;
+    for (document, text) in shown("sh") {
+        let text = text.replace("\\\n", " ");
+        for command in text.lines().filter(|line| line.starts_with("helm ")) {
+            // The first values of a document are those that its commands name.
+            let values = shown("yaml values").into_iter().find(|(of, _)| *of == document);
+            let values =
+                helm.folder.write("values.yaml", &values.map_or(String::new(), |(_, text)| text)).expect("written");
+            let command = command.replace(" values.yaml", &format!(" {}", values.display()));
+            let flags = ["install", "upgrade", "template"]
+                .iter()
+                .find_map(|verb| command.strip_prefix("helm ")?.strip_prefix(verb));
+            let flags = flags.unwrap_or_else(|| panic!("{}: {command}", document.display()));
+            // What would be installed, without a cluster; the shell takes the quotes away.
+            let output =
+                Command::new("sh").args(["-c", &format!("\"$0\" template {flags}")]).arg(&helm.program).output();
+            let output = output.expect("a shell");
+            assert!(output.status.success(), "{}: {command}\n{}", document.display(), self::text(&output));
+            count += 1;
+        }
+    }
+    assert!(count > 2, "{count}");
+}
+
+#[test]
+fn objects_that_documents_show_are_valid() {
+    const TEST: &str = "objects_that_documents_show";
+    let (Some(validate), folder) = (tool(TEST, VALIDATE), Folder::new().expect("a temporary folder")) else { return };
+    let mut files = Vec::new();
+    for (document, text) in shown("yaml objects") {
+        let objects: Vec<Value> = serde_saphyr::from_multiple(&text).unwrap_or_else(|error| panic!("{error}\n{text}"));
+        assert!(!objects.is_empty(), "{}", document.display());
+        // The validator knows no custom resources.
+        for object in objects.iter().filter(|object| object["apiVersion"] != "projectcalico.org/v3") {
+            files.push(folder.write(&format!("{}.yaml", files.len()), &object.to_string()).expect("written"));
+        }
+    }
+    assert!(files.len() > 2, "{}", files.len());
+    let version = format!("1.{}", MINORS.end());
+    let output = Command::new(&validate).args(["--kubernetes-version", &version, "--strict"]).args(&files).output();
+    let output = output.expect("kubernetes-validate runs");
+    assert!(output.status.success(), "{}", text(&output));
 }
 
 #[test]

@@ -4,7 +4,8 @@
 //!
 //! - `console`: commands and what they print, with exit status 0; `console findings`: with status 1.
 //! - `console served FILE`: questions by `dig` to a server with this configuration, on its port 5353.
-//! - `console cluster`: it takes a cluster or the Internet. That its command lines are understood, src/cli/tests.rs sees to.
+//! - `sh`: what takes a cluster, the Internet or rights. That lines of `kubezone` are understood, src/cli/tests.rs sees to, and of
+//!   `helm` tests/chart.rs.
 //! - `yaml`: a configuration; `yaml values`: of the Helm chart (tests/chart.rs); `yaml kubeadm`, `yaml objects`: Kubernetes'.
 //! - `zone`: a master file, or a part of one.
 
@@ -12,12 +13,15 @@ mod support;
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::net::IpAddr;
 use std::path::Path;
 use std::process::Command;
 
 use hickory_proto::rr::Name;
+use ipnet::{IpNet, Ipv6Net};
 use kubezone::config;
-use kubezone::zone::master;
+use kubezone::zone::{Record, master};
+use serde_json::Value;
 use support::documents::{blocks, documents, shown};
 use support::kubezone::{KUBEZONE, Kubezone};
 use support::process::Folder;
@@ -31,25 +35,16 @@ fn say(program: &str, args: &[&str]) -> (Option<i32>, String, String) {
 }
 
 /// The commands of a block of `console`, each with what it prints.
-fn commands(text: &str) -> Vec<(&str, &str)> {
+fn commands(text: &str) -> Vec<(&str, String)> {
     let commands = text.strip_prefix("$ ").unwrap_or_else(|| panic!("it begins with a command: {text}")).split("\n$ ");
-    commands.map(|command| command.split_once('\n').unwrap_or((command, ""))).collect()
+    let parts = commands.map(|command| command.split_once('\n').unwrap_or((command, "")));
+    parts.map(|(command, output)| (command, output.lines().map(|line| format!("{line}\n")).collect())).collect()
 }
 
 #[test]
 fn every_block_is_of_a_kind_that_is_tested() {
-    let known = [
-        "console",
-        "console findings",
-        "console cluster",
-        "sh",
-        "text",
-        "yaml",
-        "yaml values",
-        "yaml objects",
-        "yaml kubeadm",
-        "zone",
-    ];
+    let known =
+        ["console", "console findings", "sh", "text", "yaml", "yaml values", "yaml objects", "yaml kubeadm", "zone"];
     for (document, language, text) in blocks() {
         let is_known = known.contains(&language.as_str()) || language.starts_with("console served ");
         assert!(is_known, "{}: {language}\n{text}", document.display());
@@ -79,16 +74,11 @@ fn commands_print_the_same() {
                 let args: Vec<_> = command.split(' ').collect();
                 assert_eq!(args[0], "kubezone", "{}: {command}", document.display());
                 let said = say(&KUBEZONE, &args[1..]);
-                let expected = (Some(status), ended(output), String::new());
+                let expected = (Some(status), output, String::new());
                 assert_eq!(said, expected, "{}: {command}", document.display());
             }
         }
     }
-}
-
-/// With the end of the last line, if there is one.
-fn ended(lines: &str) -> String {
-    if lines.is_empty() || lines.ends_with('\n') { lines.to_owned() } else { format!("{lines}\n") }
 }
 
 #[tokio::test]
@@ -117,11 +107,56 @@ async fn answers_are_those_of_a_server() {
             let command = command.replace("-p 5353", &port);
             let args: Vec<_> = command.split(' ').collect();
             let said = say("dig", &args[1..]);
-            assert_eq!(said, (Some(0), ended(output), String::new()), "{}: {command}", document.display());
+            assert_eq!(said, (Some(0), output, String::new()), "{}: {command}", document.display());
             count += 1;
         }
     }
     assert!(count > 0, "no document shows an answer");
+}
+
+/// The first block of a language in docs/tutorial.md.
+fn of_tutorial(language: &str) -> String {
+    let blocks = shown(language).into_iter();
+    let mut blocks = blocks.filter_map(|(document, text)| document.ends_with("docs/tutorial.md").then_some(text));
+    blocks.next().unwrap_or_else(|| panic!("the tutorial shows no {language}"))
+}
+
+/// What a newcomer copies from one block has to fit what comes from the next.
+#[test]
+fn the_tutorial_is_about_one_cluster() {
+    let kubeadm: Vec<Value> = serde_saphyr::from_multiple(&of_tutorial("yaml kubeadm")).expect("YAML");
+    let [init, cluster] = &kubeadm[..] else { panic!("{kubeadm:?}") };
+    let values: Value = serde_saphyr::from_str(&of_tutorial("yaml values")).expect("YAML");
+    let network = |of: &Value| of.as_str().expect("a network").parse::<Ipv6Net>().expect("an IPv6 network");
+    let address = |of: &Value| of.as_str().expect("an address").parse::<IpAddr>().expect("an address");
+
+    let networking = &cluster["networking"];
+    assert_eq!(networking["dnsDomain"], values["zone"]);
+    let (pods, services) = (network(&networking["podSubnet"]), network(&networking["serviceSubnet"]));
+    let own = "2a0a:e5c0:10::/48".parse::<Ipv6Net>().expect("a network");
+    assert!(own.contains(&pods) && own.contains(&services) && services.prefix_len() == 108, "{pods} {services}");
+    assert_eq!(init["localAPIEndpoint"]["advertiseAddress"], init["nodeRegistration"]["kubeletExtraArgs"][0]["value"]);
+    let announced: Vec<Value> = serde_saphyr::from_multiple(&of_tutorial("yaml objects")).expect("YAML");
+    assert_eq!(network(&announced[0]["spec"]["serviceClusterIPs"][0]["cidr"]), services);
+
+    // The Service's address is the name server's, and both are what the parent and the example say.
+    let nameserver = &values["nameservers"][0];
+    let addresses: BTreeSet<_> = nameserver["addresses"].as_array().expect("addresses").iter().map(address).collect();
+    let cluster_ip = address(&values["service"]["clusterIP"]);
+    assert!(addresses.contains(&cluster_ip) && IpNet::from(services).contains(&cluster_ip), "{cluster_ip}");
+    let example = fs::read_to_string("examples/tutorial/c2.yaml").expect("an example");
+    let example: Value = serde_saphyr::from_str(&example).expect("YAML");
+    assert_eq!(example["zones"][0]["nameservers"][0], *nameserver);
+    let owner =
+        format!("{}.{}.", nameserver["name"].as_str().expect("a name"), values["zone"].as_str().expect("a zone"));
+    let delegation = of_tutorial("zone");
+    let parent = fs::read_to_string("examples/tutorial/k8s.ooo.zone").expect("a zone");
+    for zone in [delegation, parent] {
+        let records = master::parse(zone.as_bytes(), &Name::root(), None).expect("a zone");
+        let glue = records.iter().filter(|record| record.owner.to_string() == owner);
+        let glue: BTreeSet<_> = glue.filter_map(Record::address).collect();
+        assert_eq!(glue, addresses, "{zone}");
+    }
 }
 
 /// As GitHub makes an anchor of a heading.

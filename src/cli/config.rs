@@ -79,14 +79,6 @@ struct Init {
     output: Option<PathBuf>,
 }
 
-/// A file that could not be written.
-#[derive(Debug, thiserror::Error)]
-#[error("could not write {}", path.display())]
-struct WriteError {
-    path: PathBuf,
-    source: io::Error,
-}
-
 impl Config {
     pub(super) fn run(&self) -> Result<(), Failure> {
         match &self.command {
@@ -114,7 +106,7 @@ impl Init {
             None => Ok(io::stdout().write_all(text.as_bytes())?),
             Some(path) => {
                 let written = File::create_new(path).and_then(|mut file| file.write_all(text.as_bytes()));
-                written.map_err(|source| Failure::unable(WriteError { path: path.clone(), source }))
+                written.map_err(|source| Failure::unwritten(path.clone(), source))
             }
         }
     }

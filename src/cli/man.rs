@@ -24,20 +24,12 @@ pub(super) struct Man {
     output: Option<PathBuf>,
 }
 
-/// A page that could not be written.
-#[derive(Debug, thiserror::Error)]
-#[error("could not write {}", path.display())]
-struct WriteError {
-    path: PathBuf,
-    source: io::Error,
-}
-
 impl Man {
     pub(super) fn run(&self) -> Result<(), Failure> {
         let mut root = command().disable_help_subcommand(true);
         root.build();
         let Some(folder) = &self.output else { return Ok(io::stdout().write_all(&page(&root)?)?) };
-        let failed = |path: PathBuf| |source| Failure::unable(WriteError { path, source });
+        let failed = |path: PathBuf| |source| Failure::unwritten(path, source);
         fs::create_dir_all(folder).map_err(failed(folder.clone()))?;
         let mut commands = vec![&root];
         while let Some(command) = commands.pop() {

@@ -25,7 +25,7 @@ use std::env;
 use std::error::Error;
 use std::ffi::OsString;
 use std::io::{self, IsTerminal, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
@@ -105,6 +105,11 @@ impl Failure {
         Self::Unable(cause.into())
     }
 
+    /// A file or folder that could not be written.
+    fn unwritten(path: PathBuf, source: io::Error) -> Self {
+        Self::unable(WriteError { path, source })
+    }
+
     fn cause(&self) -> Option<&(dyn Error + Send + Sync + 'static)> {
         match self {
             Self::Usage(cause) | Self::Unable(cause) => Some(cause.as_ref()),
@@ -125,6 +130,14 @@ impl Failure {
         let io_error = self.cause().and_then(|cause| cause.downcast_ref::<io::Error>());
         io_error.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
     }
+}
+
+/// A file that could not be written.
+#[derive(Debug, thiserror::Error)]
+#[error("could not write {}", path.display())]
+struct WriteError {
+    path: PathBuf,
+    source: io::Error,
 }
 
 impl From<ConfigError> for Failure {

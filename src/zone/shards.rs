@@ -2,7 +2,7 @@
 //!
 //! A version of a zone shares every table that its change did not touch with
 //! the version before. A lookup passes three arrays of pointers on its way to a
-//! table; a change copies one array of each kind, and a table of a dozen nodes.
+//! table; a change copies one array of each kind, and a table of some dozen nodes.
 //! What a copy costs is less its size than that each of its entries is counted
 //! once more, in memory that no cache holds.
 //!
@@ -23,8 +23,9 @@ use super::branches::{Nodes, Placed};
 use super::name::{self, HashedName, Suffix};
 use super::node::Node;
 
-/// Entries of an array: 32 × 32 × 32 tables keep a zone of 400,000 names at a dozen to a table.
-const FAN: usize = 32;
+/// Entries of an array. The 16 × 16 × 16 tables of a zone of 100,000 names have two dozen nodes each; with more of them, what
+/// leads to the tables of a zone of 10,000 would not stay in a core's cache.
+const FAN: usize = 16;
 
 type Table = HashTable<Node>;
 type Shelf = [Arc<Table>; FAN];
@@ -69,7 +70,7 @@ pub(super) struct Group(u64);
 /// a bucket by its top seven. These are others, or every node of a table would
 /// look alike to it.
 fn number(Group(hash): Group) -> usize {
-    usize::try_from((hash >> 40) & 0x7fff).expect("fifteen bits")
+    usize::try_from((hash >> 40) & 0xfff).expect("twelve bits")
 }
 
 /// Where that table is.

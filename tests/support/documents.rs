@@ -1,13 +1,13 @@
-//! What documents show: the blocks of README.md and docs/, by their language.
+//! What documents show: the blocks of the READMEs and of docs/, by their language.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// All documents: README.md, and those in docs/.
+/// All documents: those in docs/, README.md and the chart's.
 pub(crate) fn documents() -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let docs = fs::read_dir(root.join("docs")).expect("docs/").map(|entry| entry.expect("an entry").path());
-    docs.chain([root.join("README.md")]).collect()
+    docs.chain(["README.md", "helm/kubezone/README.md"].map(|readme| root.join(readme))).collect()
 }
 
 /// The blocks that begin with a line of exactly this `language`, each with the document it stands in.
