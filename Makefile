@@ -1,6 +1,6 @@
 # What people do every day. `make` alone lists it.
 
-.PHONY: help demo test check differential audit bench fuzz control-plane chart docs
+.PHONY: help demo test check differential audit bench fuzz control-plane chart docs image
 
 help:
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -42,3 +42,8 @@ docs: ## References that are made from the code: commands, metrics, annotations,
 chart: ## helm, and the chart's README from the comments of its values
 	tests/chart/build
 	$${XDG_CACHE_HOME:-$$HOME/.cache}/kubezone/helm-docs-v1.14.2/helm-docs --sort-values-order=file --chart-search-root helm/kubezone
+
+image: ## The container image, for amd64 and arm64, as target/image.tar (needs docker with buildx)
+	mkdir -p target
+	docker buildx build --platform linux/amd64,linux/arm64 --file packaging/Dockerfile \
+		--build-arg REVISION=$$(git rev-parse HEAD) --output type=oci,dest=target/image.tar .

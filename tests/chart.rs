@@ -9,11 +9,9 @@
 mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{self, Permissions};
-use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures::{StreamExt as _, stream};
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
@@ -32,6 +30,7 @@ use tokio::sync::OnceCell;
 use support::control_plane::{self, ControlPlane, Scene, address, https};
 use support::documents::shown;
 use support::kubezone::{KUBEZONE, Kubezone};
+use support::mounted::Mounted;
 use support::process::Folder;
 use support::{eventually, skip};
 
@@ -690,7 +689,7 @@ impl Release {
         let pod = self.plane.pod_of(self.test, &self.token().await)?;
         let spec = self.template().await.0.spec.expect("a spec");
         let folder = Folder::new().expect("a temporary folder");
-        let mounted = Mounted::new(folder.join("mounted"), &spec);
+        let mounted = mounted(folder.join("mounted"), &spec);
         mounted.write(&self.files().await);
         let args = spec.containers[0].args.as_deref().expect("arguments");
         let args = args.iter().map(|arg| arg.replace("/etc/kubezone", "/run/etc"));
@@ -750,43 +749,12 @@ fn privileges(spec: &PodSpec) -> Vec<String> {
     words
 }
 
-/// A volume as the kubelet writes it: all files are links through one link, which is swapped.
-struct Mounted {
-    folder: PathBuf,
-    mode: u32,
-    group: Option<u32>,
-    versions: AtomicUsize,
-}
-
-impl Mounted {
-    /// One for the Pod's configuration.
-    fn new(folder: PathBuf, spec: &PodSpec) -> Self {
-        let volume = spec.volumes.iter().flatten().find_map(|volume| volume.projected.as_ref()).expect("a volume");
-        let mode = volume.default_mode.and_then(|mode| u32::try_from(mode).ok()).expect("a mode");
-        let group = spec.security_context.as_ref().and_then(|context| context.fs_group);
-        let group = group.and_then(|group| u32::try_from(group).ok());
-        Self { folder, mode, group, versions: AtomicUsize::new(0) }
-    }
-
-    fn write(&self, files: &BTreeMap<String, String>) {
-        let version = format!("..{}", self.versions.fetch_add(1, Ordering::Relaxed));
-        for (path, text) in files {
-            let file = self.folder.join(&version).join(path);
-            fs::create_dir_all(file.parent().expect("a folder")).expect("a folder");
-            fs::write(&file, text).expect("written");
-            fs::set_permissions(&file, Permissions::from_mode(self.mode)).expect("its mode");
-            chown(&file, Some(0), self.group).expect("its owner");
-        }
-        let (new, data) = (self.folder.join("..data_tmp"), self.folder.join("..data"));
-        symlink(&version, &new).expect("a link");
-        fs::rename(new, data).expect("swapped");
-        for path in files.keys() {
-            let top = path.split('/').next().expect("a name");
-            if !self.folder.join(top).is_symlink() {
-                symlink(Path::new("..data").join(top), self.folder.join(top)).expect("a link");
-            }
-        }
-    }
+/// The Pod's configuration, mounted in `folder`.
+fn mounted(folder: PathBuf, spec: &PodSpec) -> Mounted {
+    let volume = spec.volumes.iter().flatten().find_map(|volume| volume.projected.as_ref()).expect("a volume");
+    let mode = volume.default_mode.and_then(|mode| u32::try_from(mode).ok()).expect("a mode");
+    let group = spec.security_context.as_ref().and_then(|context| context.fs_group);
+    Mounted::new(folder, mode, group.and_then(|group| u32::try_from(group).ok()))
 }
 
 /// What kubezone may do with nothing but names of Services.

@@ -10,7 +10,7 @@ use std::fs;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, TcpListener};
 use std::ops::Add as _;
 use std::os::unix::fs::symlink;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -25,6 +25,7 @@ use tokio::time::timeout;
 
 use support::eventually;
 use support::kubezone::{KUBEZONE, Kubezone};
+use support::mounted::Mounted;
 use support::process::Folder;
 
 /// How long one answer may take. On loopback, one that is not there by then was never sent.
@@ -434,29 +435,17 @@ async fn static_records_are_a_part_of_the_configuration() {
 #[tokio::test]
 async fn a_config_map_is_swapped_by_its_link() {
     let folder = Folder::new().expect("a temporary folder");
-    let version = |number: usize, identity: &str, zones: &str| {
+    let mounted = Mounted::new(folder.join(""), 0o444, None);
+    let write = |version: usize, identity: &str, zones: &str| {
         let text = format!("identity: \"{identity}\"\n{LISTEN}zones:\n{zones}");
-        let version = folder.join(&format!("..{number}"));
-        fs::create_dir(&version).expect("a folder");
-        fs::write(version.join("kubezone.yaml"), text).expect("written");
-        fs::write(version.join("k8s.ooo.zone"), PARENT.replace(" 1 14400", &format!(" {number} 14400")))
-            .expect("written");
+        let zone = PARENT.replace(" 1 14400", &format!(" {version} 14400"));
+        mounted.write(&[("kubezone.yaml".to_owned(), text), ("k8s.ooo.zone".to_owned(), zone)].into());
     };
-    version(1, "a", "- { name: k8s.ooo, file: k8s.ooo.zone }\n");
-    symlink("..1", folder.join("..data")).expect("linked");
-    for name in ["kubezone.yaml", "k8s.ooo.zone"] {
-        symlink(Path::new("..data").join(name), folder.join(name)).expect("linked");
-    }
-    version(2, "b", "- { name: k8s.ooo, file: k8s.ooo.zone }\n- { name: k9s.ooo, file: k8s.ooo.zone }\n");
-    let swap = |new: PathBuf| {
-        symlink("..2", &new).expect("linked");
-        fs::rename(&new, new.with_file_name("..data")).expect("renamed");
-    };
-    let new = folder.join("..data_tmp");
+    write(1, "a", "- { name: k8s.ooo, file: k8s.ooo.zone }\n");
     let path = folder.join("kubezone.yaml").display().to_string();
     let kubezone = Kubezone::start("ooo", &[KUBEZONE.as_str(), "serve", "--config", &path], folder).await.ready().await;
     kubezone.answers("k9s SOA", "REFUSED").await;
-    swap(new);
+    write(2, "b", "- { name: k8s.ooo, file: k8s.ooo.zone }\n- { name: k9s.ooo, file: k8s.ooo.zone }\n");
     kubezone.answers("ns.k9s AAAA", "2001:db8::53").await;
     eventually("the zone file is read again, too", async || match kubezone.http("/metrics").await {
         text if text.contains("kubezone_zone_serial{zone=\"k8s.ooo.\"} 2\n") => Ok(()),

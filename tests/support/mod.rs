@@ -18,6 +18,7 @@ pub(crate) mod http;
 pub(crate) mod kubezone;
 pub(crate) mod log;
 pub(crate) mod masters;
+pub(crate) mod mounted;
 pub(crate) mod netns;
 pub(crate) mod process;
 pub(crate) mod proxy;
