@@ -5,10 +5,13 @@
 
 use std::error::Error;
 use std::fmt;
+use std::pin::pin;
 use std::time::Duration;
 
 use axum::body::{Body, BodyDataStream};
 use axum::http::{Request, StatusCode, Uri, header};
+use futures::FutureExt;
+use futures::future::FusedFuture;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use k8s_openapi::api::core::v1::Pod;
@@ -123,7 +126,7 @@ impl Forward {
             }
         })?;
         let stream = forwarded.take_stream(self.port).expect("the port asked for, and not taken yet");
-        let trouble = forwarded.take_error(self.port).expect("the same");
+        let mut trouble = pin!(forwarded.take_error(self.port).expect("the same").fuse());
         let answer = async {
             let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
             // It ends with the answer's body.
@@ -133,15 +136,16 @@ impl Forward {
             let request = Request::get(target).header(header::HOST, host).body(Body::empty());
             sender.send_request(request.expect("a part of a URL is one")).await
         };
-        match answer.await {
-            Ok(answer) => Ok((answer.status(), Body::new(answer.into_body()).into_data_stream())),
-            Err(error) => {
-                // The kubelet says why, if it is that; the connection is of no use then.
-                let told = timeout(PATIENCE, trouble).await.ok().flatten();
-                let sentence = told.unwrap_or_else(|| error.to_string()).trim().to_owned();
-                Err(ForwardError::Refused { pod: self.pod.clone(), port: self.port, sentence })
-            }
-        }
+        // The kubelet says why, if it is that there is no connection in the Pod; it may leave this one open all the same.
+        let sentence = tokio::select! {
+            Some(sentence) = &mut trouble => sentence,
+            answer = answer => match answer {
+                Ok(answer) => return Ok((answer.status(), Body::new(answer.into_body()).into_data_stream())),
+                Err(error) if trouble.is_terminated() => error.to_string(),
+                Err(error) => timeout(PATIENCE, trouble).await.ok().flatten().unwrap_or_else(|| error.to_string()),
+            },
+        };
+        Err(ForwardError::Refused { pod: self.pod.clone(), port: self.port, sentence: sentence.trim().to_owned() })
     }
 }
 

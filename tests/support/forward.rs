@@ -135,7 +135,8 @@ async fn forward(socket: WebSocketStream<TokioIo<hyper::upgrade::Upgraded>>, por
         Err(error) => {
             let sentence = format!("\u{1}error forwarding port {port} to pod 0123, uid : {error}");
             let _ = to_client.send(Message::binary(sentence.into_bytes())).await;
-            let _ = to_client.send(Message::Close(None)).await;
+            // To close with something unread may take the sentence away from who has not read it yet.
+            while let Some(Ok(_)) = from_client.next().await {}
             return;
         }
     };
