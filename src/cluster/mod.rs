@@ -88,13 +88,15 @@ impl Cluster {
         Self { only: namespaces.into_iter().map(Into::into).collect(), ..self }
     }
 
-    /// What is listed, one by one, to know all objects of `kind`; nothing where that kind is not read.
+    /// What is listed, one by one, to know all objects, those of Pods only with `pods`: Namespaces, which are not read
+    /// where namespaces are read one by one, come first.
     #[must_use]
-    pub fn collections(&self, kind: Kind) -> Vec<Collection> {
-        if kind == Kind::Namespace && !self.only.is_empty() {
-            return Vec::new();
-        }
-        self.namespaces_read().map(|namespace| Collection { kind, namespace: namespace.cloned() }).collect()
+    pub fn collections(&self, pods: bool) -> Vec<Collection> {
+        let namespaces = self.only.is_empty().then_some(Kind::Namespace);
+        let pods = pods.then_some(Kind::Pod);
+        let kinds = namespaces.into_iter().chain([Kind::Service, Kind::EndpointSlice]).chain(pods);
+        let of = |kind| self.namespaces_read().map(move |namespace| Collection { kind, namespace: namespace.cloned() });
+        kinds.flat_map(of).collect()
     }
 
     /// Whether it is known what there is in the namespace called `name`, if there is one.
@@ -648,10 +650,10 @@ mod tests {
     #[test]
     fn a_cluster_read_by_namespaces_is_synced_when_each_was_listed() {
         let mut cluster = Cluster::from_api().only_in(["shop", "depot"]);
-        let collections = |kind| cluster.collections(kind);
-        assert!(collections(Kind::Namespace).is_empty());
-        let all: Vec<_> = [Kind::Service, Kind::EndpointSlice].into_iter().flat_map(collections).collect();
-        let pods = collections(Kind::Pod);
+        let (all, with_pods) = (cluster.collections(false), cluster.collections(true));
+        assert!(with_pods.iter().all(|collection| collection.kind != Kind::Namespace));
+        let (pods, others): (Vec<_>, Vec<_>) = with_pods.into_iter().partition(|it| it.kind == Kind::Pod);
+        assert_eq!(all, others);
         assert_eq!((all.len(), pods.len()), (4, 2));
 
         for collection in all {

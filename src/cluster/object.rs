@@ -339,6 +339,26 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// What each of its objects says that it is.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Service => "Service",
+            Self::EndpointSlice => "EndpointSlice",
+            Self::Namespace => "Namespace",
+            Self::Pod => "Pod",
+        }
+    }
+
+    /// The API group that it is in; the core group has no name.
+    #[must_use]
+    pub fn group(self) -> &'static str {
+        match self {
+            Self::EndpointSlice => "discovery.k8s.io",
+            Self::Service | Self::Namespace | Self::Pod => "",
+        }
+    }
+
     /// What the API, and kubectl, call its objects.
     #[must_use]
     pub fn resource(self) -> &'static str {

@@ -17,13 +17,8 @@ use crate::cluster::Kind;
 use crate::nameserver::Served;
 use crate::published::Published;
 
-/// The kinds of objects, by what they are called in labels.
-pub(super) const OBJECTS: [(&str, Kind); 4] = [
-    ("Service", Kind::Service),
-    ("EndpointSlice", Kind::EndpointSlice),
-    ("Namespace", Kind::Namespace),
-    ("Pod", Kind::Pod),
-];
+/// The kinds of objects that are counted.
+pub(super) const OBJECTS: [Kind; 4] = [Kind::Service, Kind::EndpointSlice, Kind::Namespace, Kind::Pod];
 
 /// The numbers of all clusters of a server.
 #[derive(Debug)]
@@ -82,8 +77,8 @@ impl Families {
         for error in ClusterError::ALL {
             let _ = self.errors.remove_label_values(&[name, error.label()]);
         }
-        for (kind, _) in OBJECTS {
-            let _ = self.objects.remove_label_values(&[name, kind]);
+        for kind in OBJECTS {
+            let _ = self.objects.remove_label_values(&[name, kind.name()]);
         }
         forget(&self.services, name, ["cluster", "published", "reason"]);
         forget(&self.service_reasons, name, ["cluster", "reason"]);
@@ -100,7 +95,7 @@ impl Families {
             last_event: self.last_event.with_label_values(&[name]),
             // A rate needs a value before the first error.
             errors: ClusterError::ALL.map(|error| self.errors.with_label_values(&[name, error.label()])),
-            objects: OBJECTS.map(|(label, kind)| (kind, self.objects.with_label_values(&[name, label]))),
+            objects: OBJECTS.map(|kind| (kind, self.objects.with_label_values(&[name, kind.name()]))),
             services: self.services.clone(),
             service_reasons: self.service_reasons.clone(),
             counts: Mutex::default(),

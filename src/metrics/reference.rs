@@ -9,6 +9,7 @@ use hickory_proto::rr::{Name, RecordType};
 use prometheus::proto::{LabelPair, MetricFamily, MetricType};
 
 use super::{ClusterError, Metrics, cluster, worker};
+use crate::cluster::Kind;
 use crate::nameserver::{Outcome, Reply, Served, Transport};
 use crate::published::Published;
 use crate::zone::{State, Zone, ZoneSlot, Zones, master};
@@ -76,7 +77,7 @@ series. A histogram has the three series `_bucket`, `_sum` and `_count`.
         write!(text, "\n### {}\n\n{kind}{labels}. {}\n", family.name(), family.help()).expect("a String takes all");
     }
     let (protos, address_families, types, rcodes) = worker::labels();
-    let kinds = cluster::OBJECTS.map(|(kind, _)| kind);
+    let kinds = cluster::OBJECTS.map(Kind::name);
     write!(
         text,
         "

@@ -40,7 +40,7 @@ pub use self::proposal::{PrepareError, Prepared, Proposal, Proposals, Versions, 
 pub use self::reverse::{AddressBook, Told};
 pub use self::watch::{RESCAN, Rescans, Watch};
 use self::writer::Relist;
-use crate::cluster::{self, Kind};
+use crate::cluster;
 use crate::config::{Access, Cluster};
 use crate::metrics::ClusterMetrics;
 use crate::schema::ClusterZone;
@@ -87,9 +87,7 @@ pub async fn follow(
         api => {
             let access = api::Access::from(api);
             let known = cluster::Cluster::from_api().only_in(cluster.namespaces.iter().cloned());
-            let pods = cluster.watches_pods().then_some(Kind::Pod);
-            let kinds = [Kind::Namespace, Kind::Service, Kind::EndpointSlice].into_iter().chain(pods);
-            relist = kinds.flat_map(|kind| known.collections(kind)).collect();
+            relist = known.collections(cluster.watches_pods()).into_iter().collect();
             for (collection, asked) in relist.iter() {
                 let follower = api::Follower::new(
                     Arc::clone(&name),
@@ -105,7 +103,7 @@ pub async fn follow(
             let watch = Watch::new(access.files()).asked_by(rescans);
             parts.spawn(api::watch_configuration(access, watch, relist.clone()));
             // Reports join Pods with the endpoints that lead to them.
-            if pods.is_some() { known } else { known.counting() }
+            if cluster.watches_pods() { known } else { known.counting() }
         }
     };
     let writing = writer::write(known, cluster, requests, events, relist, book, metrics);

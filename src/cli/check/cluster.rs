@@ -54,9 +54,9 @@ pub(super) async fn check(cluster: &Cluster) -> Vec<Check> {
 /// What is listed and watched of it.
 fn collections(cluster: &Cluster) -> Vec<Collection> {
     let known = cluster::Cluster::from_api().only_in(cluster.namespaces.iter().cloned());
-    let pods = cluster.watches_pods().then_some(Kind::Pod);
-    let kinds = [Kind::Service, Kind::EndpointSlice, Kind::Namespace].into_iter().chain(pods);
-    kinds.flat_map(|kind| known.collections(kind)).collect()
+    let mut collections = known.collections(cluster.watches_pods());
+    collections.sort();
+    collections
 }
 
 fn of_manifests(

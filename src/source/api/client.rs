@@ -61,6 +61,15 @@ pub(super) enum Found {
     Kept(Client, FollowError),
 }
 
+impl Found {
+    /// The client, for those who ask once: whichever it is.
+    pub(super) fn into_client(self) -> Client {
+        match self {
+            Self::Same(client) | Self::New(client) | Self::Kept(client, _) => client,
+        }
+    }
+}
+
 impl Connection {
     pub(super) fn new(access: Access) -> Self {
         Self { access, client: None, configuration: None, attempt: None }

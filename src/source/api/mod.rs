@@ -391,12 +391,7 @@ impl Follower {
 
     /// What is followed, where something is wrong with it.
     fn part(&self) -> String {
-        let kind = match self.kind() {
-            Kind::Service => "Service",
-            Kind::EndpointSlice => "EndpointSlice",
-            Kind::Namespace => "Namespace",
-            Kind::Pod => "Pod",
-        };
+        let kind = self.kind().name();
         self.namespace().map_or(kind.to_owned(), |namespace| format!("{kind} in {namespace}"))
     }
 
@@ -415,9 +410,9 @@ const CONFIGURATION: &str = "configuration";
 
 /// Where the objects of a collection are.
 fn request(Collection { kind, namespace }: &Collection) -> Request {
-    let version = match kind {
-        Kind::Service | Kind::Namespace | Kind::Pod => "/api/v1",
-        Kind::EndpointSlice => "/apis/discovery.k8s.io/v1",
+    let version = match kind.group() {
+        "" => "/api/v1".to_owned(),
+        group => format!("/apis/{group}/v1"),
     };
     let resource = kind.resource();
     Request::new(match namespace {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tracing::warn;
 
-use super::client::{Access, Connection, Found};
+use super::client::{Access, Connection};
 use super::{Decoded, FollowError, decode, first_page, page};
 use crate::cluster::{Cluster, Collection, Kind};
 use crate::source::translate::Item;
@@ -32,9 +32,7 @@ pub(in crate::source) async fn read(
     tell: &mut impl FnMut(&'static str, usize),
 ) -> Result<Cluster, ListError> {
     let mut connection = Connection::new(access);
-    let kinds = [Kind::Namespace, Kind::Service, Kind::EndpointSlice];
-    let kinds = kinds.into_iter().chain((pods != Pods::No).then_some(Kind::Pod));
-    for collection in kinds.flat_map(|kind| cluster.collections(kind)).collect::<Vec<_>>() {
+    for collection in cluster.collections(pods != Pods::No) {
         let may_be_forbidden = (collection.kind, pods) == (Kind::Pod, Pods::IfAllowed);
         match list(&mut connection, &collection, &mut cluster, tell).await {
             Err(FollowError::Status(status)) if status.code == 403 && may_be_forbidden => {
@@ -52,7 +50,7 @@ async fn list(
     cluster: &mut Cluster,
     tell: &mut impl FnMut(&'static str, usize),
 ) -> Result<(), FollowError> {
-    let (Found::Same(client) | Found::New(client) | Found::Kept(client, _)) = connection.client(PATIENCE).await?;
+    let client = connection.client(PATIENCE).await?.into_client();
     let kind = collection.kind;
     let mut params = first_page(kind);
     loop {

@@ -11,9 +11,9 @@ use kube::api::{Api, ListParams, PostParams};
 use kube::{Client, Resource};
 use serde::de::DeserializeOwned;
 
-use super::client::{Connection, Found};
+use super::client::Connection;
 use super::{FollowError, within};
-use crate::cluster::{Collection, Kind};
+use crate::cluster::Collection;
 use crate::config;
 use crate::metrics::ClusterError;
 
@@ -80,9 +80,7 @@ impl Probe {
     ///
     /// For manifests, which have no API.
     pub async fn new(access: &config::Access) -> Result<Self, ProbeError> {
-        let (Found::Same(client) | Found::New(client) | Found::Kept(client, _)) =
-            Connection::new(access.into()).client(PATIENCE).await?;
-        Ok(Self(client))
+        Ok(Self(Connection::new(access.into()).client(PATIENCE).await?.into_client()))
     }
 
     /// The API's version, such as `v1.36.3`.
@@ -101,12 +99,8 @@ impl Probe {
     ///
     /// When the API does not say so.
     pub async fn may(&self, verb: Verb, Collection { kind, namespace }: &Collection) -> Result<bool, ProbeError> {
-        let group = match kind {
-            Kind::EndpointSlice => "discovery.k8s.io",
-            Kind::Service | Kind::Namespace | Kind::Pod => "",
-        };
         let attributes = ResourceAttributes {
-            group: Some(group.to_owned()),
+            group: Some(kind.group().to_owned()),
             resource: Some(kind.resource().to_owned()),
             verb: Some(verb.name().to_owned()),
             namespace: namespace.as_deref().map(str::to_owned),
