@@ -3,13 +3,14 @@
 //!
 //! A **pure core that can only compute** (`cluster`, `schema`, `report`,
 //! `zone`, `nameserver`) and **edges that can only do I/O** (`source`, `server`,
-//! `admin`), meeting at one shared value ([`published::Published`]). The rooms
+//! `admin`, `delegation`), meeting at one shared value ([`published::Published`]). The rooms
 //! and who may name whom are described in docs/ARCHITECTURE.md.
 
 pub mod admin;
 pub mod cli;
 pub mod cluster;
 pub mod config;
+pub mod delegation;
 #[cfg(test)]
 mod documents;
 mod error;

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The core, and the edges that must not know each other: each with all the rooms of this crate that it may name.
-const ROOMS: [(&str, &[&str]); 9] = [
+const ROOMS: [(&str, &[&str]); 10] = [
     ("cluster", &[]),
     ("zone", &[]),
     ("schema", &["cluster", "zone"]),
@@ -14,6 +14,7 @@ const ROOMS: [(&str, &[&str]); 9] = [
     ("published", &["nameserver", "zone"]),
     ("source", &["cluster", "config", "error", "metrics", "published", "schema", "zone"]),
     ("server", &["metrics", "nameserver", "published", "zone"]),
+    ("delegation", &["zone"]),
     ("admin", &["cluster", "config", "metrics", "nameserver", "published", "report", "source", "zone"]),
 ];
 

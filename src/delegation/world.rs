@@ -1,0 +1,65 @@
+//! Where name servers are: the Internet, or a small world that stands in for it.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+
+use hickory_proto::rr::{Name, RecordType};
+
+use super::NameServer;
+use crate::zone::master;
+
+/// The root's name servers, from IANA.
+const HINTS: &str = include_str!("root.hints");
+
+/// Where a walk begins, and where on this machine the addresses lead that it comes upon.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct World {
+    /// The root's name servers: where every walk begins.
+    pub roots: Vec<NameServer>,
+    /// The port that name servers listen on.
+    pub port: u16,
+    /// Addresses that are somewhere else than on that port of themselves: a world within one machine.
+    pub places: BTreeMap<IpAddr, SocketAddr>,
+}
+
+impl World {
+    /// The Internet.
+    #[must_use]
+    pub fn internet() -> Self {
+        let records = master::parse(HINTS.as_bytes(), &Name::root(), None).expect("built in, and tested");
+        let (servers, addresses): (Vec<_>, Vec<_>) = records.iter().partition(|record| record.rtype == RecordType::NS);
+        let roots = servers.iter().filter_map(|record| record.target()).map(|name| {
+            let own = addresses.iter().filter(|record| record.owner == name);
+            NameServer { addresses: own.filter_map(|record| record.address()).collect(), name }
+        });
+        let roots = roots.collect();
+        Self { roots, port: 53, places: BTreeMap::new() }
+    }
+
+    /// One whose only root servers are at `roots`, which nobody has told a name of.
+    #[must_use]
+    pub fn rooted(roots: Vec<IpAddr>) -> Self {
+        Self { roots: vec![NameServer { name: Name::root(), addresses: roots }], ..Self::internet() }
+    }
+
+    /// Where to send what is meant for `server`.
+    #[must_use]
+    pub fn place(&self, server: IpAddr) -> SocketAddr {
+        self.places.get(&server).copied().unwrap_or(SocketAddr::new(server, self.port))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_root_has_thirteen_servers_with_an_address_of_each_family() {
+        let world = World::internet();
+        assert_eq!(world.roots.len(), 13);
+        for server in &world.roots {
+            let families: Vec<_> = server.addresses.iter().map(IpAddr::is_ipv6).collect();
+            assert_eq!(families, [false, true], "{}", server.name);
+        }
+    }
+}
