@@ -19,6 +19,9 @@ use super::netns::{Host, Internet};
 use super::process::{Folder, Process};
 use super::{eventually, skip};
 
+/// What the demo is made of.
+const EXAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples");
+
 /// Where every walk begins.
 pub(crate) const ROOT: [&str; 2] = ["2a0a:e5c0:53:1::53", "147.78.193.1"];
 /// The founding example's, and the glue's.
@@ -192,6 +195,8 @@ enum Program {
     Nsd,
     Knot,
     Kubezone,
+    /// kubezone with that configuration from examples/, as it is.
+    Example(&'static str),
 }
 
 impl Plan {
@@ -213,6 +218,26 @@ impl Plan {
             site("c2", C2, Program::Kubezone, "c2.k8s.ooo.", C2_CONFIG),
         ];
         Self { hosts, commands: Vec::new(), script: None, crowd: 3, client: CLIENT.to_vec() }
+    }
+
+    /// The demo's world: a kubezone for each configuration in examples/, at the addresses that the zones there say.
+    pub(crate) fn demo() -> Self {
+        let site = |name, addresses: &[&'static str], config, apex| Site {
+            name,
+            addresses: addresses.to_vec(),
+            program: Program::Example(config),
+            apex,
+            text: String::new(),
+            rcode: Some("NOERROR"),
+        };
+        let hosts = vec![
+            site("root", &["2001:db8:0:1::53"], "root.yaml", "."),
+            site("ooo", &["2001:db8:0:2::53"], "ooo.yaml", "ooo."),
+            site("ns", &["2001:db8:0:3::53"], "k8s.ooo.yaml", "k8s.ooo."),
+            site("c2", &C2, "c2.yaml", "c2.k8s.ooo."),
+            site("c3", &["2a0a:e5c0:13:e3::a"], "c3.yaml", "c3.k8s.ooo."),
+        ];
+        Self { hosts, ..Self::healthy() }
     }
 
     /// In what each of these servers serves, writes `new` where it says `old`.
@@ -305,6 +330,7 @@ pub(crate) struct World {
     _misbehaving: Option<Misbehaving>,
     folder: Folder,
     hosts: BTreeMap<&'static str, Host>,
+    root: Vec<&'static str>,
     _internet: Internet,
 }
 
@@ -327,7 +353,14 @@ impl World {
             assert!(output.status.success(), "{command}: {}", String::from_utf8_lossy(&output.stderr));
         }
         hosts.insert("client", host("client", &plan.client));
-        Self { servers, _misbehaving: misbehaving, folder, hosts, _internet: internet }
+        Self {
+            servers,
+            _misbehaving: misbehaving,
+            folder,
+            hosts,
+            root: plan.hosts[0].addresses.clone(),
+            _internet: internet,
+        }
     }
 
     /// Where somebody looks from.
@@ -345,6 +378,11 @@ impl World {
         self.folder.join(name)
     }
 
+    /// The addresses of the root's server, where every walk begins.
+    pub(crate) fn root(&self) -> &[&'static str] {
+        &self.root
+    }
+
     /// Runs kubezone where somebody looks from.
     pub(crate) fn kubezone(&self, args: &[&str]) -> Output {
         self.client().command(&KUBEZONE).args(args).output().expect("started")
@@ -357,22 +395,33 @@ impl Site {
         let dir = folder.join(self.name);
         let write = |name: &str, text: &str| fs::write(dir.join(name), text).expect("written");
         fs::create_dir_all(dir.join("manifests")).expect("made");
-        let apex = self.apex;
-        let (program, args, config) = match self.program {
-            Program::Nsd => ("nsd", ["-d", "-c", "nsd.conf"].as_slice(), NSD_CONF.replace("APEX", apex)),
-            Program::Knot => ("knotd", ["-c", "knot.conf"].as_slice(), KNOT_CONF.replace("APEX", apex)),
-            Program::Kubezone => {
-                (KUBEZONE.as_str(), ["serve", "--config", "kubezone.yaml"].as_slice(), self.text.clone())
+        let start = |program: &str, args: &[&str]| host.start(program, args, &dir).expect("started");
+        let (apex, text) = (self.apex, &self.text);
+        let zone = format!("$ORIGIN {apex}\n{text}");
+        match self.program {
+            Program::Nsd => {
+                write("zone", &zone);
+                write("nsd.conf", &NSD_CONF.replace("APEX", apex));
+                start("nsd", &["-d", "-c", "nsd.conf"])
             }
-        };
-        write(args.last().expect("the file"), &config);
-        write("zone", &format!("$ORIGIN {apex}\n{}", self.text));
-        if self.program == Program::Kubezone {
-            let endpoints: String =
-                (1..=crowd).map(|host| format!("  - addresses: [\"2a0a:e5c0:10:4::{host:x}\"]\n")).collect();
-            write("manifests/cluster.yaml", &format!("{C2_MANIFESTS}{endpoints}"));
+            Program::Knot => {
+                write("zone", &zone);
+                write("knot.conf", &KNOT_CONF.replace("APEX", apex));
+                start("knotd", &["-c", "knot.conf"])
+            }
+            Program::Kubezone => {
+                let endpoint = |host| format!("  - addresses: [\"2a0a:e5c0:10:4::{host:x}\"]\n");
+                let endpoints: String = (1..=crowd).map(endpoint).collect();
+                write("manifests/cluster.yaml", &format!("{C2_MANIFESTS}{endpoints}"));
+                write("kubezone.yaml", text);
+                start(&KUBEZONE, &["serve", "--config", "kubezone.yaml"])
+            }
+            Program::Example(config) => {
+                let config = format!("{EXAMPLES}/{config}");
+                let listen = ["KUBEZONE_LISTEN_DNS=[::]:53,0.0.0.0:53", "KUBEZONE_LISTEN_ADMIN=[::1]:9154"];
+                start("env", &[&listen[..], &[&KUBEZONE, "serve", "--config", &config]].concat())
+            }
         }
-        host.start(program, args, &dir).expect("started")
     }
 }
 
