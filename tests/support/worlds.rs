@@ -23,7 +23,7 @@ use super::{eventually, skip};
 const EXAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples");
 
 /// Where every walk begins.
-pub(crate) const ROOT: [&str; 2] = ["2a0a:e5c0:53:1::53", "147.78.193.1"];
+const ROOT: [&str; 2] = ["2a0a:e5c0:53:1::53", "147.78.193.1"];
 /// The founding example's, and the glue's.
 pub(crate) const C2: [&str; 2] = ["2a0a:e5c0:13:e2::a", "147.78.194.9"];
 /// The hosts of the parent zone's two servers.
@@ -368,14 +368,20 @@ impl World {
         &self.hosts["client"]
     }
 
-    /// The server on this host.
-    pub(crate) fn server(&self, name: &str) -> &Process {
-        &self.servers[name]
-    }
-
     /// Where this host's files are.
     pub(crate) fn folder(&self, name: &str) -> PathBuf {
         self.folder.join(name)
+    }
+
+    /// In the zone of this server, writes `new` where it says `old`, and has the server read it again.
+    pub(crate) fn edit(&self, server: &str, old: &str, new: &str) {
+        let file = self.folder(server).join("zone");
+        let text = fs::read_to_string(&file).expect("a zone");
+        assert!(text.contains(old), "{server} says nothing of {old:?}");
+        // In one step, as nobody may see half of it.
+        fs::write(file.with_extension("new"), text.replace(old, new)).expect("written");
+        fs::rename(file.with_extension("new"), file).expect("renamed");
+        self.servers[server].signal("HUP");
     }
 
     /// The addresses of the root's server, where every walk begins.
