@@ -19,6 +19,7 @@ mod reports;
 mod serve;
 mod settings;
 mod status;
+mod world;
 mod zone;
 
 use std::env;

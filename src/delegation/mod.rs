@@ -12,4 +12,4 @@ mod world;
 pub use ask::{Asker, Exchange, PAYLOAD, Question, Reply, Silence, Transport};
 pub use cut::{Cut, Origin, Witness};
 pub use proposal::{Delegation, NameServer};
-pub use world::World;
+pub use world::{Families, World};
