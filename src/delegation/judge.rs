@@ -13,6 +13,8 @@ pub enum Code {
     NoDelegation,
     /// Placeholder.
     DeadAddress,
+    /// The servers of a zone do not answer alike.
+    AnswersDiffer,
 }
 
 /// Whose it is to mend.

@@ -7,9 +7,13 @@
 
 mod ask;
 mod cut;
+mod gist;
+mod inquiry;
 mod judge;
 mod proposal;
+mod svg;
 mod trace;
+mod verdict;
 mod walk;
 mod world;
 
@@ -17,5 +21,7 @@ pub use ask::{Asker, Exchange, PAYLOAD, Question, Reply, Silence, Transport};
 pub use cut::{Cut, Origin, Witness};
 pub use judge::{Code, Finding, Severity, Side, judge};
 pub use proposal::{Delegation, NameServer};
+pub use svg::svg;
 pub use trace::{End, ExtendedError, Gist, Leg, Lost, Said, Server, State, Stop, Trace, Verdict, Why};
+pub use walk::{Arrival, Passed, Walk, Way, walk};
 pub use world::{Families, World};
