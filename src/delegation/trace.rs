@@ -428,7 +428,33 @@ impl fmt::Display for Gist {
     }
 }
 
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NoGlue => "is in the zone itself, and there is no glue: no way in",
+            Self::Circle => "is to be found only by asking it",
+            Self::NoAddress => "has no address",
+            Self::Unanswered => "is nowhere: nobody answers who should know its address",
+        })
+    }
+}
+
 impl End {
+    /// It in words: the records, or what there is instead.
+    #[must_use]
+    pub fn lines(&self) -> Vec<String> {
+        match self {
+            Self::Answer { records, .. } | Self::Alias { records, .. } => records.clone(),
+            Self::NoData { .. } => vec!["NODATA".to_owned()],
+            Self::NxDomain { missing, .. } => vec![format!("NXDOMAIN: there is no {missing}")],
+            Self::Undelegated { missing, .. } => vec![format!("{missing} is not delegated")],
+            Self::Broken { zone } => vec![format!("the way ends at {zone}")],
+            Self::Upward { zone, to } => vec![format!("the servers of {zone} refer back to {to}")],
+            Self::Circle { to, .. } => vec![format!("{to} comes again")],
+            Self::Endless { zone } => vec![format!("given up at {zone}")],
+        }
+    }
+
     fn of(way: &Way, rtype: RecordType) -> Self {
         let cut = &way.zones.last().expect("one at least").cut;
         let zone = name_to_text(&cut.zone);

@@ -77,11 +77,13 @@ fn broken(leg: &Leg, is_alias: bool) -> Option<String> {
         ),
         End::Undelegated { zone, missing, remembered } => format!(
             "{missing} is not delegated: {} {} for it. The operator of {zone} has to add the NS records and glue that \
-             `kubezone delegation {}` prints; {}.",
+             `kubezone delegation {}` prints{}.",
             servers_of(zone),
             denial(zones, *remembered),
             missing.trim_end_matches('.'),
-            memory(*remembered)
+            remembered
+                .map(|seconds| format!("; caches remember that there is none for up to {}", duration(seconds)))
+                .unwrap_or_default()
         ),
         End::Broken { zone } => dead_end(zone, zones.last()?),
         End::Upward { zone, to } => format!(
@@ -170,23 +172,23 @@ fn reached(leg: &Leg, rtype: &str) -> String {
     let names: BTreeSet<_> =
         servers.iter().map(|server| server.name.clone().unwrap_or_else(|| server.address.to_string())).collect();
     let spoken = |gist: &Gist| matches!(gist, Gist::Answer | Gist::Alias { .. } | Gist::NoData | Gist::NxDomain);
-    let silent = servers.iter().filter(|server| !spoken(&server.udp.gist) && !spoken(&server.tcp.gist));
-    let missing: BTreeSet<_> =
-        silent.map(|server| server.name.clone().unwrap_or_else(|| server.address.to_string())).collect();
-    let by = |zone: &str| match (names.len(), missing.len()) {
-        (1, 0) => format!("the only server of {zone}"),
-        (all, 0) => format!("all {all} servers of {zone} alike"),
-        (all, missing) => format!("{} of {all} servers of {zone}", all.saturating_sub(missing).max(1)),
+    let spoken = servers.iter().filter(|server| spoken(&server.udp.gist) || spoken(&server.tcp.gist)).count();
+    let by = |zone: &str| match names.len() {
+        _ if spoken < servers.len() => {
+            format!("at {spoken} of the {} addresses of the servers of {zone}", servers.len())
+        }
+        1 => format!("by the only server of {zone}"),
+        all => format!("by all {all} servers of {zone} alike"),
     };
     match end {
         End::NoData { zone, remembered } => {
-            format!("{name} exists and has no {rtype} records, as is said by {}; {}", by(zone), memory(*remembered))
+            format!("{name} exists and has no {rtype} records, as is said {}; {}", by(zone), memory(*remembered))
         }
         End::NxDomain { zone, missing, remembered } => {
             let above = if missing == name { String::new() } else { format!(", nor does {missing} above it") };
-            format!("{name} does not exist{above}, as is said by {}; {}", by(zone), memory(*remembered))
+            format!("{name} does not exist{above}, as is said {}; {}", by(zone), memory(*remembered))
         }
-        End::Answer { zone, .. } | End::Alias { zone, .. } => format!("{name} {rtype} is answered by {}", by(zone)),
+        End::Answer { zone, .. } | End::Alias { zone, .. } => format!("{name} {rtype} is answered {}", by(zone)),
         // What is broken has been told by `broken`.
         _ => String::new(),
     }
