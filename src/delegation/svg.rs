@@ -113,7 +113,7 @@ impl Drawing {
             let _ = write!(evidence, " · NSID {nsid}");
         }
         if let Some(error) = [udp, tcp].into_iter().find_map(|said| said.extended_error.as_ref()) {
-            let _ = write!(evidence, " · EDE {} {}", error.code, error.text);
+            let _ = write!(evidence, " · {error}");
         }
         let _ = writeln!(self.body, "<g><title>{}</title>", xml(&format!("{who}: {evidence}")));
         self.y += LINE;

@@ -49,7 +49,7 @@ fn zone(stop: &Stop, out: &mut String) {
             time(&server.tcp),
             server.serial.map(|serial| serial.to_string()).unwrap_or_default(),
             server.nsid.clone().unwrap_or_default(),
-            error.map(|error| format!("{} {}", error.code, error.text)).unwrap_or_default(),
+            error.map(ToString::to_string).unwrap_or_default(),
         ];
         let _ = writeln!(out, "| {} |", cells.map(|cell| text(&cell)).join(" | "));
     }

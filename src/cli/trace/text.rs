@@ -55,7 +55,7 @@ fn server(server: &Server) -> Vec<Cell> {
     notes.extend(serial.map(|serial| format!("serial {serial}")));
     notes.extend(nsid.as_ref().map(|nsid| format!("nsid {nsid}")));
     let errors = [udp, tcp].into_iter().find_map(|said| said.extended_error.as_ref());
-    notes.extend(errors.map(|error| format!("EDE {} {}", error.code, error.text)));
+    notes.extend(errors.map(ToString::to_string));
     vec![
         Cell::toned(mark(*state), tone(*state)),
         name.as_deref().unwrap_or("-").into(),
