@@ -119,6 +119,45 @@ pub struct ExtendedError {
     pub text: String,
 }
 
+/// What INFO-CODEs are called, from 0 on (RFC 8914 §4).
+const EXTENDED_ERRORS: [&str; 25] = [
+    "Other",
+    "Unsupported DNSKEY Algorithm",
+    "Unsupported DS Digest Type",
+    "Stale Answer",
+    "Forged Answer",
+    "DNSSEC Indeterminate",
+    "DNSSEC Bogus",
+    "Signature Expired",
+    "Signature Not Yet Valid",
+    "DNSKEY Missing",
+    "RRSIGs Missing",
+    "No Zone Key Bit Set",
+    "NSEC Missing",
+    "Cached Error",
+    "Not Ready",
+    "Blocked",
+    "Censored",
+    "Filtered",
+    "Prohibited",
+    "Stale NXDOMAIN Answer",
+    "Not Authoritative",
+    "Not Supported",
+    "No Reachable Authority",
+    "Network Error",
+    "Invalid Data",
+];
+
+impl fmt::Display for ExtendedError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "EDE {}", self.code)?;
+        if let Some(name) = EXTENDED_ERRORS.get(usize::from(self.code)) {
+            write!(f, " ({name})")?;
+        }
+        if self.text.is_empty() { Ok(()) } else { write!(f, ": {}", self.text) }
+    }
+}
+
 /// What a response, or none, comes to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "is", rename_all = "camelCase")]
@@ -428,7 +467,33 @@ impl fmt::Display for Gist {
     }
 }
 
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NoGlue => "is in the zone itself, and there is no glue: no way in",
+            Self::Circle => "is to be found only by asking it",
+            Self::NoAddress => "has no address",
+            Self::Unanswered => "is nowhere: nobody answers who should know its address",
+        })
+    }
+}
+
 impl End {
+    /// It in words: the records, or what there is instead.
+    #[must_use]
+    pub fn lines(&self) -> Vec<String> {
+        match self {
+            Self::Answer { records, .. } | Self::Alias { records, .. } => records.clone(),
+            Self::NoData { .. } => vec!["NODATA".to_owned()],
+            Self::NxDomain { missing, .. } => vec![format!("NXDOMAIN: there is no {missing}")],
+            Self::Undelegated { missing, .. } => vec![format!("{missing} is not delegated")],
+            Self::Broken { zone } => vec![format!("the way ends at {zone}")],
+            Self::Upward { zone, to } => vec![format!("the servers of {zone} refer back to {to}")],
+            Self::Circle { to, .. } => vec![format!("{to} comes again")],
+            Self::Endless { zone } => vec![format!("given up at {zone}")],
+        }
+    }
+
     fn of(way: &Way, rtype: RecordType) -> Self {
         let cut = &way.zones.last().expect("one at least").cut;
         let zone = name_to_text(&cut.zone);

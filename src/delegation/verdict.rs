@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use super::trace::{End, Gist, Leg, State, Stop, Verdict, Why};
-use super::{Finding, Severity};
+use super::{Code, Finding, Severity};
 
 /// What the `legs` of a question for `name` and `rtype` come to.
 pub(super) fn verdict(name: &str, rtype: &str, legs: &[Leg]) -> Verdict {
@@ -17,6 +17,7 @@ pub(super) fn verdict(name: &str, rtype: &str, legs: &[Leg]) -> Verdict {
         return Verdict { state: State::Unseen, sentence };
     }
     let lead = if legs.len() > 1 { format!("{name} is an alias of {}, and ", last.name) } else { String::new() };
+    let lead = if matches!(last.end, End::Circle { .. }) { String::new() } else { lead };
     if let Some(sentence) = broken(last, legs.len() > 1) {
         return Verdict { state: State::Broken, sentence: sentence_of(&lead, &sentence) };
     }
@@ -32,7 +33,7 @@ pub(super) fn verdict(name: &str, rtype: &str, legs: &[Leg]) -> Verdict {
         1 => " One more thing is to be mended.".to_owned(),
         others => format!(" {others} more things are to be mended."),
     };
-    let sentence = sentence_of(&lead, &format!("{reached}. But {}{others}", told(worst)));
+    let sentence = sentence_of(&lead, &format!("{reached}; but {}{others}", told(worst)));
     Verdict { state: worst.severity.into(), sentence }
 }
 
@@ -76,12 +77,15 @@ fn broken(leg: &Leg, is_alias: bool) -> Option<String> {
             memory(*remembered)
         ),
         End::Undelegated { zone, missing, remembered } => format!(
-            "{missing} is not delegated: {} {} for it. The operator of {zone} has to add the NS records and glue that \
-             `kubezone delegation {}` prints; {}.",
+            "{missing} is not delegated: {} {} for it. The operator of {} has to add the NS records and glue that \
+             `kubezone delegation {}` prints{}.",
             servers_of(zone),
             denial(zones, *remembered),
+            called(zone),
             missing.trim_end_matches('.'),
-            memory(*remembered)
+            remembered
+                .map(|seconds| format!("; caches remember that there is none for up to {}", duration(seconds)))
+                .unwrap_or_default()
         ),
         End::Broken { zone } => dead_end(zone, zones.last()?),
         End::Upward { zone, to } => format!(
@@ -89,7 +93,7 @@ fn broken(leg: &Leg, is_alias: bool) -> Option<String> {
              zone, or its parent has to refer to those that do."
         ),
         End::Circle { to, .. } => format!(
-            "{to} is an alias that leads back to itself. Whoever has these aliases has to let one of them lead to a name \
+            "{to} is an alias that leads back to itself. Whoever has the aliases has to let one of them lead to a name \
              with records."
         ),
         End::Endless { zone } => format!(
@@ -116,7 +120,8 @@ fn denial(zones: &[Stop], remembered: Option<u32>) -> &'static str {
 fn dead_end(zone: &str, stop: &Stop) -> String {
     let names =
         |why| -> Vec<&str> { stop.lost.iter().filter(|lost| lost.why == why).map(|lost| lost.name.as_str()).collect() };
-    let parent = stop.parent.as_deref().unwrap_or(".");
+    let above = stop.parent.as_deref().unwrap_or(".");
+    let parent = called(above);
     if stop.servers.is_empty() {
         let (within, circle) = (names(Why::NoGlue), names(Why::Circle));
         let (addressless, unanswered) = (names(Why::NoAddress), names(Why::Unanswered));
@@ -125,7 +130,7 @@ fn dead_end(zone: &str, stop: &Stop) -> String {
                 "there is no way into {zone}: {} in the zone itself, and {} have no glue for it. The operator of {parent} \
                  has to add its addresses as glue.",
                 is_or_are("its name server", &within),
-                servers_of(parent)
+                servers_of(above)
             )
         } else if !circle.is_empty() {
             format!(
@@ -170,23 +175,26 @@ fn reached(leg: &Leg, rtype: &str) -> String {
     let names: BTreeSet<_> =
         servers.iter().map(|server| server.name.clone().unwrap_or_else(|| server.address.to_string())).collect();
     let spoken = |gist: &Gist| matches!(gist, Gist::Answer | Gist::Alias { .. } | Gist::NoData | Gist::NxDomain);
-    let silent = servers.iter().filter(|server| !spoken(&server.udp.gist) && !spoken(&server.tcp.gist));
-    let missing: BTreeSet<_> =
-        silent.map(|server| server.name.clone().unwrap_or_else(|| server.address.to_string())).collect();
-    let by = |zone: &str| match (names.len(), missing.len()) {
-        (1, 0) => format!("the only server of {zone}"),
-        (all, 0) => format!("all {all} servers of {zone} alike"),
-        (all, missing) => format!("{} of {all} servers of {zone}", all.saturating_sub(missing).max(1)),
+    let spoken = servers.iter().filter(|server| spoken(&server.udp.gist) || spoken(&server.tcp.gist)).count();
+    let findings = zones.last().map(|stop| stop.findings.as_slice()).unwrap_or_default();
+    let differ = findings.iter().any(|finding| finding.code == Code::AnswersDiffer);
+    let alike = if differ { ", though not alike" } else { " alike" };
+    let by = |zone: &str| match names.len() {
+        _ if spoken < servers.len() => {
+            format!("at {spoken} of the {} addresses of the servers of {zone}", servers.len())
+        }
+        1 => format!("by the only server of {zone}"),
+        all => format!("by all {all} servers of {zone}{alike}"),
     };
     match end {
         End::NoData { zone, remembered } => {
-            format!("{name} exists and has no {rtype} records, as is said by {}; {}", by(zone), memory(*remembered))
+            format!("{name} exists and has no {rtype} records, as is said {}; {}", by(zone), memory(*remembered))
         }
         End::NxDomain { zone, missing, remembered } => {
             let above = if missing == name { String::new() } else { format!(", nor does {missing} above it") };
-            format!("{name} does not exist{above}, as is said by {}; {}", by(zone), memory(*remembered))
+            format!("{name} does not exist{above}, as is said {}; {}", by(zone), memory(*remembered))
         }
-        End::Answer { zone, .. } | End::Alias { zone, .. } => format!("{name} {rtype} is answered by {}", by(zone)),
+        End::Answer { zone, .. } | End::Alias { zone, .. } => format!("{name} {rtype} is answered {}", by(zone)),
         // What is broken has been told by `broken`.
         _ => String::new(),
     }
@@ -212,15 +220,18 @@ fn memory(remembered: Option<u32>) -> String {
     }
 }
 
-/// A time as people say it: in the largest unit that it is a whole number of, or nearly one.
+/// A time as people say it: in the largest unit that it is a whole number of, or a number of that is not too small.
 pub(super) fn duration(seconds: u32) -> String {
-    let (count, unit) = match seconds {
-        0..120 => (seconds, "second"),
-        120..7200 => (seconds.div_ceil(60), "minute"),
-        7200..172_800 => (seconds.div_ceil(3600), "hour"),
-        _ => (seconds.div_ceil(86_400), "day"),
-    };
+    const UNITS: [(u32, &str); 3] = [(86_400, "day"), (3600, "hour"), (60, "minute")];
+    let suits = |(length, _): &&(u32, &str)| seconds >= 2 * length || (*length > 60 && seconds == *length);
+    let (length, unit) = *UNITS.iter().find(suits).unwrap_or(&(1, "second"));
+    let count = seconds.div_ceil(length);
     format!("{count} {unit}{}", if count == 1 { "" } else { "s" })
+}
+
+/// A zone in a sentence.
+fn called(zone: &str) -> &str {
+    if zone == "." { "the root" } else { zone }
 }
 
 fn servers_of(zone: &str) -> String {
@@ -238,5 +249,226 @@ fn is_or_are(what: &str, names: &[&str]) -> String {
     match names {
         [name] => format!("{what} {name} is"),
         names => format!("{what}s {} are", list(names, 3)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hickory_proto::rr::Name;
+
+    use super::super::trace::{Lost, Said, Server};
+    use super::super::{Origin, Side};
+    use super::*;
+
+    /// A zone whose servers say `gists`, each at an address of its own.
+    fn stop(zone: &str, gists: &[Gist]) -> Stop {
+        let said = |gist: &Gist| Said { gist: gist.clone(), milliseconds: 1.0, size: None, extended_error: None };
+        let server = |(nth, gist)| Server {
+            name: Some(format!("ns{nth}.{zone}")),
+            address: format!("2001:db8::{nth}").parse().expect("an address"),
+            origin: Origin::Glue,
+            udp: said(gist),
+            tcp: said(gist),
+            nsid: None,
+            serial: None,
+            state: State::Well,
+        };
+        Stop {
+            zone: zone.to_owned(),
+            parent: Some("k8s.ooo.".to_owned()),
+            servers: (1..).zip(gists).map(server).collect(),
+            lost: Vec::new(),
+            left_out: 0,
+            findings: Vec::new(),
+        }
+    }
+
+    fn finding(severity: Severity, message: &str) -> Finding {
+        Finding {
+            code: Code::AnswersDiffer,
+            side: Side::Child,
+            severity,
+            zone: Name::root(),
+            subject: String::new(),
+            message: message.to_owned(),
+            fix: "mend it".to_owned(),
+            remembered: Some(300),
+        }
+    }
+
+    fn root() -> Stop {
+        let gist = Gist::Referral { zone: "ooo.".to_owned() };
+        Stop { zone: ".".to_owned(), parent: None, ..stop(".", &[gist]) }
+    }
+
+    /// What is said of `legs`: names, what was passed below the root, and how it ends.
+    fn check(legs: &[(&str, &[Stop], End)], state: State, sentence: &str) {
+        let leg = |(name, zones, end): &(&str, &[Stop], End)| Leg {
+            name: (*name).to_owned(),
+            zones: std::iter::once(root()).chain(zones.iter().cloned()).collect(),
+            end: end.clone(),
+        };
+        let legs: Vec<_> = legs.iter().map(leg).collect();
+        let said = verdict(&legs[0].name, "AAAA", &legs);
+        assert_eq!((said.state, said.sentence.as_str()), (state, sentence));
+    }
+
+    const NAME: &str = "web.shop.svc.c2.k8s.ooo.";
+    const C2: &str = "c2.k8s.ooo.";
+
+    fn zone() -> String {
+        C2.to_owned()
+    }
+
+    fn answer() -> End {
+        End::Answer { zone: zone(), records: Vec::new() }
+    }
+
+    #[test]
+    fn what_is_well_is_said_to_be() {
+        let two = [stop(C2, &[Gist::Answer, Gist::Answer])];
+        let sentence =
+            "web.shop.svc.c2.k8s.ooo. AAAA is answered by all 2 servers of c2.k8s.ooo. alike; nothing to mend.";
+        check(&[(NAME, &two, answer())], State::Well, sentence);
+        let one = [stop(C2, &[Gist::NoData])];
+        check(
+            &[(NAME, &one, End::NoData { zone: zone(), remembered: Some(30) })],
+            State::Well,
+            "web.shop.svc.c2.k8s.ooo. exists and has no AAAA records, as is said by the only server of c2.k8s.ooo.; \
+             caches remember that for up to 30 seconds; nothing to mend.",
+        );
+    }
+
+    #[test]
+    fn a_name_that_does_not_exist_is_an_answer() {
+        let denied = [stop(C2, &[Gist::NxDomain, Gist::NxDomain])];
+        let end = |missing: &str| End::NxDomain { zone: zone(), missing: missing.to_owned(), remembered: Some(3600) };
+        check(
+            &[(NAME, &denied, end(NAME))],
+            State::Well,
+            "web.shop.svc.c2.k8s.ooo. does not exist, as is said by all 2 servers of c2.k8s.ooo. alike; caches remember \
+             that for up to 1 hour; nothing to mend.",
+        );
+        check(
+            &[(NAME, &denied, end("shop.svc.c2.k8s.ooo."))],
+            State::Well,
+            "web.shop.svc.c2.k8s.ooo. does not exist, nor does shop.svc.c2.k8s.ooo. above it, as is said by all 2 servers \
+             of c2.k8s.ooo. alike; caches remember that for up to 1 hour; nothing to mend.",
+        );
+    }
+
+    #[test]
+    fn an_alias_is_as_well_as_its_target() {
+        let aliased = [stop("same.", &[Gist::Alias { to: NAME.to_owned() }])];
+        let alias = End::Alias { zone: "same.".to_owned(), records: Vec::new(), to: NAME.to_owned() };
+        let first = ("www.same.", aliased.as_slice(), alias);
+        let well = [stop(C2, &[Gist::Answer])];
+        check(
+            &[first.clone(), (NAME, &well, answer())],
+            State::Well,
+            "www.same. is an alias of web.shop.svc.c2.k8s.ooo., and web.shop.svc.c2.k8s.ooo. AAAA is answered by the only \
+             server of c2.k8s.ooo.; nothing to mend.",
+        );
+        let denied = [stop(C2, &[Gist::NxDomain])];
+        check(
+            &[
+                first.clone(),
+                (NAME, &denied, End::NxDomain { zone: zone(), missing: NAME.to_owned(), remembered: None }),
+            ],
+            State::Broken,
+            "www.same. is an alias of web.shop.svc.c2.k8s.ooo., and that does not exist: the servers of c2.k8s.ooo. say \
+             NXDOMAIN. Whoever has the alias has to take it away, or the operator of c2.k8s.ooo. has to add \
+             web.shop.svc.c2.k8s.ooo.; caches do not remember it, as no SOA record says how long.",
+        );
+        check(
+            &[first, (NAME, &well, End::Circle { zone: zone(), to: "www.same.".to_owned() })],
+            State::Broken,
+            "www.same. is an alias that leads back to itself. Whoever has the aliases has to let one of them lead to a \
+             name with records.",
+        );
+    }
+
+    #[test]
+    fn a_zone_that_is_not_delegated_is_for_its_parent_to_add() {
+        let zones = [stop("k8s.ooo.", &[Gist::NxDomain]), stop(C2, &[])];
+        let end = End::Undelegated { zone: "k8s.ooo.".to_owned(), missing: zone(), remembered: Some(300) };
+        check(
+            &[(NAME, &zones, end)],
+            State::Broken,
+            "c2.k8s.ooo. is not delegated: the servers of k8s.ooo. say NXDOMAIN for it. The operator of k8s.ooo. has to \
+             add the NS records and glue that `kubezone delegation c2.k8s.ooo` prints; caches remember that there is none \
+             for up to 5 minutes.",
+        );
+    }
+
+    #[test]
+    fn where_there_is_no_way_in_it_is_said_why() {
+        let lost = |why| {
+            let lost = Lost { name: "ns.c2.k8s.ooo.".to_owned(), why };
+            [Stop { lost: vec![lost], ..stop(C2, &[]) }]
+        };
+        let check = |why, sentence| {
+            check(&[(NAME, &lost(why), End::Broken { zone: zone() })], State::Broken, sentence);
+        };
+        check(
+            Why::NoGlue,
+            "There is no way into c2.k8s.ooo.: its name server ns.c2.k8s.ooo. is in the zone itself, and the servers of \
+             k8s.ooo. have no glue for it. The operator of k8s.ooo. has to add its addresses as glue.",
+        );
+        check(
+            Why::Circle,
+            "There is no way into c2.k8s.ooo.: to find ns.c2.k8s.ooo. one has to ask it already, as the name servers of \
+             two zones are each in the other. The operator of k8s.ooo. has to add glue, or c2.k8s.ooo. needs a name server \
+             elsewhere.",
+        );
+        check(
+            Why::NoAddress,
+            "There is no way into c2.k8s.ooo.: its name server ns.c2.k8s.ooo. is without an address. Whoever has the zone \
+             of that name has to add one, or the operator of k8s.ooo. has to name another.",
+        );
+    }
+
+    #[test]
+    fn the_worst_nearest_to_the_root_decides() {
+        let with = |zone, findings: &[(Severity, &str)]| Stop {
+            findings: findings.iter().map(|(severity, message)| finding(*severity, message)).collect(),
+            ..stop(zone, &[Gist::Answer])
+        };
+        let note = [with("k8s.ooo.", &[(Severity::Note, "one")]), stop(C2, &[Gist::Answer])];
+        let well = "web.shop.svc.c2.k8s.ooo. AAAA is answered by the only server of c2.k8s.ooo.; nothing to mend.";
+        check(&[(NAME, &note, answer())], State::Well, well);
+        let degraded = [with("k8s.ooo.", &[(Severity::Degraded, "one")]), with(C2, &[(Severity::Degraded, "two")])];
+        check(
+            &[(NAME, &degraded, answer())],
+            State::Degraded,
+            "web.shop.svc.c2.k8s.ooo. AAAA is answered by the only server of c2.k8s.ooo.; but one: mend it; caches remember \
+             that for up to 5 minutes. One more thing is to be mended.",
+        );
+        let broken = [with("k8s.ooo.", &[(Severity::Degraded, "one")]), with(C2, &[(Severity::Broken, "two")])];
+        check(
+            &[(NAME, &broken, answer())],
+            State::Broken,
+            "web.shop.svc.c2.k8s.ooo. AAAA is answered by the only server of c2.k8s.ooo.; but two: mend it; caches remember \
+             that for up to 5 minutes. One more thing is to be mended.",
+        );
+    }
+
+    #[test]
+    fn who_could_not_be_asked_is_said() {
+        let silence = |why: &str| Gist::Silence { why: why.to_owned() };
+        let mut stop = Stop { parent: None, ..stop(".", &[silence("no route from here"), silence("no answer")]) };
+        stop.servers[1].address = "192.0.2.1".parse().expect("an address");
+        let legs = [Leg { name: NAME.to_owned(), zones: vec![stop], end: End::Broken { zone: ".".to_owned() } }];
+        let said = verdict(NAME, "AAAA", &legs);
+        let sentence = "No root server answers: asked were over IPv6 2001:db8::1 (no route from here), and over IPv4 \
+                        192.0.2.1 (no answer).";
+        assert_eq!((said.state, said.sentence.as_str()), (State::Unseen, sentence));
+    }
+
+    #[test]
+    fn times_are_told_in_a_unit_that_suits() {
+        let told = [0, 1, 90, 300, 301, 3600, 86_400, 172_800, 604_800].map(duration).join(", ");
+        let expected = "0 seconds, 1 second, 90 seconds, 5 minutes, 6 minutes, 1 hour, 1 day, 2 days, 7 days";
+        assert_eq!(told, expected);
     }
 }

@@ -9,17 +9,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use futures::future::{BoxFuture, FutureExt as _, join_all};
 use futures::stream::{FuturesUnordered, StreamExt as _};
 use hickory_proto::op::ResponseCode;
 use hickory_proto::rr::{Name, RecordType};
+use tokio::time::timeout;
 
 use super::gist::{self, Heard};
 use super::inquiry::Inquiry;
 use super::trace::Why;
-use super::{Cut, Origin, PAYLOAD, Question, Reply, Silence, Transport, Witness, World};
+use super::{Cut, Exchange, Origin, PAYLOAD, Question, Reply, Silence, Transport, Witness, World};
 
 /// Name servers of a zone that are asked: as many as the root has, the most that anybody needs.
 const SERVERS: usize = 13;
@@ -29,6 +31,9 @@ const ADDRESSES: usize = 8;
 
 /// Servers that are asked at a time for the address of another.
 const AT_A_TIME: usize = 6;
+
+/// How long a server that knows EDNS takes at most, as a rule.
+const LATE: Duration = Duration::from_secs(1);
 
 /// Referrals on the way of a name, aliases on the way to an answer, and name servers on the way to the address of another.
 const ZONES: usize = 32;
@@ -367,7 +372,6 @@ impl Walker {
         has_ds: bool,
     ) -> Vec<Witness> {
         let witnesses = targets.into_iter().map(|(name, origin, address)| async move {
-            let ask = |name, rtype, transport| self.ask(address, name, rtype, transport, false);
             let addresses = within.iter().flat_map(|server| [(server, RecordType::AAAA), (server, RecordType::A)]);
             let keys = has_ds.then_some((zone, RecordType::DNSKEY));
             let rest = std::iter::once((zone, RecordType::NS)).chain(addresses).chain(keys);
@@ -378,25 +382,14 @@ impl Walker {
                     if truncated { Some(self.ask(address, name, rtype, Transport::Tcp, false).await) } else { None };
                 [Some(udp), tcp]
             }));
-            let (udp, tcp, rest, question) = tokio::join!(
-                ask(zone, RecordType::SOA, Transport::Udp),
-                ask(zone, RecordType::SOA, Transport::Tcp),
+            let (mut said, tcp, rest, question) = tokio::join!(
+                self.soa(address, zone),
+                self.ask(address, zone, RecordType::SOA, Transport::Tcp, false),
                 rest,
                 self.question(address),
             );
-            let knows_edns = match &udp.outcome {
-                Ok(reply) => reply.rcode() == ResponseCode::NoError && reply.message.edns.is_some(),
-                // Without EDNS that would not be otherwise.
-                Err(silence) => matches!(silence, Silence::NoRoute | Silence::Refused | Silence::Unasked),
-            };
-            let mut said = vec![udp, tcp];
+            said.push(tcp);
             said.extend(rest.into_iter().flatten().flatten());
-            if !knows_edns {
-                let rtype = RecordType::SOA;
-                let plain =
-                    Question { name: zone.clone(), rtype, transport: Transport::Udp, payload: None, dnssec: false };
-                said.push(self.inquiry.ask(address, plain).await);
-            }
             // The question may be one of these, asked with DO: then it is there twice, and the first counts.
             said.extend(question);
             Witness { name, address, origin, said }
@@ -404,8 +397,27 @@ impl Walker {
         join_all(witnesses).await
     }
 
+    /// The SOA over UDP, and once more without EDNS where it does not answer with EDNS.
+    async fn soa(&self, server: IpAddr, zone: &Name) -> Vec<Exchange> {
+        let rtype = RecordType::SOA;
+        let plain = Question { name: zone.clone(), rtype, transport: Transport::Udp, payload: None, dnssec: false };
+        let mut with = pin!(self.ask(server, zone, rtype, Transport::Udp, false));
+        let without = self.inquiry.ask(server, plain);
+        let Ok(with) = timeout(LATE, &mut with).await else {
+            // It may be long: both are waited for at once.
+            let (with, without) = tokio::join!(with, without);
+            return vec![with, without];
+        };
+        let knows_edns = match &with.outcome {
+            Ok(reply) => reply.rcode() == ResponseCode::NoError && reply.message.edns.is_some(),
+            // Without EDNS that would not be otherwise.
+            Err(silence) => matches!(silence, Silence::NoRoute | Silence::Refused | Silence::Unasked),
+        };
+        if knows_edns { vec![with] } else { vec![with, without.await] }
+    }
+
     /// The question, over both.
-    async fn question(&self, server: IpAddr) -> Vec<super::Exchange> {
+    async fn question(&self, server: IpAddr) -> Vec<Exchange> {
         let (udp, tcp) = tokio::join!(
             self.ask(server, &self.name, self.rtype, Transport::Udp, true),
             self.ask(server, &self.name, self.rtype, Transport::Tcp, true),
@@ -420,7 +432,7 @@ impl Walker {
         rtype: RecordType,
         transport: Transport,
         dnssec: bool,
-    ) -> super::Exchange {
+    ) -> Exchange {
         let question = Question { name: name.clone(), rtype, transport, payload: Some(PAYLOAD), dnssec };
         self.inquiry.ask(server, question).await
     }
@@ -519,7 +531,7 @@ impl Walker {
     }
 
     /// The exchange that has the response as a whole.
-    async fn exchange(&self, server: IpAddr, name: &Name, rtype: RecordType) -> super::Exchange {
+    async fn exchange(&self, server: IpAddr, name: &Name, rtype: RecordType) -> Exchange {
         let udp = self.ask(server, name, rtype, Transport::Udp, false).await;
         if udp.outcome.as_ref().is_ok_and(|reply| !reply.message.metadata.truncation) {
             return udp;

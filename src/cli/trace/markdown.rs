@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::text::{ending, mark, said, time, why};
+use super::text::{mark, said, time};
 use crate::cli::paper::plain;
 use crate::delegation::{Leg, Stop, Trace};
 
@@ -24,7 +24,7 @@ fn leg(leg: &Leg, rtype: &str, out: &mut String) {
     for stop in &leg.zones {
         zone(stop, out);
     }
-    let lines = ending(&leg.end);
+    let lines = leg.end.lines();
     if !lines.is_empty() {
         out.push('\n');
     }
@@ -49,11 +49,11 @@ fn zone(stop: &Stop, out: &mut String) {
             time(&server.tcp),
             server.serial.map(|serial| serial.to_string()).unwrap_or_default(),
             server.nsid.clone().unwrap_or_default(),
-            error.map(|error| format!("{} {}", error.code, error.text)).unwrap_or_default(),
+            error.map(ToString::to_string).unwrap_or_default(),
         ];
         let _ = writeln!(out, "| {} |", cells.map(|cell| text(&cell)).join(" | "));
     }
-    let lost = stop.lost.iter().map(|lost| format!("**{}** {}", text(&lost.name), text(why(lost.why))));
+    let lost = stop.lost.iter().map(|lost| format!("**{}** {}", text(&lost.name), text(&lost.why.to_string())));
     let findings = stop.findings.iter().map(|finding| format!("**{}** {}", text(&finding.message), text(&finding.fix)));
     let left_out = (stop.left_out > 0).then(|| format!("{} more addresses were left out", stop.left_out));
     let points: Vec<_> = lost.chain(left_out).chain(findings).collect();

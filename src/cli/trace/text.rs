@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use crate::cli::paper::{Cell, Paper, Tone, plain};
-use crate::delegation::{End, Finding, Gist, Leg, Said, Server, Severity, State, Stop, Trace, Why};
+use crate::delegation::{Finding, Gist, Leg, Said, Server, Severity, State, Stop, Trace};
 
 /// Prints `trace`: each zone with its servers, what is wrong there, and at the end the sentence.
 pub(super) fn print<W: Write>(trace: &Trace, paper: &mut Paper<W>) -> io::Result<()> {
@@ -27,7 +27,7 @@ fn leg_below<W: Write>(leg: &Leg, paper: &mut Paper<W>) -> io::Result<()> {
         zone(stop, &indent, paper)?;
     }
     let indent = "  ".repeat(leg.zones.len());
-    for line in ending(&leg.end) {
+    for line in leg.end.lines() {
         paper.line(format_args!("{indent}{}", plain(line)))?;
     }
     Ok(())
@@ -39,7 +39,7 @@ fn zone<W: Write>(stop: &Stop, indent: &str, paper: &mut Paper<W>) -> io::Result
     let rows: Vec<_> = stop.servers.iter().map(server).collect();
     paper.table(&indent, &rows)?;
     for lost in &stop.lost {
-        let line = format!("✘ {}  {}", lost.name, why(lost.why));
+        let line = format!("✘ {}  {}", lost.name, lost.why);
         paper.line(format_args!("{indent}{}", paper.tinted(Tone::Bad, plain(line))))?;
     }
     if stop.left_out > 0 {
@@ -55,7 +55,7 @@ fn server(server: &Server) -> Vec<Cell> {
     notes.extend(serial.map(|serial| format!("serial {serial}")));
     notes.extend(nsid.as_ref().map(|nsid| format!("nsid {nsid}")));
     let errors = [udp, tcp].into_iter().find_map(|said| said.extended_error.as_ref());
-    notes.extend(errors.map(|error| format!("EDE {} {}", error.code, error.text)));
+    notes.extend(errors.map(ToString::to_string));
     vec![
         Cell::toned(mark(*state), tone(*state)),
         name.as_deref().unwrap_or("-").into(),
@@ -95,30 +95,6 @@ fn finding<W: Write>(finding: &Finding, indent: &str, paper: &mut Paper<W>) -> i
     let line = format!("{mark} {}", plain(message));
     paper.line(format_args!("{indent}{}", tone.map_or_else(|| line.clone(), |tone| paper.tinted(tone, &line))))?;
     paper.line(format_args!("{indent}  {}", plain(fix)))
-}
-
-/// How the way of a name ends.
-pub(super) fn ending(end: &End) -> Vec<String> {
-    match end {
-        End::Answer { records, .. } | End::Alias { records, .. } => records.clone(),
-        End::NoData { .. } => vec!["NODATA".to_owned()],
-        End::NxDomain { missing, .. } => vec![format!("NXDOMAIN: there is no {missing}")],
-        End::Undelegated { missing, .. } => vec![format!("{missing} is not delegated")],
-        End::Broken { zone } => vec![format!("the way ends at {zone}")],
-        End::Upward { zone, to } => vec![format!("the servers of {zone} refer back to {to}")],
-        End::Circle { to, .. } => vec![format!("{to} comes again")],
-        End::Endless { zone } => vec![format!("given up at {zone}")],
-    }
-}
-
-/// Why a name server has no address.
-pub(super) fn why(why: Why) -> &'static str {
-    match why {
-        Why::NoGlue => "in the zone itself, without glue: no way in",
-        Why::Circle => "to find it, it has to be known already",
-        Why::NoAddress => "has no address",
-        Why::Unanswered => "nobody answers who should know its address",
-    }
 }
 
 /// A state in one sign.
