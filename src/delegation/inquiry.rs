@@ -26,13 +26,16 @@ pub(super) struct Inquiry {
     asker: Asker,
     deadline: Instant,
     /// What was asked, is being asked, and what came of it.
-    heard: Mutex<HashMap<(IpAddr, Question), Arc<OnceCell<Exchange>>>>,
+    heard: Mutex<HashMap<(IpAddr, Question), Pending>>,
     /// Whether somebody ever answered there who was asked that way.
     alive: Mutex<HashMap<Way, bool>>,
     asked: AtomicUsize,
     octets: AtomicUsize,
     refused: AtomicUsize,
 }
+
+/// What comes of a question: whoever asks it first, asks for all.
+type Pending = Arc<OnceCell<Exchange>>;
 
 /// A server, how it is asked, and whether that is with EDNS.
 type Way = (IpAddr, Transport, bool);
