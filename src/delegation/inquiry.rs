@@ -19,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Octets that are listened to: strangers decide how long their answers are. What is made of them in memory is some
 /// twenty times as large at worst.
-const OCTETS: usize = 4 << 20;
+const OCTETS: usize = 2 << 20;
 
 /// One who asks for a walk.
 pub(super) struct Inquiry {
