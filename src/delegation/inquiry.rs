@@ -19,20 +19,23 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Octets that are listened to: strangers decide how long their answers are. What is made of them in memory is some
 /// twenty times as large at worst.
-const OCTETS: usize = 4 << 20;
+const OCTETS: usize = 2 << 20;
 
 /// One who asks for a walk.
 pub(super) struct Inquiry {
     asker: Asker,
     deadline: Instant,
     /// What was asked, is being asked, and what came of it.
-    heard: Mutex<HashMap<(IpAddr, Question), Arc<OnceCell<Exchange>>>>,
+    heard: Mutex<HashMap<(IpAddr, Question), Pending>>,
     /// Whether somebody ever answered there who was asked that way.
     alive: Mutex<HashMap<Way, bool>>,
     asked: AtomicUsize,
     octets: AtomicUsize,
     refused: AtomicUsize,
 }
+
+/// What comes of a question: whoever asks it first, asks for all.
+type Pending = Arc<OnceCell<Exchange>>;
 
 /// A server, how it is asked, and whether that is with EDNS.
 type Way = (IpAddr, Transport, bool);

@@ -231,10 +231,30 @@ fn xml(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::trace::tests::sample;
     use super::*;
 
     #[test]
     fn what_strangers_say_is_text() {
         assert_eq!(xml("<script>\"&'\u{0}\u{1b}[2J\u{ffff}"), "&lt;script&gt;&quot;&amp;&#39;  [2J\u{fffd}");
+    }
+
+    #[test]
+    fn the_picture_is_made_of_its_own_elements_and_attributes() {
+        let picture = svg(&sample());
+        let mut open = Vec::new();
+        for piece in picture.split('<').skip(1) {
+            let (tag, _) = piece.split_once('>').unwrap_or_else(|| panic!("{piece}"));
+            let element = tag.trim_start_matches('/').split([' ', '/']).next().expect("a first part");
+            assert!(["svg", "title", "g", "text", "circle", "path"].contains(&element), "{tag}");
+            match tag {
+                tag if tag.starts_with('/') => assert_eq!(open.pop(), Some(element), "{picture}"),
+                tag if tag.ends_with('/') => {}
+                _ => open.push(element),
+            }
+        }
+        assert_eq!(open, Vec::<&str>::new(), "{picture}");
+        // A strict Content-Security-Policy forbids these within a page.
+        assert!(!picture.contains(" style=") && !picture.contains("href") && !picture.contains("\u{1b}"), "{picture}");
     }
 }

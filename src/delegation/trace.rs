@@ -23,6 +23,9 @@ use crate::zone::{Rdata, Record, name_to_text};
 /// Records of an answer that are told: more than one looks through.
 const MOST: usize = 64;
 
+/// Letters of a text that a server says of itself.
+const LONGEST: usize = 200;
+
 /// A question, followed from the root to its answer.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -401,7 +404,7 @@ impl Server {
             origin: witness.origin,
             udp: said(Transport::Udp),
             tcp: said(Transport::Tcp),
-            nsid: replies().find_map(Reply::nsid),
+            nsid: replies().find_map(Reply::nsid).map(|nsid| start(&nsid)),
             serial: soa.map(|(_, _, soa)| soa.serial),
             state,
         }
@@ -420,7 +423,9 @@ impl Said {
             // Tenths are as fine as it can be told.
             milliseconds: (exchange.took.as_secs_f64() * 10_000.0).round() / 10.0,
             size: reply.map(|reply| reply.size),
-            extended_error: reply.and_then(Reply::extended_error).map(|(code, text)| ExtendedError { code, text }),
+            extended_error: reply
+                .and_then(Reply::extended_error)
+                .map(|(code, text)| ExtendedError { code, text: start(&text) }),
         }
     }
 }
@@ -440,6 +445,11 @@ impl From<Heard> for Gist {
             Heard::Silence(silence) => Self::Silence { why: silence.to_string() },
         }
     }
+}
+
+/// As much of what a stranger says of itself as one cares to read.
+fn start(text: &str) -> String {
+    text.chars().take(LONGEST).collect()
 }
 
 /// An RCODE as IANA's registry has it.
@@ -598,4 +608,78 @@ fn differences(cut: &Cut, name: &Name, rtype: RecordType) -> Vec<Finding> {
         });
     }
     findings
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    /// A trace with one of everything, and with strangers that say what nobody wants to be taken at its word.
+    pub(in crate::delegation) fn sample() -> Trace {
+        let said = |gist| Said {
+            gist,
+            milliseconds: 1.5,
+            size: Some(100),
+            extended_error: Some(ExtendedError { code: 14, text: "<script>&\"\u{1b}[2J".to_owned() }),
+        };
+        let server = Server {
+            name: Some("ns.c2.k8s.ooo.".to_owned()),
+            address: "2001:db8::53".parse().expect("an address"),
+            origin: Origin::Glue,
+            udp: said(Gist::Alias { to: "<b>.example.".to_owned() }),
+            tcp: said(Gist::Error { rcode: "SERVFAIL".to_owned() }),
+            nsid: Some("|*</text>".to_owned()),
+            serial: Some(7),
+            state: State::Degraded,
+        };
+        let finding = Finding {
+            code: Code::AnswersDiffer,
+            side: Side::Child,
+            severity: Severity::Degraded,
+            zone: Name::root(),
+            subject: "ns.c2.k8s.ooo. 2001:db8::53".to_owned(),
+            message: "<it> & that".to_owned(),
+            fix: "mend it".to_owned(),
+            remembered: None,
+        };
+        let stop = Stop {
+            zone: "c2.k8s.ooo.".to_owned(),
+            parent: Some("k8s.ooo.".to_owned()),
+            servers: vec![server],
+            lost: vec![Lost { name: "ns2.c2.k8s.ooo.".to_owned(), why: Why::NoGlue }],
+            left_out: 1,
+            findings: vec![finding],
+        };
+        let zone = || "c2.k8s.ooo.".to_owned();
+        let leg = |end| Leg { name: "web.c2.k8s.ooo.".to_owned(), zones: vec![stop.clone()], end };
+        let records = vec!["web.c2.k8s.ooo. 30 IN TXT \"<script>\"".to_owned()];
+        let legs = vec![
+            leg(End::Alias { zone: zone(), records, to: "<b>.example.".to_owned() }),
+            leg(End::NxDomain { zone: zone(), missing: zone(), remembered: Some(30) }),
+        ];
+        let verdict = Verdict { state: State::Broken, sentence: "It is <broken>.".to_owned() };
+        Trace { name: zone(), rtype: "TXT".to_owned(), legs, questions: 1, milliseconds: 1, verdict }
+    }
+
+    /// The names of all fields of `value`, and of all below it.
+    fn fields(value: &serde_json::Value, into: &mut BTreeSet<String>) {
+        match value {
+            serde_json::Value::Object(object) => {
+                into.extend(object.keys().cloned());
+                object.values().for_each(|value| fields(value, into));
+            }
+            serde_json::Value::Array(values) => values.iter().for_each(|value| fields(value, into)),
+            _ => {}
+        }
+    }
+
+    #[test]
+    fn every_field_is_documented() {
+        let document = include_str!("../../docs/trace.md");
+        let mut names = BTreeSet::new();
+        fields(&serde_json::to_value(sample()).expect("JSON"), &mut names);
+        assert!(names.len() > 25, "{names:?}");
+        let undocumented: Vec<_> = names.iter().filter(|name| !document.contains(&format!("`{name}`"))).collect();
+        assert!(undocumented.is_empty(), "{undocumented:?}");
+    }
 }

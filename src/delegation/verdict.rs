@@ -26,7 +26,8 @@ pub(super) fn verdict(name: &str, rtype: &str, legs: &[Leg]) -> Verdict {
     let reached = reached(last, rtype);
     // `min_by_key` takes the first of equals, and the zones come from the root down.
     let Some(worst) = to_mend.iter().min_by_key(|finding| finding.severity) else {
-        return Verdict { state: State::Well, sentence: sentence_of(&lead, &format!("{reached}; nothing to mend.")) };
+        let sentence = sentence_of(&lead, &format!("{reached}; nothing to mend{}.", unless(&last.end)));
+        return Verdict { state: State::Well, sentence };
     };
     let others = match to_mend.len() - 1 {
         0 => String::new(),
@@ -200,6 +201,19 @@ fn reached(leg: &Leg, rtype: &str) -> String {
     }
 }
 
+/// What would be wrong with a name that does not exist: nothing says of it that it is to be a zone.
+fn unless(end: &End) -> String {
+    match end {
+        End::NxDomain { zone, missing, .. } if !missing.contains(".svc.") => format!(
+            ", unless {missing} is to be a zone: then the operator of {} has to delegate it, as \
+             `kubezone delegation {}` prints",
+            called(zone),
+            missing.trim_end_matches('.')
+        ),
+        _ => String::new(),
+    }
+}
+
 /// A sentence begins with a capital, unless it begins with a name.
 fn sentence_of(lead: &str, rest: &str) -> String {
     let sentence = format!("{lead}{rest}");
@@ -354,6 +368,19 @@ mod tests {
             State::Well,
             "web.shop.svc.c2.k8s.ooo. does not exist, nor does shop.svc.c2.k8s.ooo. above it, as is said by all 2 servers \
              of c2.k8s.ooo. alike; caches remember that for up to 1 hour; nothing to mend.",
+        );
+    }
+
+    #[test]
+    fn a_name_that_does_not_exist_may_have_been_meant_to_be_a_zone() {
+        let denied = [stop("k8s.ooo.", &[Gist::NxDomain])];
+        let end = End::NxDomain { zone: "k8s.ooo.".to_owned(), missing: zone(), remembered: Some(30) };
+        check(
+            &[(C2, &denied, end)],
+            State::Well,
+            "c2.k8s.ooo. does not exist, as is said by the only server of k8s.ooo.; caches remember that for up to 30 \
+             seconds; nothing to mend, unless c2.k8s.ooo. is to be a zone: then the operator of k8s.ooo. has to delegate \
+             it, as `kubezone delegation c2.k8s.ooo` prints.",
         );
     }
 

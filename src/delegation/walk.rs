@@ -163,7 +163,8 @@ impl Walker {
         // What ended for want of questions or time has not ended by itself.
         let end = if end == Arrival::Broken && self.inquiry.is_exhausted() { Arrival::Endless } else { end };
         if matches!(end, Arrival::NoData | Arrival::NxDomain(_))
-            && let Some(zone) = self.wanted().filter(|zone| is_below(zone, &zones.last().expect("one").cut.zone))
+            && let Some(zone) =
+                wanted(&self.name, self.rtype).filter(|zone| is_below(zone, &zones.last().expect("one").cut.zone))
         {
             let undelegated = self.descend(&zones.last().expect("one").cut, &zone).await;
             zones.push(undelegated);
@@ -275,17 +276,6 @@ impl Walker {
             (reply.rcode() == ResponseCode::NXDomain).then_some(name)
         }));
         denied.await.into_iter().flatten().next().unwrap_or_else(|| self.name.clone())
-    }
-
-    /// The zone that should be: of a Service's name what follows `svc`, the cluster's (Kubernetes DNS-Based Service
-    /// Discovery §2.2); of a question for what only an apex has, its name.
-    fn wanted(&self) -> Option<Name> {
-        if matches!(self.rtype, RecordType::NS | RecordType::SOA | RecordType::DNSKEY) {
-            return Some(self.name.clone());
-        }
-        let svc = self.name.iter().position(|label| label == b"svc")?;
-        let zone = self.name.trim_to(labels(&self.name) - svc - 1);
-        (!zone.is_root()).then_some(zone)
     }
 
     /// What there is to hear of `child`, from the servers of the zone `here` and from its own.
@@ -540,6 +530,17 @@ impl Walker {
     }
 }
 
+/// The zone that should be: of a Service's name what follows `svc`, the cluster's (Kubernetes DNS-Based Service Discovery
+/// §2); of a question for what only an apex has, its name.
+fn wanted(name: &Name, rtype: RecordType) -> Option<Name> {
+    if matches!(rtype, RecordType::NS | RecordType::SOA | RecordType::DNSKEY) {
+        return Some(name.clone());
+    }
+    let svc = name.iter().position(|label| label == b"svc")?;
+    let zone = name.trim_to(labels(name) - svc - 1);
+    (!zone.is_root()).then_some(zone)
+}
+
 /// What a server of `zone` said to a question, over whichever transport it answered.
 pub(super) fn heard(witness: &Witness, name: &Name, rtype: RecordType, zone: &Name) -> Heard {
     let over = |transport| witness.heard(name, rtype, transport).map(|exchange| Heard::of(exchange, zone));
@@ -560,4 +561,22 @@ fn is_below(name: &Name, zone: &Name) -> bool {
 /// The labels of a name, without the root's.
 pub(super) fn labels(name: &Name) -> usize {
     name.iter().count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_says_which_zone_there_should_be() {
+        let check = |name: &str, rtype, expected: Option<&str>| {
+            let wanted = wanted(&Name::from_ascii(name).expect("a name"), rtype);
+            assert_eq!(wanted.map(|zone| zone.to_ascii()), expected.map(str::to_owned), "{name}");
+        };
+        check("web.shop.svc.c2.k8s.ooo.", RecordType::AAAA, Some("c2.k8s.ooo."));
+        check("_https._tcp.web.shop.svc.c2.k8s.ooo.", RecordType::SRV, Some("c2.k8s.ooo."));
+        check("c2.k8s.ooo.", RecordType::NS, Some("c2.k8s.ooo."));
+        check("www.example.", RecordType::AAAA, None);
+        check("web.shop.svc.", RecordType::AAAA, None);
+    }
 }

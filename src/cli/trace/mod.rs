@@ -145,6 +145,8 @@ mod tests {
         };
         check("web.shop.svc.c2.k8s.ooo", Ok("web.shop.svc.c2.k8s.ooo."));
         check("ooo.", Ok("ooo."));
+        check("_https._tcp.web.shop.svc.c2.k8s.ooo.", Ok("_https._tcp.web.shop.svc.c2.k8s.ooo."));
+        check("*.Apps.example", Ok("*.apps.example."));
         check(".", Ok("."));
         check("münchen.example", Ok("xn--mnchen-3ya.example."));
         for text in ["", "web shop", "a..b", " ", &"a".repeat(64), "a\u{7}b"] {
