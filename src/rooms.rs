@@ -14,7 +14,7 @@ const ROOMS: [(&str, &[&str]); 10] = [
     ("published", &["nameserver", "zone"]),
     ("source", &["cluster", "config", "error", "metrics", "published", "schema", "zone"]),
     ("server", &["metrics", "nameserver", "published", "zone"]),
-    ("delegation", &["zone"]),
+    ("delegation", &["schema", "zone"]),
     ("admin", &["cluster", "config", "metrics", "nameserver", "published", "report", "source", "zone"]),
 ];
 

@@ -128,7 +128,7 @@ impl Drawing {
         if finding.severity < Severity::Note {
             self.paragraph(
                 x,
-                &format!("{}: {}", finding.message, finding.fix),
+                &format!("{} {}", finding.message, finding.fix),
                 "font-style=\"italic\" font-size=\"12\"",
             );
         }

@@ -15,8 +15,8 @@ use super::gist::{self, Heard};
 use super::verdict::verdict;
 use super::walk::heard;
 use super::{
-    Arrival, Code, Cut, Exchange, Finding, Origin, Passed, Reply, Severity, Side, Silence, Transport, Walk, Way,
-    Witness, judge,
+    Arrival, Code, Cut, Exchange, Families, Finding, Origin, Passed, Reply, Severity, Side, Silence, Transport, Walk,
+    Way, Witness, judge,
 };
 use crate::zone::{Rdata, Record, name_to_text};
 
@@ -317,6 +317,10 @@ pub enum State {
 pub struct Verdict {
     /// How well it is.
     pub state: State,
+    /// What decides; none: nothing is wrong.
+    pub code: Option<Code>,
+    /// Whose side that is on.
+    pub side: Option<Side>,
     /// Where it is broken, whose side that is, what to do next, and how long caches remember.
     pub sentence: String,
 }
@@ -325,7 +329,7 @@ impl Trace {
     /// What `walk` is told as.
     #[must_use]
     pub fn of(walk: &Walk) -> Self {
-        let legs: Vec<_> = walk.legs.iter().map(|way| Leg::of(way, walk.rtype)).collect();
+        let legs: Vec<_> = walk.legs.iter().map(|way| Leg::of(way, walk)).collect();
         let (name, rtype) = (name_to_text(&walk.name), walk.rtype.to_string());
         let verdict = verdict(&name, &rtype, &legs);
         let milliseconds = walk.took.as_millis().try_into().unwrap_or(u64::MAX);
@@ -334,8 +338,10 @@ impl Trace {
 }
 
 impl Leg {
-    fn of(way: &Way, rtype: RecordType) -> Self {
-        let mut zones: Vec<_> = way.zones.iter().map(|passed| Stop::of(passed, &way.name, rtype)).collect();
+    fn of(way: &Way, walk: &Walk) -> Self {
+        let rtype = walk.rtype;
+        let mut zones: Vec<_> =
+            way.zones.iter().map(|passed| Stop::of(passed, &way.name, rtype, walk.families)).collect();
         if let (Some(passed), Some(stop)) = (way.zones.last(), zones.last_mut()) {
             stop.findings.extend(differences(&passed.cut, &way.name, rtype));
             stop.findings.sort_by_key(|finding| finding.severity);
@@ -346,10 +352,16 @@ impl Leg {
 }
 
 impl Stop {
-    fn of(passed: &Passed, name: &Name, rtype: RecordType) -> Self {
+    fn of(passed: &Passed, name: &Name, rtype: RecordType, families: Families) -> Self {
         let Passed { cut, why, left_out, again } = passed;
         let mut findings = if *again { Vec::new() } else { judge(cut, None) };
-        findings.sort_by_key(|finding| finding.severity);
+        // Who was told to look at one family has not seen that there is no other.
+        let of_families = |code| matches!(code, Code::NoIpv6 | Code::NoIpv4);
+        // Nor does where one is told to begin say where the root is.
+        let of_hints = |code| of_families(code) || code == Code::AddressPrivate;
+        findings.retain(|finding| {
+            !(families != Families::Both && of_families(finding.code) || cut.zone.is_root() && of_hints(finding.code))
+        });
         let lost = why.iter().map(|(name, why)| Lost { name: name_to_text(name), why: *why });
         let servers = cut.below.iter().map(|witness| Server::of(witness, name, rtype, &cut.zone));
         let mut stop = Self {
@@ -369,7 +381,8 @@ impl Stop {
         for server in &mut self.servers {
             let address = server.address.to_string();
             let is_of = |finding: &&Finding| {
-                finding.subject.split(' ').any(|word| word == address || Some(word) == server.name.as_deref())
+                let mut words = finding.subject.split([' ', ',', '(', ')']);
+                words.any(|word| word == address || Some(word) == server.name.as_deref())
             };
             let states = self.findings.iter().filter(is_of).map(|finding| State::from(finding.severity));
             server.state = states.fold(server.state, State::max);
@@ -569,6 +582,12 @@ fn record(record: &rr::Record) -> Option<Record> {
     Some(Record { owner, ttl: record.ttl, rtype, rdata: Rdata::from_wire(wire) })
 }
 
+/// A name server, for people.
+fn subject(witness: &Witness) -> String {
+    let Witness { name, address, .. } = witness;
+    if name.is_root() { address.to_string() } else { format!("{} ({address})", name_to_text(name)) }
+}
+
 /// Where servers that have the zone do not say the same of the name as most of them do.
 fn differences(cut: &Cut, name: &Name, rtype: RecordType) -> Vec<Finding> {
     let Some((most, first)) = said_by_most(&cut.below, name, rtype, &cut.zone) else { return Vec::new() };
@@ -590,20 +609,20 @@ fn differences(cut: &Cut, name: &Name, rtype: RecordType) -> Vec<Finding> {
             _ if set(witness) != set(first) => Severity::Note,
             _ => continue,
         };
-        let subject = format!("{} {}", name_to_text(&witness.name), witness.address);
+        let subject = subject(witness);
         let (said, most) = (Gist::from(said), Gist::from(most.clone()));
         let message = match severity {
-            Severity::Note => format!("{subject} has other {rtype} records of {} than others", name_to_text(name)),
-            _ => format!("{subject} says of {} {rtype}: {said}; others: {most}", name_to_text(name)),
+            Severity::Note => format!("{subject} has other {rtype} records of {} than others.", name_to_text(name)),
+            _ => format!("{subject} says of {} {rtype}: {said}; others: {most}.", name_to_text(name)),
         };
         findings.push(Finding {
             code: Code::AnswersDiffer,
             side: Side::Child,
             severity,
-            zone: cut.zone.clone(),
+            zone: name_to_text(&cut.zone),
             subject,
             message,
-            fix: "have all of the zone's servers serve the same version of it".to_owned(),
+            fix: "Have all of the zone's servers serve the same version of it.".to_owned(),
             remembered: None,
         });
     }
@@ -636,10 +655,10 @@ pub(super) mod tests {
             code: Code::AnswersDiffer,
             side: Side::Child,
             severity: Severity::Degraded,
-            zone: Name::root(),
-            subject: "ns.c2.k8s.ooo. 2001:db8::53".to_owned(),
-            message: "<it> & that".to_owned(),
-            fix: "mend it".to_owned(),
+            zone: "c2.k8s.ooo.".to_owned(),
+            subject: "ns.c2.k8s.ooo. (2001:db8::53)".to_owned(),
+            message: "<It> & that.".to_owned(),
+            fix: "Mend it.".to_owned(),
             remembered: None,
         };
         let stop = Stop {
@@ -657,7 +676,7 @@ pub(super) mod tests {
             leg(End::Alias { zone: zone(), records, to: "<b>.example.".to_owned() }),
             leg(End::NxDomain { zone: zone(), missing: zone(), remembered: Some(30) }),
         ];
-        let verdict = Verdict { state: State::Broken, sentence: "It is <broken>.".to_owned() };
+        let verdict = Verdict { state: State::Broken, code: None, side: None, sentence: "It is <broken>.".to_owned() };
         Trace { name: zone(), rtype: "TXT".to_owned(), legs, questions: 1, milliseconds: 1, verdict }
     }
 

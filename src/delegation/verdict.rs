@@ -6,36 +6,43 @@
 use std::collections::BTreeSet;
 
 use super::trace::{End, Gist, Leg, State, Stop, Verdict, Why};
-use super::{Code, Finding, Severity};
+use super::{Code, Finding, Severity, Side};
 
 /// What the `legs` of a question for `name` and `rtype` come to.
 pub(super) fn verdict(name: &str, rtype: &str, legs: &[Leg]) -> Verdict {
     let (Some(first), Some(last)) = (legs.first(), legs.last()) else {
-        return Verdict { state: State::Unseen, sentence: "Nothing was asked.".to_owned() };
+        return trouble(Code::RootSilent, Side::Here, "Nothing was asked.".to_owned());
     };
     if let Some(sentence) = first.zones.first().and_then(unseen) {
-        return Verdict { state: State::Unseen, sentence };
+        return trouble(Code::RootSilent, Side::Here, sentence);
     }
     let lead = if legs.len() > 1 { format!("{name} is an alias of {}, and ", last.name) } else { String::new() };
     let lead = if matches!(last.end, End::Circle { .. }) { String::new() } else { lead };
-    if let Some(sentence) = broken(last, legs.len() > 1) {
-        return Verdict { state: State::Broken, sentence: sentence_of(&lead, &sentence) };
+    if let Some((code, side, sentence)) = broken(last, legs.len() > 1) {
+        return trouble(code, side, sentence_of(&lead, &sentence));
     }
-    let findings = legs.iter().flat_map(|leg| &leg.zones).flat_map(|stop| &stop.findings);
-    let to_mend: Vec<_> = findings.filter(|finding| finding.severity < Severity::Note).collect();
+    let stops = legs.iter().flat_map(|leg| &leg.zones);
+    let findings = stops.flat_map(|stop| stop.findings.iter().map(|finding| (finding, parent_of(stop))));
+    let to_mend: Vec<_> = findings.filter(|(finding, _)| finding.severity < Severity::Note).collect();
     let reached = reached(last, rtype);
     // `min_by_key` takes the first of equals, and the zones come from the root down.
-    let Some(worst) = to_mend.iter().min_by_key(|finding| finding.severity) else {
+    let Some((worst, parent)) = to_mend.iter().min_by_key(|(finding, _)| finding.severity) else {
         let sentence = sentence_of(&lead, &format!("{reached}; nothing to mend{}.", unless(&last.end)));
-        return Verdict { state: State::Well, sentence };
+        return Verdict { state: State::Well, code: None, side: None, sentence };
     };
     let others = match to_mend.len() - 1 {
         0 => String::new(),
-        1 => " One more thing is to be mended.".to_owned(),
-        others => format!(" {others} more things are to be mended."),
+        1 => "; one more thing is to be mended".to_owned(),
+        others => format!("; {others} more things are to be mended"),
     };
-    let sentence = sentence_of(&lead, &format!("{reached}; but {}{others}", told(worst)));
-    Verdict { state: worst.severity.into(), sentence }
+    let sentence = sentence_of(&lead, &format!("{reached}; but {}{others}.", told(worst, parent)));
+    Verdict { state: worst.severity.into(), code: Some(worst.code), side: Some(worst.side), sentence }
+}
+
+/// That there is no answer. What only this machine cannot see is not said to be broken.
+fn trouble(code: Code, side: Side, sentence: String) -> Verdict {
+    let state = if side == Side::Here { State::Unseen } else { State::Broken };
+    Verdict { state, code: Some(code), side: Some(side), sentence }
 }
 
 /// Why nothing could be seen: no root server said anything.
@@ -66,107 +73,166 @@ fn unseen(root: &Stop) -> Option<String> {
     })
 }
 
-/// What ends the way of a name before there is an answer.
-fn broken(leg: &Leg, is_alias: bool) -> Option<String> {
+/// What ends the way of a name before there is an answer, and whose side that is on.
+fn broken(leg: &Leg, is_alias: bool) -> Option<(Code, Side, String)> {
     let Leg { name, end, zones } = leg;
     Some(match end {
         End::Answer { .. } | End::Alias { .. } | End::NoData { .. } => return None,
         End::NxDomain { .. } if !is_alias => return None,
-        End::NxDomain { zone, remembered, .. } => format!(
-            "that does not exist: the servers of {zone} say NXDOMAIN. Whoever has the alias has to take it away, or the \
-             operator of {zone} has to add {name}; {}.",
-            memory(*remembered)
-        ),
-        End::Undelegated { zone, missing, remembered } => format!(
-            "{missing} is not delegated: {} {} for it. The operator of {} has to add the NS records and glue that \
-             `kubezone delegation {}` prints{}.",
-            servers_of(zone),
-            denial(zones, *remembered),
-            called(zone),
-            missing.trim_end_matches('.'),
-            remembered
-                .map(|seconds| format!("; caches remember that there is none for up to {}", duration(seconds)))
-                .unwrap_or_default()
-        ),
-        End::Broken { zone } => dead_end(zone, zones.last()?),
-        End::Upward { zone, to } => format!(
-            "the servers of {zone} do not have it: they refer back to {to}. The operator of {zone} has to have them load the \
-             zone, or its parent has to refer to those that do."
-        ),
-        End::Circle { to, .. } => format!(
-            "{to} is an alias that leads back to itself. Whoever has the aliases has to let one of them lead to a name \
-             with records."
-        ),
-        End::Endless { zone } => format!(
-            "the walk was given up at {zone}: it took too many questions, or too long. What its servers said is above."
-        ),
+        End::NxDomain { zone, remembered, .. } => {
+            let sentence = format!(
+                "that does not exist: the servers of {zone} say NXDOMAIN. Whoever has the alias has to take it away, or \
+                 the operator of {zone} has to add {name}; {}.",
+                memory(*remembered)
+            );
+            (Code::CnameDangling, Side::Child, sentence)
+        }
+        End::Undelegated { zone, missing, remembered } => {
+            let remembered = remembered
+                .map(|seconds| format!("; caches remember that there is none for up to {}", duration(seconds)));
+            let sentence = format!(
+                "{missing} is not delegated: {} {} for it. The operator of {} has to add the NS records and glue that \
+                 `kubezone delegation {}` prints{}.",
+                servers_of(zone),
+                denial(zones),
+                called(zone),
+                missing.trim_end_matches('.'),
+                remembered.unwrap_or_default()
+            );
+            (Code::NotDelegated, Side::Parent, sentence)
+        }
+        End::Broken { zone } => dead_end(name, zone, zones.last()?),
+        End::Upward { zone, to } => {
+            let sentence = format!(
+                "the servers of {zone} do not have it: they refer back to {to}. The operator of {zone} has to have them \
+                 load the zone, or its parent has to refer to those that do."
+            );
+            (Code::ReferralLoop, Side::Child, sentence)
+        }
+        End::Circle { to, .. } => {
+            let sentence = format!(
+                "{to} is an alias that leads back to itself. Whoever has the aliases has to let one of them lead to a \
+                 name with records."
+            );
+            (Code::CnameLoop, Side::Child, sentence)
+        }
+        End::Endless { zone } => {
+            let sentence = format!(
+                "the walk was given up at {zone}: it took too many questions, or too long. What its servers said is above."
+            );
+            (Code::TooMuch, Side::Child, sentence)
+        }
     })
 }
 
 /// What the servers above an undelegated zone say.
-fn denial(zones: &[Stop], remembered: Option<u32>) -> &'static str {
+fn denial(zones: &[Stop]) -> &'static str {
     // The zone itself is last, and those who do not delegate it stand before it.
     let above = zones.iter().rev().nth(1).into_iter().flat_map(|stop| &stop.servers);
     let mut gists = above.flat_map(|server| [&server.udp.gist, &server.tcp.gist]);
-    if gists.any(|gist| *gist == Gist::NxDomain) {
-        "say NXDOMAIN"
-    } else if remembered.is_some() {
-        "say NODATA"
-    } else {
-        "say nothing"
-    }
+    if gists.any(|gist| *gist == Gist::NxDomain) { "say NXDOMAIN" } else { "say NODATA" }
 }
 
-/// Why nobody leads on at `zone`.
-fn dead_end(zone: &str, stop: &Stop) -> String {
-    let names =
-        |why| -> Vec<&str> { stop.lost.iter().filter(|lost| lost.why == why).map(|lost| lost.name.as_str()).collect() };
-    let above = stop.parent.as_deref().unwrap_or(".");
-    let parent = called(above);
+/// Why nobody leads on to `name` at `zone`.
+fn dead_end(name: &str, zone: &str, stop: &Stop) -> (Code, Side, String) {
+    let above = parent_of(stop);
+    if let (true, Some(lost)) = (stop.servers.is_empty(), stop.lost.iter().min_by_key(|lost| lost.why)) {
+        return no_way_in(zone, stop, lost.why);
+    }
+    if let Some(finding) = stop.findings.first().filter(|finding| finding.severity == Severity::Broken) {
+        let sentence = format!("no server of {zone} leads on: {}.", told(finding, above));
+        return (finding.code, finding.side, sentence);
+    }
     if stop.servers.is_empty() {
-        let (within, circle) = (names(Why::NoGlue), names(Why::Circle));
-        let (addressless, unanswered) = (names(Why::NoAddress), names(Why::Unanswered));
-        return if !within.is_empty() {
-            format!(
-                "there is no way into {zone}: {} in the zone itself, and {} have no glue for it. The operator of {parent} \
-                 has to add its addresses as glue.",
-                is_or_are("its name server", &within),
-                servers_of(above)
-            )
-        } else if !circle.is_empty() {
-            format!(
-                "there is no way into {zone}: to find {} one has to ask it already, as the name servers of two zones are \
-                 each in the other. The operator of {parent} has to add glue, or {zone} needs a name server elsewhere.",
-                list(&circle, 3)
-            )
-        } else if !addressless.is_empty() {
-            format!(
-                "there is no way into {zone}: {} without an address. Whoever has the zone of that name has to add one, or \
-                 the operator of {parent} has to name another.",
-                is_or_are("its name server", &addressless)
-            )
-        } else if !unanswered.is_empty() {
-            format!(
-                "there is no way into {zone}: nobody answers who should know where {} is. That has to be mended first: \
-                 `kubezone trace {}`.",
-                list(&unanswered, 3),
-                unanswered[0].trim_end_matches('.')
-            )
-        } else {
-            format!("there is no way into {zone}: no server of {parent} names one that can be asked from here.")
-        };
+        let sentence =
+            format!("there is no way into {zone}: {} name none that can be asked from here.", servers_of(above));
+        return (Code::NoWayIn, Side::Parent, sentence);
     }
-    stop.findings.first().map_or_else(
-        || format!("no server of {zone} answers. The operator of {zone} has to see to them."),
-        |finding| format!("no server of {zone} leads on: {}", told(finding)),
-    )
+    let said: BTreeSet<_> = stop.servers.iter().map(|server| server.udp.gist.to_string()).collect();
+    let said: Vec<_> = said.into_iter().collect();
+    let sentence = format!(
+        "no server of {zone} has an answer for {name}: {}. The operator of {zone} has to see to them.",
+        list(&said, 3)
+    );
+    (Code::Lame, Side::Child, sentence)
 }
 
-/// A finding, with whose it is and what caches do.
-fn told(finding: &Finding) -> String {
-    let Finding { message, fix, remembered, .. } = finding;
-    let remembered = remembered.map(|seconds| format!("; {}", memory(Some(seconds)))).unwrap_or_default();
-    format!("{message}: {fix}{remembered}.")
+/// Why none of the name servers of `zone` has an address.
+fn no_way_in(zone: &str, stop: &Stop, why: Why) -> (Code, Side, String) {
+    let above = parent_of(stop);
+    let parent = called(above);
+    let lasting = lasting(stop.findings.iter().find_map(|finding| finding.remembered));
+    let names: Vec<_> = stop.lost.iter().filter(|lost| lost.why == why).map(|lost| lost.name.as_str()).collect();
+    let (code, side, reason) = match why {
+        Why::NoGlue => {
+            let reason = format!(
+                "{} in the zone itself, and {} have no glue for it. The operator of {parent} has to add its addresses as \
+                 glue{lasting}.",
+                is_or_are("its name server", &names),
+                servers_of(above)
+            );
+            (Code::GlueMissing, Side::Parent, reason)
+        }
+        Why::Circle => {
+            let reason = format!(
+                "to find {} one has to ask it already, as the name servers of two zones are each in the other. The \
+                 operator of {parent} has to add glue, or {zone} needs a name server elsewhere{lasting}.",
+                list(&names, 3)
+            );
+            (Code::ReferralLoop, Side::Parent, reason)
+        }
+        Why::NoAddress => {
+            let reason = format!(
+                "{} without an address. Whoever has the zone of that name has to add one, or the operator of {parent} has \
+                 to name another{lasting}.",
+                is_or_are("its name server", &names)
+            );
+            (Code::NoWayIn, Side::Child, reason)
+        }
+        Why::Unanswered => {
+            let reason = format!(
+                "nobody answers who should know where {} is. That has to be mended first: `kubezone trace {}` says more.",
+                list(&names, 3),
+                names.first().map(|name| name.trim_end_matches('.')).unwrap_or_default()
+            );
+            (Code::NoWayIn, Side::Child, reason)
+        }
+    };
+    (code, side, format!("there is no way into {zone}: {reason}"))
+}
+
+/// A finding, with whose it is to mend and what caches do.
+fn told(finding: &Finding, parent: &str) -> String {
+    let Finding { side, zone, message, fix, remembered, .. } = finding;
+    let whose = match side {
+        Side::Parent => format!("the operator of {}", called(parent)),
+        Side::Child => format!("the operator of {}", called(zone)),
+        Side::Path => "who operates the network between".to_owned(),
+        Side::Here => "this machine".to_owned(),
+    };
+    format!("{}; for {whose}: {}{}", part(message), part(fix), lasting(*remembered))
+}
+
+/// A sentence as a part of another one.
+fn part(sentence: &str) -> String {
+    let sentence = sentence.strip_suffix('.').unwrap_or(sentence);
+    let mut letters = sentence.chars();
+    match letters.next() {
+        // A name or an address begins as it does, and so does what is written in capitals.
+        Some(first) if is_word(sentence) => first.to_lowercase().chain(letters).collect(),
+        _ => sentence.to_owned(),
+    }
+}
+
+/// Whether `sentence` begins with a word, and not with a name, an address or an abbreviation.
+fn is_word(sentence: &str) -> bool {
+    let first = sentence.split(' ').next().unwrap_or_default();
+    first.chars().skip(1).all(|letter| letter.is_ascii_lowercase())
+}
+
+/// How long caches may know something as it was before it was mended.
+fn lasting(remembered: Option<u32>) -> String {
+    remembered.map_or_else(String::new, |seconds| format!("; caches may remember it for up to {}", duration(seconds)))
 }
 
 /// That there is an answer, and how unanimous.
@@ -217,10 +283,9 @@ fn unless(end: &End) -> String {
 /// A sentence begins with a capital, unless it begins with a name.
 fn sentence_of(lead: &str, rest: &str) -> String {
     let sentence = format!("{lead}{rest}");
-    let is_word = sentence.split(' ').next().is_some_and(|word| !word.contains('.'));
     let mut letters = sentence.chars();
     match letters.next() {
-        Some(first) if is_word => first.to_uppercase().chain(letters).collect(),
+        Some(first) if is_word(&sentence) => first.to_uppercase().chain(letters).collect(),
         _ => sentence,
     }
 }
@@ -241,6 +306,11 @@ pub(super) fn duration(seconds: u32) -> String {
     let (length, unit) = *UNITS.iter().find(suits).unwrap_or(&(1, "second"));
     let count = seconds.div_ceil(length);
     format!("{count} {unit}{}", if count == 1 { "" } else { "s" })
+}
+
+/// Who delegates a zone.
+fn parent_of(stop: &Stop) -> &str {
+    stop.parent.as_deref().unwrap_or(".")
 }
 
 /// A zone in a sentence.
@@ -268,10 +338,8 @@ fn is_or_are(what: &str, names: &[&str]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use hickory_proto::rr::Name;
-
+    use super::super::Origin;
     use super::super::trace::{Lost, Said, Server};
-    use super::super::{Origin, Side};
     use super::*;
 
     /// A zone whose servers say `gists`, each at an address of its own.
@@ -302,10 +370,10 @@ mod tests {
             code: Code::AnswersDiffer,
             side: Side::Child,
             severity,
-            zone: Name::root(),
+            zone: zone(),
             subject: String::new(),
             message: message.to_owned(),
-            fix: "mend it".to_owned(),
+            fix: "Mend it.".to_owned(),
             remembered: Some(300),
         }
     }
@@ -456,6 +524,27 @@ mod tests {
     }
 
     #[test]
+    fn where_servers_lead_nowhere_the_worst_of_them_is_told() {
+        let said = |findings: Vec<Finding>| {
+            let refused = Gist::Error { rcode: "REFUSED".to_owned() };
+            let stop = Stop { findings, ..stop(C2, &[refused]) };
+            let leg = Leg { name: NAME.to_owned(), zones: vec![root(), stop], end: End::Broken { zone: zone() } };
+            let Verdict { state, code, side, sentence } = verdict(NAME, "AAAA", &[leg]);
+            (state, code, side, sentence)
+        };
+        let lame = Finding { code: Code::Lame, ..finding(Severity::Broken, "It is lame.") };
+        let sentence = "No server of c2.k8s.ooo. leads on: it is lame; for the operator of c2.k8s.ooo.: mend it; caches may \
+                        remember it for up to 5 minutes.";
+        let expected = (State::Broken, Some(Code::Lame), Some(Side::Child), sentence.to_owned());
+        assert_eq!(said(vec![lame.clone()]), expected);
+        let here = Finding { code: Code::NoRoute, side: Side::Here, ..lame };
+        assert_eq!(said(vec![here]).0, State::Unseen);
+        let sentence = "No server of c2.k8s.ooo. has an answer for web.shop.svc.c2.k8s.ooo.: REFUSED. The operator of \
+                        c2.k8s.ooo. has to see to them.";
+        assert_eq!(said(vec![finding(Severity::Note, "It is alone.")]).3, sentence);
+    }
+
+    #[test]
     fn the_worst_nearest_to_the_root_decides() {
         let with = |zone, findings: &[(Severity, &str)]| Stop {
             findings: findings.iter().map(|(severity, message)| finding(*severity, message)).collect(),
@@ -468,15 +557,15 @@ mod tests {
         check(
             &[(NAME, &degraded, answer())],
             State::Degraded,
-            "web.shop.svc.c2.k8s.ooo. AAAA is answered by the only server of c2.k8s.ooo.; but one: mend it; caches remember \
-             that for up to 5 minutes. One more thing is to be mended.",
+            "web.shop.svc.c2.k8s.ooo. AAAA is answered by the only server of c2.k8s.ooo.; but one; for the operator of \
+             c2.k8s.ooo.: mend it; caches may remember it for up to 5 minutes; one more thing is to be mended.",
         );
         let broken = [with("k8s.ooo.", &[(Severity::Degraded, "one")]), with(C2, &[(Severity::Broken, "two")])];
         check(
             &[(NAME, &broken, answer())],
             State::Broken,
-            "web.shop.svc.c2.k8s.ooo. AAAA is answered by the only server of c2.k8s.ooo.; but two: mend it; caches remember \
-             that for up to 5 minutes. One more thing is to be mended.",
+            "web.shop.svc.c2.k8s.ooo. AAAA is answered by the only server of c2.k8s.ooo.; but two; for the operator of \
+             c2.k8s.ooo.: mend it; caches may remember it for up to 5 minutes; one more thing is to be mended.",
         );
     }
 

@@ -21,7 +21,7 @@ use tokio::time::timeout;
 use super::gist::{self, Heard};
 use super::inquiry::Inquiry;
 use super::trace::Why;
-use super::{Cut, Exchange, Origin, PAYLOAD, Question, Reply, Silence, Transport, Witness, World};
+use super::{Cut, Exchange, Families, Origin, PAYLOAD, Question, Reply, Silence, Transport, Witness, World};
 
 /// Name servers of a zone that are asked: as many as the root has, the most that anybody needs.
 const SERVERS: usize = 13;
@@ -49,6 +49,8 @@ pub struct Walk {
     pub rtype: RecordType,
     /// The way of the name, then those of the targets of aliases; at least one.
     pub legs: Vec<Way>,
+    /// Over what was asked.
+    pub families: Families,
     /// Questions that were asked.
     pub questions: usize,
     /// How long it took.
@@ -125,7 +127,8 @@ pub async fn walk(world: World, name: &Name, rtype: RecordType) -> Walk {
         legs.push(way);
         break;
     }
-    Walk { name: name.clone(), rtype, legs, questions: walker.inquiry.asked(), took: started.elapsed() }
+    let families = walker.inquiry.world().families;
+    Walk { name: name.clone(), rtype, legs, families, questions: walker.inquiry.asked(), took: started.elapsed() }
 }
 
 /// Who walks.
@@ -302,13 +305,15 @@ impl Walker {
                 }
             }
         }
-        let within: Vec<_> = servers.keys().filter(|name| child.zone_of(name)).take(SERVERS).cloned().collect();
+        let too_many = servers.keys().nth(SERVERS).cloned().map(|name| servers.split_off(&name)).unwrap_or_default();
+        let too_many: usize = too_many.values().map(|glue| glue.len().max(1)).sum();
+        let within: Vec<_> = servers.keys().filter(|name| child.zone_of(name)).cloned().collect();
         let (servers, why) = self.locate(servers, child).await;
         let (targets, left_out) = self.targets(servers);
         let below = self.examine(targets, child, &within, has_ds).await;
         let lost = why.keys().cloned().collect();
         let cut = Cut { zone: child.clone(), parent: parent.clone(), above, below, lost };
-        Passed { cut, why, left_out, again: false }
+        Passed { cut, why, left_out: left_out + too_many, again: false }
     }
 
     /// The addresses of `servers`: their glue, or, outside of `child`, what is found from the root down.
@@ -317,7 +322,7 @@ impl Walker {
         servers: BTreeMap<Name, BTreeSet<IpAddr>>,
         child: &Name,
     ) -> (BTreeMap<Name, (Origin, Vec<IpAddr>)>, BTreeMap<Name, Why>) {
-        let found = join_all(servers.into_iter().take(SERVERS).map(|(name, glue)| async {
+        let found = join_all(servers.into_iter().map(|(name, glue)| async {
             let found = if !glue.is_empty() {
                 Ok((Origin::Glue, glue.into_iter().collect()))
             } else if child.zone_of(&name) {
@@ -341,12 +346,11 @@ impl Walker {
     fn targets(&self, servers: BTreeMap<Name, (Origin, Vec<IpAddr>)>) -> (Vec<(Name, Origin, IpAddr)>, usize) {
         let mut left_out = 0;
         let mut targets = Vec::new();
-        for (nth, (name, (origin, mut addresses))) in servers.into_iter().enumerate() {
+        for (name, (origin, mut addresses)) in servers {
             addresses.retain(|address| self.inquiry.world().asks(*address));
             addresses.sort_by_key(|address| (address.is_ipv4(), *address));
             // Roots that nobody has told a name of are all one server by name.
             let room = if name.is_root() { SERVERS * ADDRESSES } else { ADDRESSES };
-            let room = if nth < SERVERS { room } else { 0 };
             left_out += addresses.len().saturating_sub(room);
             targets.extend(addresses.into_iter().take(room).map(|address| (name.clone(), origin, address)));
         }

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::text::{mark, said, time};
 use crate::cli::paper::plain;
-use crate::delegation::{Leg, Stop, Trace};
+use crate::delegation::{Leg, Severity, Stop, Trace};
 
 /// `trace` as Markdown of the kind that has tables (GitHub's).
 pub(super) fn markdown(trace: &Trace) -> String {
@@ -54,7 +54,10 @@ fn zone(stop: &Stop, out: &mut String) {
         let _ = writeln!(out, "| {} |", cells.map(|cell| text(&cell)).join(" | "));
     }
     let lost = stop.lost.iter().map(|lost| format!("**{}** {}", text(&lost.name), text(&lost.why.to_string())));
-    let findings = stop.findings.iter().map(|finding| format!("**{}** {}", text(&finding.message), text(&finding.fix)));
+    let findings = stop.findings.iter().map(|finding| match finding.severity {
+        Severity::Note => text(&finding.message),
+        _ => format!("**{}** {}", text(&finding.message), text(&finding.fix)),
+    });
     let left_out = (stop.left_out > 0).then(|| format!("{} more addresses were left out", stop.left_out));
     let points: Vec<_> = lost.chain(left_out).chain(findings).collect();
     if !points.is_empty() {

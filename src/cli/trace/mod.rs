@@ -22,7 +22,8 @@ use crate::zone::name_to_text;
 /// Every name server of every zone on the way is asked at each of its addresses, over UDP and TCP, as a resolver would: with
 /// the glue as given, aliases followed to the end, no cache and no resolver between. The last line says where it is broken,
 /// whose side that is, what to do next and how long caches will remember. Exit status: 0 all is well, also where the answer is
-/// that there is none; 1 something is to be mended; 2 usage; 3 no root server could be reached from here.
+/// that there is none; 1 something is to be mended; 2 usage; 3 nothing could be seen from
+/// here, such as no root server.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

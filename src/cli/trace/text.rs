@@ -94,7 +94,8 @@ fn finding<W: Write>(finding: &Finding, indent: &str, paper: &mut Paper<W>) -> i
     };
     let line = format!("{mark} {}", plain(message));
     paper.line(format_args!("{indent}{}", tone.map_or_else(|| line.clone(), |tone| paper.tinted(tone, &line))))?;
-    paper.line(format_args!("{indent}  {}", plain(fix)))
+    // What is only to be known needs no mending.
+    if *severity == Severity::Note { Ok(()) } else { paper.line(format_args!("{indent}  {}", plain(fix))) }
 }
 
 /// A state in one sign.
