@@ -165,6 +165,7 @@ zone:
     file: zone
     journal-content: none
     zonefile-sync: -1
+    dnssec-signing: SIGNS
 ";
 
 /// A world that is still to be made.
@@ -194,6 +195,8 @@ struct Site {
 enum Program {
     Nsd,
     Knot,
+    /// Knot that signs its zone.
+    Signer,
     Kubezone,
     /// kubezone with that configuration from examples/, as it is.
     Example(&'static str),
@@ -272,6 +275,12 @@ impl Plan {
     /// This server answers for its zone with this RCODE, and will; `None`: it is not started.
     pub(crate) fn answers(mut self, server: &str, rcode: Option<&'static str>) -> Self {
         self.site(server).rcode = rcode;
+        self
+    }
+
+    /// The servers of the parent zone sign it: without that, DS records are of no use, and nobody shows them.
+    pub(crate) fn signed(mut self) -> Self {
+        PARENTS.iter().for_each(|server| self.site(server).program = Program::Signer);
         self
     }
 
@@ -410,9 +419,10 @@ impl Site {
                 write("nsd.conf", &NSD_CONF.replace("APEX", apex));
                 start("nsd", &["-d", "-c", "nsd.conf"])
             }
-            Program::Knot => {
+            Program::Knot | Program::Signer => {
+                let signs = if self.program == Program::Signer { "on" } else { "off" };
                 write("zone", &zone);
-                write("knot.conf", &KNOT_CONF.replace("APEX", apex));
+                write("knot.conf", &KNOT_CONF.replace("APEX", apex).replace("SIGNS", signs));
                 start("knotd", &["-c", "knot.conf"])
             }
             Program::Kubezone => {
