@@ -464,7 +464,7 @@ fn a_server_that_refers_back_up() {
         plan,
         "1
          broken lame child
-         The servers of c2.k8s.ooo. do not have it: they refer back to .. The operator of c2.k8s.ooo. has to have \
+         The servers of c2.k8s.ooo. do not have it: they refer back to the root. The operator of c2.k8s.ooo. has to have \
          them load the zone, or its parent has to refer to those that do.",
     );
 }

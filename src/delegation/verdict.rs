@@ -104,8 +104,9 @@ fn broken(leg: &Leg, is_alias: bool) -> Option<(Code, Side, String)> {
         End::Broken { zone } => dead_end(name, zone, zones.last()?),
         End::Upward { zone, to } => {
             let sentence = format!(
-                "the servers of {zone} do not have it: they refer back to {to}. The operator of {zone} has to have them \
-                 load the zone, or its parent has to refer to those that do."
+                "the servers of {zone} do not have it: they refer back to {}. The operator of {zone} has to have them \
+                 load the zone, or its parent has to refer to those that do.",
+                called(to)
             );
             (Code::ReferralLoop, Side::Child, sentence)
         }
