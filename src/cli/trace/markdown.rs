@@ -68,8 +68,8 @@ fn zone(stop: &Stop, out: &mut String) {
     }
 }
 
-/// `text` as nothing but text: what Markdown would take for a sign has a backslash before it (CommonMark §2.4), and nothing
-/// becomes a mention or a link.
+/// `text` as nothing but text: what Markdown would take for a sign has a backslash before it (CommonMark §2.4), nobody is
+/// mentioned, and no scheme makes a link.
 fn text(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for letter in plain(text).chars() {
@@ -77,8 +77,8 @@ fn text(text: &str) -> String {
             '&' => escaped.push_str("&amp;"),
             '<' => escaped.push_str("&lt;"),
             '>' => escaped.push_str("&gt;"),
-            // GitHub tells whoever is mentioned, backslash or not.
-            '@' => escaped.push_str("&#64;"),
+            // Mentions are looked for in what a backslash has gone from: a comment makes two texts of it.
+            '@' => escaped.push_str("@<!-- -->"),
             '\\' | '`' | '*' | '_' | '{' | '}' | '[' | ']' | '#' | '|' | '~' | '!' => {
                 escaped.push('\\');
                 escaped.push(letter);
@@ -86,7 +86,7 @@ fn text(text: &str) -> String {
             _ => escaped.push(letter),
         }
     }
-    escaped
+    escaped.replace("://", ":<!-- -->//")
 }
 
 #[cfg(test)]
@@ -95,6 +95,7 @@ mod tests {
 
     #[test]
     fn what_strangers_say_is_text() {
-        assert_eq!(text("a|b\n<script>@all [x](y) `c` *d*"), r"a\|b &lt;script&gt;&#64;all \[x\](y) \`c\` \*d\*");
+        assert_eq!(text("a|b\n<script> [x](y) `c` *d*"), r"a\|b &lt;script&gt; \[x\](y) \`c\` \*d\*");
+        assert_eq!(text("@all https://a.example"), "@<!-- -->all https:<!-- -->//a.example");
     }
 }

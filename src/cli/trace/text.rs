@@ -15,10 +15,9 @@ pub(super) fn print<W: Write>(trace: &Trace, paper: &mut Paper<W>) -> io::Result
         paper.line(format_args!("{} {}", plain(&leg.name), plain(rtype)))?;
         leg_below(leg, paper)?;
     }
-    paper.line(format_args!("({questions} questions, {milliseconds} ms)"))?;
-    paper.line("")?;
-    let tone = tone(verdict.state);
-    paper.line(paper.tinted(tone, format_args!("{} {}", mark(verdict.state), plain(&verdict.sentence))))
+    paper.line(format_args!("\n{questions} questions, {milliseconds} ms"))?;
+    let sentence = format!("{} {}", mark(verdict.state), plain(&verdict.sentence));
+    paper.line(paper.tinted(tone(verdict.state), sentence))
 }
 
 fn leg_below<W: Write>(leg: &Leg, paper: &mut Paper<W>) -> io::Result<()> {
