@@ -1,7 +1,8 @@
 //! What `kubezone trace` says of broken worlds: each case breaks one thing in a world that is whole otherwise
 //! (tests/support/worlds.rs), on real servers, addresses and packets.
 //!
-//! What is expected is the exit status, then each finding as severity, code and side, then the sentence that it ends with.
+//! What is expected is the exit status with the verdict's state, code and side; then each finding as severity, code and side;
+//! then the sentence that it ends with.
 
 mod support;
 
@@ -46,7 +47,9 @@ fn check_name(plan: Plan, question: &str, expected: &str) {
     });
     let printed = String::from_utf8_lossy(&text.stdout);
     let trace: Value = serde_json::from_slice(&json.stdout).unwrap_or_else(|error| panic!("{error}: {json:?}"));
-    let mut said = vec![text.status.code().expect("ended by itself").to_string()];
+    let status = text.status.code().expect("ended by itself").to_string();
+    let verdict = ["state", "code", "side"].map(|key| trace["verdict"][key].as_str().unwrap_or_default().to_owned());
+    let mut said = vec![[&[status], &verdict[..]].concat().join(" ").trim_end().to_owned()];
     let list = |value: &Value, key: &str| value[key].as_array().expect("a list").clone();
     let zones = list(&trace, "legs").into_iter().flat_map(|leg| list(&leg, "zones"));
     for finding in zones.flat_map(|zone| list(&zone, "findings")) {
@@ -71,7 +74,7 @@ fn check_name(plan: Plan, question: &str, expected: &str) {
 fn a_healthy_world() {
     check(
         Plan::healthy(),
-        "0
+        "0 well
          web.shop.svc.c2.k8s.ooo. AAAA is answered by the only server of c2.k8s.ooo.; nothing to mend.",
     );
 }
@@ -81,7 +84,7 @@ fn a_type_that_a_name_does_not_have() {
     check_name(
         Plan::healthy(),
         "web.shop.svc.c2.k8s.ooo MX",
-        "0
+        "0 well
          web.shop.svc.c2.k8s.ooo. exists and has no MX records, as is said by the only server of c2.k8s.ooo.; \
          caches remember that for up to 30 seconds; nothing to mend.",
     );
@@ -92,7 +95,7 @@ fn a_name_that_does_not_exist() {
     check_name(
         Plan::healthy(),
         "wbe.shop.svc.c2.k8s.ooo AAAA",
-        "0
+        "0 well
          wbe.shop.svc.c2.k8s.ooo. does not exist, as is said by the only server of c2.k8s.ooo.; caches remember \
          that for up to 30 seconds; nothing to mend.",
     );
@@ -102,7 +105,7 @@ fn a_name_that_does_not_exist() {
 fn a_client_without_ipv4() {
     check(
         Plan::healthy().client(&["2a0a:e5c0:53:c::1"]),
-        "0
+        "0 well
          note no-route here
          web.shop.svc.c2.k8s.ooo. AAAA is answered at 1 of the 2 addresses of the servers of c2.k8s.ooo.; nothing \
          to mend.",
@@ -113,7 +116,7 @@ fn a_client_without_ipv4() {
 fn a_client_without_ipv6() {
     check(
         Plan::healthy().client(&["147.78.193.99"]),
-        "0
+        "0 well
          note no-route here
          web.shop.svc.c2.k8s.ooo. AAAA is answered at 1 of the 2 addresses of the servers of c2.k8s.ooo.; nothing \
          to mend.",
@@ -127,7 +130,7 @@ fn an_alias_out_of_the_zone_is_followed() {
     check_name(
         Plan::healthy(),
         "moved.shop.svc.c2.k8s.ooo AAAA",
-        "0
+        "0 well
          moved.shop.svc.c2.k8s.ooo. is an alias of www.old.ooo., and www.old.ooo. AAAA is answered by the only \
          server of ooo.; nothing to mend.",
     );
@@ -138,7 +141,7 @@ fn an_alias_to_a_name_that_does_not_exist() {
     check_name(
         Plan::healthy(),
         "lost.shop.svc.c2.k8s.ooo AAAA",
-        "1
+        "1 broken cname-dangling child
          lost.shop.svc.c2.k8s.ooo. is an alias of www.lost.ooo., and that does not exist: the servers of ooo. say \
          NXDOMAIN. Whoever has the alias has to take it away, or the operator of ooo. has to add www.lost.ooo.; \
          caches remember that for up to 1 hour.",
@@ -152,7 +155,7 @@ fn an_alias_that_comes_back_to_itself() {
     check_name(
         plan,
         "moved.shop.svc.c2.k8s.ooo AAAA",
-        "1
+        "1 broken cname-loop child
          moved.shop.svc.c2.k8s.ooo. is an alias that leads back to itself. Whoever has the aliases has to let one \
          of them lead to a name with records.",
     );
@@ -164,7 +167,7 @@ fn an_alias_that_comes_back_to_itself() {
 fn no_delegation() {
     check(
         Plan::healthy().edit(&PARENTS, NS, "").edit(&PARENTS, AAAA, "").edit(&PARENTS, A, ""),
-        "1
+        "1 broken not-delegated parent
          broken not-delegated parent
          c2.k8s.ooo. is not delegated: the servers of k8s.ooo. say NXDOMAIN for it. The operator of k8s.ooo. has \
          to add the NS records and glue that `kubezone delegation c2.k8s.ooo` prints; caches remember that there \
@@ -176,7 +179,7 @@ fn no_delegation() {
 fn the_child_has_a_name_server_that_the_parent_lacks() {
     check(
         second_server(Plan::healthy()),
-        "1
+        "1 degraded name-server-missing parent
          degraded name-server-missing parent
          web.shop.svc.c2.k8s.ooo. AAAA is answered by the only server of c2.k8s.ooo.; but the delegation of \
          c2.k8s.ooo. in k8s.ooo. lacks ns-b.c2.k8s.ooo., which the zone itself has as a name server; for the \
@@ -190,7 +193,7 @@ fn the_parent_has_a_name_server_that_the_child_lacks() {
     let plan = Plan::healthy().address("c2", "2a0a:e5c0:13:e2::b");
     check(
         plan.add(&PARENTS, "c2 NS ns-b.c2\nns-b.c2 AAAA 2a0a:e5c0:13:e2::b\n"),
-        "1
+        "1 degraded name-server-extra parent
          degraded name-server-extra parent
          web.shop.svc.c2.k8s.ooo. AAAA is answered by all 2 servers of c2.k8s.ooo. alike; but the delegation of \
          c2.k8s.ooo. in k8s.ooo. has ns-b.c2.k8s.ooo., which the zone itself does not have as a name server; for \
@@ -203,7 +206,7 @@ fn the_parent_has_a_name_server_that_the_child_lacks() {
 fn the_parents_servers_disagree_over_the_delegation() {
     check(
         Plan::healthy().edit(&["ns2"], NS, "").edit(&["ns2"], AAAA, "").edit(&["ns2"], A, ""),
-        "1
+        "1 degraded parents-differ parent
          degraded parents-differ parent
          web.shop.svc.c2.k8s.ooo. AAAA is answered by the only server of c2.k8s.ooo.; but some servers of \
          k8s.ooo. delegate c2.k8s.ooo.; these do not: ns2.k8s.ooo. (2a0a:e5c0:53:4::53), ns2.k8s.ooo. \
@@ -217,7 +220,7 @@ fn the_parents_servers_disagree_over_the_glue() {
     let plan = Plan::healthy().host("old", &["2a0a:e5c0:13:e2::dead"], "example.", OTHER);
     check(
         plan.edit(&["ns2"], "13:e2::a", "13:e2::dead"),
-        "1
+        "1 degraded parents-differ parent
          degraded parents-differ parent
          degraded glue-stale parent
          web.shop.svc.c2.k8s.ooo. AAAA is answered at 2 of the 3 addresses of the servers of c2.k8s.ooo.; but the \
@@ -232,7 +235,7 @@ fn the_parents_servers_disagree_over_the_glue() {
 fn the_parents_serials_differ() {
     check(
         Plan::healthy().edit(&["ns2"], "2026110100", "2026103100"),
-        "1
+        "1 degraded serials-differ child
          degraded serials-differ child
          web.shop.svc.c2.k8s.ooo. AAAA is answered by the only server of c2.k8s.ooo.; but the servers of k8s.ooo. \
          have different versions of it: 2026103100 at ns2.k8s.ooo. (2a0a:e5c0:53:4::53), ns2.k8s.ooo. \
@@ -246,7 +249,7 @@ fn a_ds_record_without_a_key() {
     let ds = "c2 DS 12345 13 2 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\n";
     check(
         Plan::healthy().signed().add(&PARENTS, ds),
-        "1
+        "1 broken ds-without-key parent
          broken ds-without-key parent
          web.shop.svc.c2.k8s.ooo. AAAA is answered by the only server of c2.k8s.ooo.; but k8s.ooo. has DS records \
          of c2.k8s.ooo., which is not signed: resolvers that validate answer SERVFAIL; for the operator of \
@@ -260,7 +263,7 @@ fn a_ds_record_without_a_key() {
 fn a_name_server_inside_its_own_zone_without_glue() {
     check(
         Plan::healthy().edit(&PARENTS, AAAA, "").edit(&PARENTS, A, ""),
-        "1
+        "1 broken glue-missing parent
          broken glue-missing parent
          There is no way into c2.k8s.ooo.: its name server kube-dns.kube-system.svc.c2.k8s.ooo. is in the zone \
          itself, and the servers of k8s.ooo. have no glue for it. The operator of k8s.ooo. has to add its \
@@ -272,7 +275,7 @@ fn a_name_server_inside_its_own_zone_without_glue() {
 fn one_of_two_name_servers_without_glue() {
     check(
         second_server(Plan::healthy()).add(&PARENTS, "c2 NS ns-b.c2\n"),
-        "1
+        "1 degraded glue-missing parent
          degraded glue-missing parent
          web.shop.svc.c2.k8s.ooo. AAAA is answered by the only server of c2.k8s.ooo.; but the delegation of \
          c2.k8s.ooo. in k8s.ooo. has no address of ns-b.c2.k8s.ooo., which is within the zone: nobody can find \
@@ -287,7 +290,7 @@ fn stale_glue() {
     let plan = plan.host("old", &["2a0a:e5c0:13:e2::dead"], "example.", OTHER);
     check(
         plan.run("old", "ip6tables -A INPUT -p udp -j DROP; ip6tables -A INPUT -p tcp -j DROP"),
-        "1
+        "1 degraded glue-incomplete parent
          degraded glue-incomplete parent
          degraded glue-stale parent
          web.shop.svc.c2.k8s.ooo. AAAA is answered at 1 of the 2 addresses of the servers of c2.k8s.ooo.; but the \
@@ -302,7 +305,7 @@ fn stale_glue_that_leads_to_somebody_else() {
     let plan = Plan::healthy().edit(&PARENTS, "13:e2::a", "13:e2::dead");
     check(
         plan.host("old", &["2a0a:e5c0:13:e2::dead"], "example.", OTHER),
-        "1
+        "1 degraded glue-incomplete parent
          degraded glue-incomplete parent
          degraded glue-stale parent
          web.shop.svc.c2.k8s.ooo. AAAA is answered at 1 of the 2 addresses of the servers of c2.k8s.ooo.; but the \
@@ -316,7 +319,7 @@ fn stale_glue_that_leads_to_somebody_else() {
 fn glue_for_ipv4_only() {
     check(
         Plan::healthy().edit(&PARENTS, AAAA, ""),
-        "1
+        "1 degraded glue-incomplete parent
          degraded glue-incomplete parent
          web.shop.svc.c2.k8s.ooo. AAAA is answered by the only server of c2.k8s.ooo.; but the glue of \
          kube-dns.kube-system.svc.c2.k8s.ooo. in k8s.ooo. lacks 2a0a:e5c0:13:e2::a; for the operator of k8s.ooo.: \
@@ -329,7 +332,7 @@ fn glue_for_ipv4_only() {
 fn glue_for_ipv6_only() {
     check(
         Plan::healthy().edit(&PARENTS, A, ""),
-        "1
+        "1 degraded glue-incomplete parent
          degraded glue-incomplete parent
          web.shop.svc.c2.k8s.ooo. AAAA is answered by the only server of c2.k8s.ooo.; but the glue of \
          kube-dns.kube-system.svc.c2.k8s.ooo. in k8s.ooo. lacks 147.78.194.9; for the operator of k8s.ooo.: add \
@@ -342,7 +345,7 @@ fn glue_for_ipv6_only() {
 fn glue_for_ipv6_only_and_a_client_without() {
     check(
         Plan::healthy().edit(&PARENTS, A, "").client(&["147.78.193.99"]),
-        "3
+        "3 unseen no-route here
          note no-route here
          broken no-route here
          degraded no-ipv4 child
@@ -357,7 +360,7 @@ fn glue_of_a_unique_local_address() {
     private(
         C2[0],
         "fd00:c2::a",
-        "1
+        "1 degraded address-private child
          degraded address-private child
          web.shop.svc.c2.k8s.ooo. AAAA is answered by the only server of c2.k8s.ooo.; but \
          kube-dns.kube-system.svc.c2.k8s.ooo. (fd00:c2::a), a name server of c2.k8s.ooo., is at an address that \
@@ -372,7 +375,7 @@ fn glue_of_a_private_ipv4_address() {
     private(
         C2[1],
         "10.0.0.53",
-        "1
+        "1 degraded address-private child
          degraded address-private child
          web.shop.svc.c2.k8s.ooo. AAAA is answered by the only server of c2.k8s.ooo.; but \
          kube-dns.kube-system.svc.c2.k8s.ooo. (10.0.0.53), a name server of c2.k8s.ooo., is at an address that \
@@ -386,7 +389,7 @@ fn glue_of_a_private_ipv4_address() {
 fn glue_of_loopback() {
     check(
         Plan::healthy().edit(&PARENTS, "147.78.194.9", "127.0.0.1"),
-        "1
+        "1 degraded glue-incomplete parent
          degraded glue-incomplete parent
          degraded glue-stale parent
          web.shop.svc.c2.k8s.ooo. AAAA is answered at 1 of the 2 addresses of the servers of c2.k8s.ooo.; but the \
@@ -409,7 +412,7 @@ fn private(address: &str, private: &'static str, expected: &str) {
 fn a_server_that_refuses() {
     check(
         Plan::healthy().edit(&["c2"], "name: c2.k8s.ooo", "name: c3.k8s.ooo").answers("c2", Some("REFUSED")),
-        "1
+        "1 broken lame child
          broken lame child
          No server of c2.k8s.ooo. leads on: kube-dns.kube-system.svc.c2.k8s.ooo. (2a0a:e5c0:13:e2::a, \
          147.78.194.9) is named as a server of c2.k8s.ooo., but does not serve it: it answers REFUSED; for the \
@@ -423,7 +426,7 @@ fn a_server_that_refuses() {
 fn a_server_that_fails() {
     check(
         Plan::healthy().edit(&["c2"], "manifests: manifests", "kubeconfig: none").answers("c2", Some("SERVFAIL")),
-        "1
+        "1 broken lame child
          broken lame child
          No server of c2.k8s.ooo. leads on: kube-dns.kube-system.svc.c2.k8s.ooo. (2a0a:e5c0:13:e2::a, \
          147.78.194.9) is named as a server of c2.k8s.ooo., but does not serve it: it answers SERVFAIL (EDE 14: \
@@ -441,7 +444,7 @@ fn a_server_that_is_not_authoritative() {
     });
     check(
         plan,
-        "1
+        "1 broken lame child
          broken lame child
          No server of c2.k8s.ooo. leads on: kube-dns.kube-system.svc.c2.k8s.ooo. (2a0a:e5c0:13:e2::a, \
          147.78.194.9) is named as a server of c2.k8s.ooo., but does not serve it: it answers without authority \
@@ -462,10 +465,10 @@ fn a_server_that_refers_back_up() {
     });
     check(
         plan,
-        "1
+        "1 broken referral-loop child
          broken lame child
-         The servers of c2.k8s.ooo. do not have it: they refer back to the root. The operator of c2.k8s.ooo. has to have \
-         them load the zone, or its parent has to refer to those that do.",
+         The servers of c2.k8s.ooo. do not have it: they refer back to the root. The operator of c2.k8s.ooo. has \
+         to have them load the zone, or its parent has to refer to those that do.",
     );
 }
 
@@ -473,7 +476,7 @@ fn a_server_that_refers_back_up() {
 fn a_zone_that_nobody_serves() {
     check(
         Plan::healthy().answers("c2", None),
-        "1
+        "1 broken silent child
          broken silent child
          No server of c2.k8s.ooo. leads on: kube-dns.kube-system.svc.c2.k8s.ooo. (2a0a:e5c0:13:e2::a, \
          147.78.194.9), a name server of c2.k8s.ooo., does not answer: nobody listens there; for the operator of \
@@ -488,7 +491,7 @@ fn a_dead_server() {
     let plan = Plan::healthy().run("c2", "ip6tables -A INPUT -p udp -j DROP; ip6tables -A INPUT -p tcp -j DROP");
     check(
         plan.run("c2", "iptables -A INPUT -j DROP"),
-        "1
+        "1 broken silent child
          broken silent child
          No server of c2.k8s.ooo. leads on: kube-dns.kube-system.svc.c2.k8s.ooo. (2a0a:e5c0:13:e2::a, \
          147.78.194.9), a name server of c2.k8s.ooo., does not answer; for the operator of c2.k8s.ooo.: see \
@@ -502,7 +505,7 @@ fn a_dead_server() {
 fn a_dead_address() {
     check(
         Plan::healthy().run("c2", "iptables -A INPUT -j DROP"),
-        "1
+        "1 degraded silent child
          degraded silent child
          web.shop.svc.c2.k8s.ooo. AAAA is answered at 1 of the 2 addresses of the servers of c2.k8s.ooo.; but \
          kube-dns.kube-system.svc.c2.k8s.ooo. (147.78.194.9), a name server of c2.k8s.ooo., does not answer; for \
@@ -516,7 +519,7 @@ fn a_dead_address() {
 fn an_address_that_the_network_says_nobody_has() {
     check(
         Plan::healthy().run("c2", "iptables -A INPUT -j REJECT --reject-with icmp-host-unreachable"),
-        "1
+        "1 degraded silent child
          degraded silent child
          web.shop.svc.c2.k8s.ooo. AAAA is answered at 1 of the 2 addresses of the servers of c2.k8s.ooo.; but \
          kube-dns.kube-system.svc.c2.k8s.ooo. (147.78.194.9), a name server of c2.k8s.ooo., does not answer: the \
@@ -531,7 +534,7 @@ fn tcp_blocked() {
     let plan = Plan::healthy().run("c2", "ip6tables -A INPUT -p tcp -j DROP; iptables -A INPUT -p tcp -j DROP");
     check(
         plan,
-        "1
+        "1 degraded no-tcp child
          degraded no-tcp child
          web.shop.svc.c2.k8s.ooo. AAAA is answered by the only server of c2.k8s.ooo.; but \
          kube-dns.kube-system.svc.c2.k8s.ooo. (2a0a:e5c0:13:e2::a, 147.78.194.9) answers for c2.k8s.ooo. over \
@@ -545,7 +548,7 @@ fn tcp_refused() {
     let plan = Plan::healthy().run("c2", "ip6tables -A INPUT -p tcp -j REJECT --reject-with tcp-reset");
     check(
         plan.run("c2", "iptables -A INPUT -p tcp -j REJECT --reject-with tcp-reset"),
-        "1
+        "1 degraded no-tcp child
          degraded no-tcp child
          web.shop.svc.c2.k8s.ooo. AAAA is answered by the only server of c2.k8s.ooo.; but \
          kube-dns.kube-system.svc.c2.k8s.ooo. (2a0a:e5c0:13:e2::a, 147.78.194.9) answers for c2.k8s.ooo. over \
@@ -559,7 +562,7 @@ fn udp_blocked() {
     let plan = Plan::healthy().run("c2", "ip6tables -A INPUT -p udp -j DROP; iptables -A INPUT -p udp -j DROP");
     check(
         plan,
-        "1
+        "1 broken no-udp child
          broken no-udp child
          web.shop.svc.c2.k8s.ooo. AAAA is answered by the only server of c2.k8s.ooo.; but \
          kube-dns.kube-system.svc.c2.k8s.ooo. (2a0a:e5c0:13:e2::a, 147.78.194.9) answers for c2.k8s.ooo. over \
@@ -575,7 +578,7 @@ fn a_firewall_that_loses_large_datagrams() {
     check_name(
         plan,
         "crowd.shop.svc.c2.k8s.ooo AAAA",
-        "1
+        "1 degraded large-lost path
          degraded large-lost path
          crowd.shop.svc.c2.k8s.ooo. AAAA is answered by the only server of c2.k8s.ooo.; but responses of 894 \
          octets from kube-dns.kube-system.svc.c2.k8s.ooo. (2a0a:e5c0:13:e2::a, 147.78.194.9) get lost over UDP; \
@@ -592,7 +595,7 @@ fn more_over_udp_than_was_asked_for_and_fragments_are_lost() {
     check_name(
         plan,
         "crowd.shop.svc.c2.k8s.ooo AAAA",
-        "1
+        "1 degraded large-lost child
          degraded large-lost child
          crowd.shop.svc.c2.k8s.ooo. AAAA is answered by the only server of c2.k8s.ooo.; but \
          kube-dns.kube-system.svc.c2.k8s.ooo. (2a0a:e5c0:13:e2::a, 147.78.194.9) answers over UDP with 1734 \
@@ -608,7 +611,7 @@ fn more_over_udp_than_was_asked_for() {
     check_name(
         plan,
         "crowd.shop.svc.c2.k8s.ooo AAAA",
-        "1
+        "1 degraded large-lost child
          degraded large-lost child
          crowd.shop.svc.c2.k8s.ooo. AAAA is answered by the only server of c2.k8s.ooo.; but \
          kube-dns.kube-system.svc.c2.k8s.ooo. (2a0a:e5c0:13:e2::a, 147.78.194.9) answers over UDP with 1734 \
@@ -629,7 +632,7 @@ fn edns_is_a_format_error() {
     });
     check(
         plan,
-        "1
+        "1 broken lame child
          degraded no-edns child
          No server of c2.k8s.ooo. has an answer for web.shop.svc.c2.k8s.ooo.: FORMERR. The operator of \
          c2.k8s.ooo. has to see to them.",
@@ -645,7 +648,7 @@ fn edns_is_a_format_error_without_the_question() {
     });
     check(
         plan,
-        "1
+        "1 broken lame child
          degraded no-edns child
          No server of c2.k8s.ooo. has an answer for web.shop.svc.c2.k8s.ooo.: no answer. The operator of \
          c2.k8s.ooo. has to see to them.",
@@ -656,7 +659,7 @@ fn edns_is_a_format_error_without_the_question() {
 fn edns_is_not_answered() {
     check(
         Plan::healthy().script(|request, truth| request.edns.is_none().then_some(truth)),
-        "1
+        "1 broken lame child
          degraded no-edns child
          No server of c2.k8s.ooo. has an answer for web.shop.svc.c2.k8s.ooo.: no answer. The operator of \
          c2.k8s.ooo. has to see to them.",
@@ -671,7 +674,7 @@ fn edns_is_ignored() {
     });
     check(
         plan,
-        "0
+        "0 well
          web.shop.svc.c2.k8s.ooo. AAAA is answered by the only server of c2.k8s.ooo.; nothing to mend.",
     );
 }
@@ -681,7 +684,7 @@ fn name_servers_that_are_in_each_others_zone() {
     let plan = Plan::healthy().edit(&PARENTS, NS, "c2 NS ns.c3\nc3 NS ns.c2\n");
     check(
         plan.edit(&PARENTS, AAAA, "").edit(&PARENTS, A, ""),
-        "1
+        "1 broken referral-loop parent
          broken no-way-in child
          There is no way into c2.k8s.ooo.: to find ns.c3.k8s.ooo. one has to ask it already, as the name servers \
          of two zones are each in the other. The operator of k8s.ooo. has to add glue, or c2.k8s.ooo. needs a \
@@ -696,7 +699,7 @@ fn a_root_that_does_not_answer() {
     let plan = Plan::healthy().run("root", "ip6tables -A INPUT -p udp -j DROP; ip6tables -A INPUT -p tcp -j DROP");
     check(
         plan.run("root", "iptables -A INPUT -p tcp -j REJECT; iptables -A INPUT -j DROP"),
-        "3
+        "3 unseen root-silent here
          broken silent child
          No root server answers: asked were over IPv6 2a0a:e5c0:53:1::53 (no answer), and over IPv4 147.78.193.1 \
          (UDP: no answer, TCP: refuses the connection).",
