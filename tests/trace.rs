@@ -632,10 +632,12 @@ fn edns_is_a_format_error() {
     });
     check(
         plan,
-        "1 broken lame child
+        "1 broken no-edns child
          degraded no-edns child
-         No server of c2.k8s.ooo. has an answer for web.shop.svc.c2.k8s.ooo.: FORMERR. The operator of \
-         c2.k8s.ooo. has to see to them.",
+         No server of c2.k8s.ooo. leads on: kube-dns.kube-system.svc.c2.k8s.ooo. (2a0a:e5c0:13:e2::a, \
+         147.78.194.9) answers for c2.k8s.ooo. only where the question has no EDNS; for the operator of \
+         c2.k8s.ooo.: look for a firewall in front of 2a0a:e5c0:13:e2::a, 147.78.194.9 that drops EDNS, or \
+         upgrade the server (RFC 6891).",
     );
 }
 
@@ -648,10 +650,12 @@ fn edns_is_a_format_error_without_the_question() {
     });
     check(
         plan,
-        "1 broken lame child
+        "1 broken no-edns child
          degraded no-edns child
-         No server of c2.k8s.ooo. has an answer for web.shop.svc.c2.k8s.ooo.: no answer. The operator of \
-         c2.k8s.ooo. has to see to them.",
+         No server of c2.k8s.ooo. leads on: kube-dns.kube-system.svc.c2.k8s.ooo. (2a0a:e5c0:13:e2::a, \
+         147.78.194.9) answers for c2.k8s.ooo. only where the question has no EDNS; for the operator of \
+         c2.k8s.ooo.: look for a firewall in front of 2a0a:e5c0:13:e2::a, 147.78.194.9 that drops EDNS, or \
+         upgrade the server (RFC 6891).",
     );
 }
 
@@ -659,10 +663,12 @@ fn edns_is_a_format_error_without_the_question() {
 fn edns_is_not_answered() {
     check(
         Plan::healthy().script(|request, truth| request.edns.is_none().then_some(truth)),
-        "1 broken lame child
+        "1 broken no-edns child
          degraded no-edns child
-         No server of c2.k8s.ooo. has an answer for web.shop.svc.c2.k8s.ooo.: no answer. The operator of \
-         c2.k8s.ooo. has to see to them.",
+         No server of c2.k8s.ooo. leads on: kube-dns.kube-system.svc.c2.k8s.ooo. (2a0a:e5c0:13:e2::a, \
+         147.78.194.9) answers for c2.k8s.ooo. only where the question has no EDNS; for the operator of \
+         c2.k8s.ooo.: look for a firewall in front of 2a0a:e5c0:13:e2::a, 147.78.194.9 that drops EDNS, or \
+         upgrade the server (RFC 6891).",
     );
 }
 

@@ -140,7 +140,9 @@ fn dead_end(name: &str, zone: &str, stop: &Stop) -> (Code, Side, String) {
     if let (true, Some(lost)) = (stop.servers.is_empty(), stop.lost.iter().min_by_key(|lost| lost.why)) {
         return no_way_in(zone, stop, lost.why);
     }
-    if let Some(finding) = stop.findings.first().filter(|finding| finding.severity == Severity::Broken) {
+    // All questions on the way have EDNS.
+    let is_why = |finding: &&Finding| finding.severity == Severity::Broken || finding.code == Code::NoEdns;
+    if let Some(finding) = stop.findings.first().filter(is_why) {
         let sentence = format!("no server of {zone} leads on: {}.", told(finding, above));
         return (finding.code, finding.side, sentence);
     }
