@@ -323,8 +323,8 @@ fn servers_that_answer_in_one_way_only() {
 
 #[test]
 fn large_responses_that_get_lost() {
-    let many = vec!["c2.k8s.ooo. 60 A 192.0.2.1"; 10].join("; ");
-    let fewer = vec!["c2.k8s.ooo. 60 A 192.0.2.1"; 5].join("; ");
+    let many = ["c2.k8s.ooo. 60 A 192.0.2.1"; 10].join("; ");
+    let fewer = ["c2.k8s.ooo. 60 A 192.0.2.1"; 5].join("; ");
     check_server(
         &format!("{WELL}\nTXT c2.k8s.ooo. udp: timeout\nTXT c2.k8s.ooo. tcp: AA NOERROR | {many}"),
         &["Degraded large-lost Child"],
