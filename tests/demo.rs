@@ -175,6 +175,15 @@ fn every_printed_command_shows_what_the_demo_says() {
     assert_eq!(gists("matrix.chat.svc.c3.k8s.ooo."), ["referral to c3.k8s.ooo.", "answer"]);
     assert_eq!(gists("guestbook.shop.svc.c2.k8s.ooo."), ["NXDOMAIN", "answer", "NXDOMAIN"]);
 
+    let trace = lines.iter().find_map(|line| line.strip_prefix("kubezone trace ")).expect("a trace to try");
+    let traced = Command::new(KUBEZONE.as_str()).arg("trace").args(trace.split(' ')).output().expect("the binary");
+    let told = String::from_utf8(traced.stdout).expect("text");
+    assert!(traced.status.success(), "{told}");
+    for zone in ["ooo.", "k8s.ooo.", "c2.k8s.ooo."] {
+        assert!(told.lines().any(|line| line.trim() == zone), "{zone}: {told}");
+    }
+    assert!(told.contains("\n✔ web.shop.svc.c2.k8s.ooo. AAAA is answered by the only server of c2.k8s.ooo."), "{told}");
+
     let folder = demo.folder.path().to_owned();
     let files = || fs::read_dir(&folder).unwrap().count();
     assert_eq!(files(), 1, "the folder that the servers read");

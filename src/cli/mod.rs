@@ -19,6 +19,8 @@ mod reports;
 mod serve;
 mod settings;
 mod status;
+mod trace;
+mod world;
 mod zone;
 
 use std::env;
@@ -59,6 +61,7 @@ enum Command {
     Explain(explain::Explain),
     Audit(audit::Audit),
     Check(Box<check::CheckArgs>),
+    Trace(Box<trace::TraceArgs>),
     Status(status::Status),
     /// Prints a script that has a shell complete kubezone's commands and options, and the names of what there is
     ///
@@ -79,6 +82,8 @@ impl Command {
         match self {
             // Five servers would talk over what is shown.
             Self::Demo(_) => "warn",
+            // What a name server does wrong is what is shown, in words.
+            Self::Trace(_) => "info,hickory_net=off,hickory_proto=off",
             // kube's client tells of each failed request without saying which; whoever made it knows more, and logs it.
             _ => "info,kube_client::client::builder=off",
         }
@@ -172,6 +177,7 @@ pub fn main() -> ExitCode {
         Command::Audit(audit) => audit.run(),
         Command::Status(status) => status.run(),
         Command::Check(check) => check.run(),
+        Command::Trace(trace) => trace.run(),
         Command::Completions { shell } => {
             complete::script(shell).and_then(|script| Ok(io::stdout().write_all(&script)?))
         }

@@ -137,6 +137,8 @@ pub enum Silence {
     Refused,
     /// This machine has no way there: no address of that family, or no route.
     NoRoute,
+    /// The network says that nobody is there.
+    Unreachable,
     /// The connection was closed before there was an answer.
     Closed,
     /// What came is no DNS message.
@@ -153,6 +155,7 @@ impl fmt::Display for Silence {
             Self::Timeout => "no answer",
             Self::Refused => "refuses the connection",
             Self::NoRoute => "no route from here",
+            Self::Unreachable => "the network says that nobody is there",
             Self::Closed => "closes the connection without an answer",
             Self::Garbled => "answers what is no DNS message",
             Self::Unasked => "not asked: too many questions",
@@ -238,9 +241,8 @@ impl From<NetError> for Silence {
             NetError::Io(error) => match error.kind() {
                 io::ErrorKind::TimedOut => Self::Timeout,
                 io::ErrorKind::ConnectionRefused => Self::Refused,
-                io::ErrorKind::NetworkUnreachable
-                | io::ErrorKind::HostUnreachable
-                | io::ErrorKind::AddrNotAvailable => Self::NoRoute,
+                io::ErrorKind::NetworkUnreachable | io::ErrorKind::AddrNotAvailable => Self::NoRoute,
+                io::ErrorKind::HostUnreachable => Self::Unreachable,
                 // A socket of a family that the kernel was built, or told, not to have.
                 _ if error.raw_os_error() == Some(libc::EAFNOSUPPORT) => Self::NoRoute,
                 io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => {

@@ -20,6 +20,19 @@ pub struct World {
     pub port: u16,
     /// Addresses that are somewhere else than on that port of themselves: a world within one machine.
     pub places: BTreeMap<IpAddr, SocketAddr>,
+    /// Which addresses are asked.
+    pub families: Families,
+}
+
+/// Over what name servers are asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Families {
+    /// At all of their addresses.
+    Both,
+    /// At those of IPv4.
+    Ipv4,
+    /// At those of IPv6.
+    Ipv6,
 }
 
 impl World {
@@ -33,13 +46,23 @@ impl World {
             NameServer { addresses: own.filter_map(|record| record.address()).collect(), name }
         });
         let roots = roots.collect();
-        Self { roots, port: 53, places: BTreeMap::new() }
+        Self { roots, port: 53, places: BTreeMap::new(), families: Families::Both }
     }
 
     /// One whose only root servers are at `roots`, which nobody has told a name of.
     #[must_use]
     pub fn rooted(roots: Vec<IpAddr>) -> Self {
         Self { roots: vec![NameServer { name: Name::root(), addresses: roots }], ..Self::internet() }
+    }
+
+    /// Whether `server` is asked at all.
+    #[must_use]
+    pub fn asks(&self, server: IpAddr) -> bool {
+        match self.families {
+            Families::Both => true,
+            Families::Ipv4 => server.is_ipv4(),
+            Families::Ipv6 => server.is_ipv6(),
+        }
     }
 
     /// Where to send what is meant for `server`.

@@ -18,11 +18,13 @@ pub(crate) mod http;
 pub(crate) mod kubezone;
 pub(crate) mod log;
 pub(crate) mod masters;
+pub(crate) mod misbehaving;
 pub(crate) mod mounted;
 pub(crate) mod netns;
 pub(crate) mod process;
 pub(crate) mod proxy;
 pub(crate) mod strangers;
+pub(crate) mod worlds;
 
 /// How long a condition may take to come true. Generous: it says that something is broken, not that it is slow. Longer than
 /// kubezone listens to an API that says nothing (a minute), and then waits before the next attempt (half a minute).

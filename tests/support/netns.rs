@@ -1,10 +1,11 @@
-//! A private Internet: hosts in network namespaces on one link, IPv6 only.
+//! A private Internet: hosts in network namespaces on one link.
 //!
 //! The kernel is the real one and so are the ports: every host has its own addresses and its own port 53, and nothing in
 //! here can reach the machine's network or be reached from it. What runs on the hosts is not known here.
 //!
-//! One bridge is the whole backbone. Every host holds its addresses as /128 and takes everything else to be on the link, so
-//! that addresses can be those of the real Internet without a router and without routes.
+//! One bridge is the whole backbone. Every host holds its addresses as /128, or /32, and takes everything else to be on the
+//! link, so that addresses can be those of the real Internet without a router and without routes. A host without an address
+//! of a family has no way to that family.
 //!
 //! Making namespaces takes root (`CAP_SYS_ADMIN`). [`Internet::new`] tells why it cannot.
 
@@ -65,11 +66,17 @@ impl Internet {
         ip(&["-n", host, "link", "add", "eth0", "type", "veth", "peer", "name", name, "netns", switch])?;
         ip(&["-n", switch, "link", "set", name, "master", "br0", "up"])?;
         ip(&["-n", host, "link", "set", "eth0", "up"])?;
-        for address in addresses {
-            // Detecting duplicates would keep the address unusable for a second.
-            ip(&["-n", host, "address", "add", &format!("{address}/128"), "dev", "eth0", "nodad"])?;
+        // Detecting duplicates, which only IPv6 does, would keep an address unusable for a second.
+        let (v6, v4): (Vec<&str>, Vec<&str>) = addresses.iter().partition(|address| address.contains(':'));
+        for (family, addresses, length, more) in [("-6", v6, 128, ["nodad"].as_slice()), ("-4", v4, 32, &[])] {
+            for address in &addresses {
+                let address = format!("{address}/{length}");
+                ip(&[["-n", host, "address", "add", &address, "dev", "eth0"].as_slice(), more].concat())?;
+            }
+            if !addresses.is_empty() {
+                ip(&[family, "-n", host, "route", "add", "default", "dev", "eth0"])?;
+            }
         }
-        ip(&["-6", "-n", host, "route", "add", "default", "dev", "eth0"])?;
         Ok(Host(namespace))
     }
 }

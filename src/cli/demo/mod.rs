@@ -58,6 +58,8 @@ impl Demo {
         if self.once {
             return Ok(());
         }
+        page.text(format_args!("\nThe same way, with all who are on it asked, and what is broken there:"))?;
+        page.trace(world)?;
         page.text(format_args!("\nServing until Ctrl-C. Change the files in {} and see.", world.folder().display()))?;
         std::future::pending().await
     }
@@ -147,6 +149,15 @@ impl Page {
             line += &format!("  http://{metrics}/metrics");
         }
         self.text(format_args!("{line}"))
+    }
+
+    /// The command that walks through `world`: what the glue names has its place on this machine.
+    fn trace(&self, world: &World) -> io::Result<()> {
+        let Self { bold, normal, .. } = self;
+        let (root, below) = world.places.split_first().expect("the root is one");
+        let places: Vec<_> = below.iter().map(|place| format!("{}={}", place.address, place.dns)).collect();
+        let (root, places) = (root.dns, places.join(","));
+        self.text(format_args!("{bold}kubezone trace web.shop.svc.c2.k8s.ooo -6 --root {root} --at {places}{normal}"))
     }
 
     fn steps(&self, steps: &[Step]) -> io::Result<()> {

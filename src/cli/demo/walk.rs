@@ -5,18 +5,14 @@
 //! the responses leads it on; only that an address of the small world is a port of
 //! `[::1]` here has to be told.
 
-use std::io;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
-use hickory_proto::op::{Edns, Message, Query, ResponseCode};
+use hickory_proto::op::{Message, ResponseCode};
 use hickory_proto::rr::{Name, RData, Record, RecordType};
-use tokio::net::UdpSocket;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep};
 
-/// How long a server on loopback may take, and how often it is asked: only a broken one gets there.
-const PATIENCE: Duration = Duration::from_secs(1);
-const ATTEMPTS: usize = 3;
+use crate::delegation::{Asker, PAYLOAD, Question, Silence, Transport, World};
 
 /// How long a change may take to be answered.
 const CHANGE: Duration = Duration::from_secs(10);
@@ -27,10 +23,8 @@ const MAX_STEPS: usize = 16;
 /// A question that led nowhere.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum WalkError {
-    #[error("could not ask")]
-    Socket(#[from] io::Error),
-    #[error("{server} does not answer")]
-    Silent { server: SocketAddr },
+    #[error("{server}: {silence}")]
+    Silent { server: SocketAddr, silence: Silence },
     #[error("{server} answers {code} for {qname} {qtype}")]
     Refused { server: SocketAddr, qname: Name, qtype: RecordType, code: ResponseCode },
     #[error("{server} refers to {zone}, for which there is no glue that leads anywhere here")]
@@ -153,10 +147,7 @@ pub(super) async fn ask_until(
 }
 
 async fn ask(server: SocketAddr, qname: &Name, qtype: RecordType) -> Result<Step, WalkError> {
-    let mut query = Message::query();
-    query.add_query(Query::query(qname.clone(), qtype));
-    query.set_edns(Edns::new());
-    let response = exchange(server, &query).await?;
+    let response = exchange(server, qname, qtype).await?;
     let gist = gist(&response).ok_or_else(|| WalkError::Refused {
         server,
         qname: qname.clone(),
@@ -179,19 +170,16 @@ fn gist(response: &Message) -> Option<Gist> {
     }
 }
 
-/// Sends `query` until its response comes.
-async fn exchange(server: SocketAddr, query: &Message) -> Result<Message, WalkError> {
-    let socket = UdpSocket::bind((Ipv6Addr::LOCALHOST, 0)).await?;
-    socket.connect(server).await?;
-    let bytes = query.to_vec().map_err(io::Error::other)?;
-    let mut buffer = [0; 1232];
-    for _ in 0..ATTEMPTS {
-        socket.send(&bytes).await?;
-        let Ok(received) = timeout(PATIENCE, socket.recv(&mut buffer)).await else { continue };
-        let response = Message::from_vec(&buffer[..received?]).map_err(io::Error::other)?;
-        if response.metadata.id == query.metadata.id {
-            return Ok(response);
-        }
-    }
-    Err(WalkError::Silent { server })
+/// What `server` says to a question.
+async fn exchange(server: SocketAddr, qname: &Name, qtype: RecordType) -> Result<Message, WalkError> {
+    let world = World { port: server.port(), ..World::rooted(vec![server.ip()]) };
+    let question = Question {
+        name: qname.clone(),
+        rtype: qtype,
+        transport: Transport::Udp,
+        payload: Some(PAYLOAD),
+        dnssec: false,
+    };
+    let exchange = Asker::new(world, 1).ask(server.ip(), question).await;
+    exchange.outcome.map(|reply| reply.message).map_err(|silence| WalkError::Silent { server, silence })
 }

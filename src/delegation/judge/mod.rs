@@ -15,7 +15,7 @@ use hickory_proto::rr::{Name, RData, Record, RecordType};
 use ipnet::Ipv6Net;
 use serde::Serialize;
 
-use super::{Cut, Delegation, Exchange, PAYLOAD, Reply, Silence, Transport, Witness};
+use super::{Cut, Delegation, Exchange, Origin, PAYLOAD, Reply, Silence, Transport, Witness};
 use crate::schema::AddressFilter;
 use crate::zone;
 
@@ -80,6 +80,8 @@ pub enum Code {
     ChildrenDiffer,
     /// The zone's servers have different versions of it.
     SerialsDiffer,
+    /// The zone's servers do not say the same of a name.
+    AnswersDiffer,
     /// No server has an IPv6 address.
     NoIpv6,
     /// No server has an IPv4 address.
@@ -348,9 +350,10 @@ impl Health {
         match (&udp.outcome, &tcp.outcome) {
             (Err(Silence::NoRoute), Err(_)) => Self::NoRoute,
             (Err(Silence::Unasked), _) | (_, Err(Silence::Unasked)) => Self::Unasked,
-            (Err(why), Err(_)) => match Self::without_edns(witness, zone) {
-                Some(lame_or_fine) => lame_or_fine,
-                None => Self::Silent(why.clone()),
+            (Err(why), Err(other)) => match Self::without_edns(witness, zone) {
+                Some(plain) => plain,
+                // Over UDP, nobody may tell that nobody listens.
+                None => Self::Silent(if *why == Silence::Timeout { other } else { why }.clone()),
             },
             (Ok(reply), tcp) => match (lameness(reply, zone), tcp) {
                 (Some(_), _) if let Some(plain) = Self::without_edns(witness, zone) => plain,
@@ -359,8 +362,8 @@ impl Health {
                 (None, Ok(_)) => large_lost(witness).map_or(Self::Well, Self::LargeLost),
             },
             (Err(why), Ok(reply)) => match (lameness(reply, zone), Self::without_edns(witness, zone)) {
-                (Some(why), _) => Self::Lame(why),
-                (None, Some(plain)) => plain,
+                (_, Some(plain)) => plain,
+                (Some(why), None) => Self::Lame(why),
                 (None, None) => Self::NoUdp(why.clone()),
             },
         }
@@ -702,20 +705,34 @@ impl Judge<'_> {
         vec![self.finding(Code::TtlDiffers, Side::Parent, Severity::Note, message, fix)]
     }
 
-    /// The servers of the zone, each by itself.
+    /// Whether the parent leads there, and the zone does not.
+    fn is_stale(&self, witness: &Witness) -> bool {
+        let wanted = (witness.origin == Origin::Glue).then(|| self.wanted_glue(&witness.name)).flatten();
+        wanted.is_some_and(|wanted| !wanted.contains(&witness.address))
+    }
+
+    /// The servers of the zone, each by itself: its addresses together where they do alike.
     fn servers(&self) -> Vec<Finding> {
         let zone = &self.cut.zone;
         let mut findings = Vec::new();
-        for (witness, health) in &self.health {
-            let Witness { name, address, .. } = witness;
-            let server = subject(witness);
+        let mut alike: Vec<(&Name, &Health, Vec<IpAddr>)> = Vec::new();
+        // What is stale is to be taken away, however it does.
+        for (witness, health) in self.health.iter().filter(|(witness, _)| !self.is_stale(witness)) {
+            match alike.iter_mut().find(|(name, other, _)| (*name, *other) == (&witness.name, health)) {
+                Some((.., addresses)) => addresses.push(witness.address),
+                None => alike.push((&witness.name, health, vec![witness.address])),
+            }
+        }
+        for (name, health, addresses) in alike {
+            let address = list(&addresses);
+            let server = server(name, &address);
             let (code, side, severity, message, fix) = match health {
                 Health::Well | Health::NoRoute | Health::Unasked => continue,
                 Health::Silent(why) => (
                     Code::Silent,
                     Side::Child,
                     self.unless_others_lead(),
-                    format!("{server}, a name server of {zone}, does not answer: {why}."),
+                    format!("{server}, a name server of {zone}, does not answer{}.", because(why)),
                     format!(
                         "See whether a server listens on {address}, and whether a firewall lets UDP and TCP port 53 through; \
                              or take the address out of {zone} and the delegation."
@@ -734,14 +751,14 @@ impl Judge<'_> {
                     Code::NoUdp,
                     Side::Child,
                     self.unless_others_lead(),
-                    format!("{server} answers for {zone} over TCP, but not over UDP: {why}."),
+                    format!("{server} answers for {zone} over TCP, but not over UDP{}.", because(why)),
                     format!("Let UDP port 53 through to {address}."),
                 ),
                 Health::NoTcp(why) => (
                     Code::NoTcp,
                     Side::Child,
                     Severity::Degraded,
-                    format!("{server} answers for {zone} over UDP, but not over TCP: {why}."),
+                    format!("{server} answers for {zone} over UDP, but not over TCP{}.", because(why)),
                     format!(
                         "Let TCP port 53 through to {address} (RFC 9210 §3): what does not fit into a datagram cannot be had there."
                     ),
@@ -755,22 +772,31 @@ impl Judge<'_> {
                         "Look for a firewall in front of {address} that drops EDNS, or upgrade the server (RFC 6891)."
                     ),
                 ),
+                Health::LargeLost(size) if *size > usize::from(PAYLOAD) => (
+                    Code::LargeLost,
+                    Side::Child,
+                    Severity::Degraded,
+                    format!(
+                        "{server} answers over UDP with {size} octets where {PAYLOAD} were asked for at most, and they get lost; over TCP they do not."
+                    ),
+                    format!(
+                        "Have the server at {address} send no more over UDP than it is asked for, and set TC instead (RFC 6891 §6.2.5)."
+                    ),
+                ),
                 Health::LargeLost(size) => (
                     Code::LargeLost,
                     Side::Path,
                     Severity::Degraded,
+                    format!("Responses of {size} octets from {server} get lost over UDP; over TCP they do not."),
                     format!(
-                        "Responses of {size} octets from {server} do not arrive over UDP, where {PAYLOAD} were asked for at most; over TCP they do."
-                    ),
-                    format!(
-                        "Have the server at {address} send no more than {PAYLOAD} octets over UDP, or let fragments and ICMPv6 Packet Too Big through."
+                        "Let UDP datagrams of {PAYLOAD} octets through from {address}: some firewalls stop at 512 (RFC 9715 §3)."
                     ),
                 ),
             };
             let remembered = matches!(code, Code::Silent | Code::Lame).then_some(FAILURE);
             findings.push(Finding { subject: server, remembered, ..self.finding(code, side, severity, message, fix) });
         }
-        let private = self.cut.below.iter().filter(|witness| is_private(witness.address));
+        let private = self.cut.below.iter().filter(|witness| is_private(witness.address) && !self.is_stale(witness));
         for witness in private {
             let (server, address) = (subject(witness), witness.address);
             let own = self.own.addresses.get(&witness.name).is_none_or(|own| own.contains(&address));
@@ -816,7 +842,8 @@ impl Judge<'_> {
         for (code, family, of, fix) in rows {
             let (mut those, others): (Vec<_>, Vec<_>) =
                 self.health.iter().partition(|(witness, _)| of(&witness.address));
-            if those.is_empty() {
+            // Otherwise that is the parent's: its glue is incomplete.
+            if those.is_empty() && !self.own.addresses.values().flatten().any(of) {
                 let severity = if is_meant(of) { Severity::Note } else { Severity::Degraded };
                 let message = format!(
                     "No name server of {zone} has an {family} address: resolvers that have only {family} cannot get there."
@@ -882,8 +909,20 @@ fn is_private(address: IpAddr) -> bool {
 
 /// A name server, for people.
 fn subject(witness: &Witness) -> String {
-    let Witness { name, address, .. } = witness;
-    if name.is_root() { address.to_string() } else { format!("{name} ({address})") }
+    server(&witness.name, &witness.address.to_string())
+}
+
+fn server(name: &Name, addresses: &str) -> String {
+    if name.is_root() { addresses.to_owned() } else { format!("{name} ({addresses})") }
+}
+
+/// Why nothing came, where that is not all that can be said.
+fn because(silence: &Silence) -> String {
+    match silence {
+        Silence::Timeout => String::new(),
+        Silence::Refused => ": nobody listens there".to_owned(),
+        other => format!(": {other}"),
+    }
 }
 
 fn list<T: fmt::Display>(things: impl IntoIterator<Item = T>) -> String {
