@@ -125,7 +125,7 @@ impl Proposal<'_> {
         let mut text = comment(";", [self.title()].iter().chain(notes));
         let _ = writeln!(text, "$ORIGIN {}", name_to_text(origin));
         let lines: Vec<_> = self.delegation.records().iter().map(|record| line(record, origin, None)).collect();
-        text += &columns(&lines);
+        text += &columns(&lines, 0, true);
         text
     }
 
@@ -306,17 +306,18 @@ pub(super) fn line(record: &Record, origin: &Name, default: Option<u32>) -> [Str
     [relative_or_absolute(&record.owner.to_lowercase(), origin), ttl, record.rtype_to_text(), rdata]
 }
 
-/// Lines in columns.
-pub(super) fn columns(lines: &[[String; 4]]) -> String {
+/// Lines in columns, the first at least `owners` wide; with the class where it `has_class`.
+pub(super) fn columns(lines: &[[String; 4]], owners: usize, has_class: bool) -> String {
     let width = |column: usize| lines.iter().map(|line| line[column].len()).max().unwrap_or_default();
-    let [owners, ttls, rtypes, _] = [0, 1, 2, 3].map(width);
+    let [owners, ttls, rtypes] = [owners.max(width(0)), width(1), width(2)];
+    let class = if has_class { "IN " } else { "" };
     let mut text = String::new();
     for [owner, ttl, rtype, rdata] in lines {
         let _ = write!(text, "{owner:<owners$}  ");
         if ttls > 0 {
             let _ = write!(text, "{ttl:<ttls$} ");
         }
-        let _ = writeln!(text, "IN {rtype:<rtypes$} {rdata}");
+        let _ = writeln!(text, "{class}{rtype:<rtypes$} {rdata}");
     }
     text
 }

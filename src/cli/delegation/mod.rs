@@ -1,19 +1,23 @@
 //! `kubezone delegation`: what to put into a zone's parent, and into its file where that is ours.
 //!
 //! The zone is read where `explain` would read it, and says of itself what its parent should say ([`Delegation::of`]).
-//! `dialect` has a form of it for each kind of parent.
+//! `dialect` has a form of it for each kind of parent. `edit` puts it into the text of a master file, `file` into the file.
 
 mod dialect;
+mod edit;
+mod file;
 
 use std::collections::BTreeSet;
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use clap_complete::ArgValueCandidates;
 use hickory_proto::rr::Name;
 
 use self::dialect::{Dialect, Proposal};
+use self::file::ParentFile;
+use super::paper::plain;
 use super::remote::Remote;
 use super::reports::{Known, Place};
 use super::zone::{Configured, Text, default_zone, find, zone_name, zone_of};
@@ -22,7 +26,7 @@ use crate::admin::api::ZoneStatus;
 use crate::cluster::ServiceKey;
 use crate::config::{self, Access, FileZone, NameServerFlag};
 use crate::delegation::Delegation;
-use crate::report::Said;
+use crate::report::{Report, Said};
 use crate::schema::{ClusterZone, service_of};
 use crate::source::Pods;
 use crate::zone::{Serial, Zone, ZoneError, master, name_to_text};
@@ -38,6 +42,7 @@ use crate::zone::{Serial, Zone, ZoneError, master, name_to_text};
 Examples:
   kubezone delegation c2.k8s.ooo --config kubezone.yaml
   kubezone delegation c2.k8s.ooo --nameserver kubezone.dns.svc=2a0a:e5c0:10:3::53 --format route53
+  kubezone delegation c2.k8s.ooo --config kubezone.yaml --parent-file zones/k8s.ooo.zone --write
   kubezone delegation c2.k8s.ooo --server http://[::1]:9154 --format nsupdate | nsupdate -k parent.key
 
 docs/delegation.md says what to do with each format.")]
@@ -57,6 +62,12 @@ pub(super) struct DelegationArgs {
     /// The form that it is printed in [default: bind]
     #[arg(long, value_enum, value_name = "FORMAT")]
     format: Option<Dialect>,
+    /// The master file of the parent, whose change is printed [default: that of the configuration, where it has the parent]
+    #[arg(long, value_name = "FILE", conflicts_with = "format")]
+    parent_file: Option<PathBuf>,
+    /// Changes that file: only the delegation and the serial, in one step
+    #[arg(long, conflicts_with = "format")]
+    write: bool,
 }
 
 /// Why a zone cannot be delegated.
@@ -74,6 +85,10 @@ enum DelegationProblem {
     NotBelow { zone: String, parent: String },
     #[error("the server's answer makes no zone")]
     Contradiction(#[source] ZoneError),
+    #[error(
+        "there is no file of the parent {parent}: name it with --parent-file, or print what it needs with --format"
+    )]
+    NoFile { parent: String },
     #[error("{zone} has no name servers: name them in the configuration, or with --nameserver")]
     NoNameServers { zone: String },
 }
@@ -89,8 +104,8 @@ struct Found {
     known: Vec<Name>,
     /// Those of them that come from master files.
     files: Vec<FileZone>,
-    /// Why name servers that are called after Services have no address.
-    reasons: Vec<(ServiceKey, Vec<Said>)>,
+    /// The Services that name servers without an address are called after.
+    services: Vec<Report>,
 }
 
 impl DelegationArgs {
@@ -101,16 +116,39 @@ impl DelegationArgs {
         if delegation.servers.is_empty() {
             return Err(usage(DelegationProblem::NoNameServers { zone: name_to_text(&name) }));
         }
-        if !tell_lost(&delegation, &found.reasons)? {
+        if !tell_lost(&delegation, &found.services)? {
             return Err(Failure::Findings);
         }
-        let parent = self.parent(&name, &found.known)?;
+        let parent = self.parent(&name, &found)?;
+        let of_parent = found.files.iter().find(|file| file.apex == parent).map(|file| &file.path);
+        if let Some(path) = self.parent_file.as_ref().or(of_parent.filter(|_| self.format.is_none())) {
+            return self.change(&ParentFile::open(path)?, &parent, &delegation);
+        }
+        if self.write {
+            return Err(usage(DelegationProblem::NoFile { parent: name_to_text(&parent) }));
+        }
         let proposal = Proposal { delegation: &delegation, parent: &parent };
         let (text, aside) = proposal.print(self.format.unwrap_or(Dialect::Bind));
         for note in aside {
             writeln!(io::stderr(), "{note}")?;
         }
         Ok(io::stdout().write_all(text.as_bytes())?)
+    }
+
+    /// Shows what changes in the parent's file, and changes it where that is asked for.
+    fn change(&self, file: &ParentFile, parent: &Name, delegation: &Delegation) -> Result<(), Failure> {
+        let mut out = io::stdout().lock();
+        let child = name_to_text(&delegation.zone);
+        let Some(edited) = file.with(parent, delegation)? else {
+            return Ok(writeln!(out, "; {child} is delegated there as it should be: nothing to do")?);
+        };
+        write!(out, "{}", file.diff(&edited))?;
+        if self.write {
+            file.replace(&edited)?;
+            let [before, after] = edited.serials;
+            writeln!(out, "; written, serial {before} to {after}")?;
+        }
+        Ok(())
     }
 
     /// The zone called `name`, from where it was said to be.
@@ -124,8 +162,8 @@ impl DelegationArgs {
             None => {
                 let access = self.place.access();
                 let zone = default_zone(&self.zone, &self.nameserver, access.clone())?;
-                let (zone, reasons) = of_cluster(zone, &access, &BTreeSet::new())?;
-                Ok(Found { zone, known: Vec::new(), files: Vec::new(), reasons })
+                let (zone, services) = of_cluster(zone, &access, &BTreeSet::new())?;
+                Ok(Found { zone, known: Vec::new(), files: Vec::new(), services })
             }
         }
     }
@@ -136,30 +174,36 @@ impl DelegationArgs {
         let files = config.files.clone();
         let of_it = config.clusters.iter().find(|cluster| cluster.zones.iter().any(|zone| zone.origin == *name));
         let namespaces = of_it.map(|cluster| cluster.namespaces.clone()).unwrap_or_default();
-        let mut reasons = Vec::new();
+        let mut services = Vec::new();
         let zone = match find(config, name, path)? {
             Configured::File(file) => Text::open(&file.path)?.zone(Some(&file.apex))?.0,
             // What other zones have in it does not matter.
             Configured::Reverse(zone, _) => build(name, zone.records(Serial(1), &[]))?,
             Configured::Cluster(zone, access) => {
                 let access = if self.place.names_cluster() { self.place.access() } else { access };
-                let (zone, why) = of_cluster(*zone, &access, &namespaces)?;
-                reasons = why;
+                let (zone, called_after) = of_cluster(*zone, &access, &namespaces)?;
+                services = called_after;
                 zone
             }
         };
-        Ok(Found { zone, known, files, reasons })
+        Ok(Found { zone, known, files, services })
     }
 
-    /// The zone that delegates `zone`: the one that was said, else the closest of those that are `known`, else the closest
-    /// that there can be.
-    fn parent(&self, zone: &Name, known: &[Name]) -> Result<Name, Failure> {
+    /// The zone that delegates `zone`: the one that was said, or that the parent's file says that it is; else the closest of those
+    /// that are known, else the closest that there can be.
+    fn parent(&self, zone: &Name, found: &Found) -> Result<Name, Failure> {
         if zone.is_root() {
             return Err(usage(DelegationProblem::Root { zone: name_to_text(zone) }));
         }
         let is_above = |parent: &Name| parent != zone && parent.zone_of(zone);
         let Some(text) = &self.parent else {
-            let above = known.iter().filter(|known| is_above(known));
+            if let Some(path) = &self.parent_file
+                && let Ok((parent, _)) = Text::open(path)?.read(None)
+                && is_above(parent.apex())
+            {
+                return Ok(parent.apex().clone());
+            }
+            let above = found.known.iter().filter(|known| is_above(known));
             let closest = above.max_by_key(|known| known.iter().count());
             return Ok(closest.cloned().unwrap_or_else(|| zone.base_name()));
         };
@@ -192,12 +236,11 @@ fn served(server: &Remote, name: &Name) -> Result<Found, Failure> {
     let mut dumped = Vec::new();
     server.copy(&["zones", &text], &mut dumped)?;
     let zone = build(name, master::parse(&dumped, name, None).map_err(Failure::unable)?)?;
-    let mut reasons = Vec::new();
+    let mut services = Vec::new();
     for key in called_after(&zone) {
-        let reports = server.services(&text, &[("namespace", &*key.namespace), ("name", &*key.name)])?;
-        reasons.push((key, reports.into_iter().flat_map(|report| report.reasons).collect()));
+        services.extend(server.services(&text, &[("namespace", &*key.namespace), ("name", &*key.name)])?);
     }
-    Ok(Found { zone, known, files: Vec::new(), reasons })
+    Ok(Found { zone, known, files: Vec::new(), services })
 }
 
 /// The Services that name servers without an address are called after.
@@ -212,13 +255,13 @@ fn lost(delegation: &Delegation) -> Vec<Name> {
     servers.map(|server| server.name.clone()).filter(|name| delegation.zone.zone_of(name)).collect()
 }
 
-/// The zone that the cluster at `access` makes, and why Services that its name servers are called after have no address. The
+/// The zone that the cluster at `access` makes, and the Services that its name servers without an address are called after. The
 /// cluster is not read where it would make no difference to the delegation.
 fn of_cluster(
     config: ClusterZone,
     access: &Access,
     namespaces: &BTreeSet<Box<str>>,
-) -> Result<(Zone, Vec<(ServiceKey, Vec<Said>)>), Failure> {
+) -> Result<(Zone, Vec<Report>), Failure> {
     let needs_cluster = |nameserver: &crate::schema::NameServer| {
         nameserver.addresses.is_empty() && config.origin.zone_of(&nameserver.name)
     };
@@ -229,30 +272,38 @@ fn of_cluster(
     let known = Known::read(access, namespaces, vec![config], Pods::No)?;
     let view = known.views().next().expect("of one zone");
     let zone = zone_of(view.zone, view.cluster)?;
-    let reasons = called_after(&zone).into_iter().map(|key| {
-        let reasons = view.service(&key).reasons;
-        (key, reasons)
-    });
-    let reasons = reasons.collect();
-    Ok((zone, reasons))
+    let services = called_after(&zone).iter().map(|key| view.service(key)).collect();
+    Ok((zone, services))
 }
 
 /// Says of each name server within the zone that has no address, why; whether there is none.
-fn tell_lost(delegation: &Delegation, reasons: &[(ServiceKey, Vec<Said>)]) -> io::Result<bool> {
+fn tell_lost(delegation: &Delegation, services: &[Report]) -> io::Result<bool> {
     let lost = lost(delegation);
     let mut out = io::stderr();
     for nameserver in &lost {
         let name = name_to_text(nameserver);
         writeln!(out, "name server {name} is in the zone and has no address: without glue nobody finds it")?;
-        let key = service_of(&delegation.zone, nameserver);
-        let Some(ServiceKey { namespace, name }) = &key else {
+        let Some(ServiceKey { namespace, name }) = service_of(&delegation.zone, nameserver) else {
             writeln!(out, "  Give it its addresses, in the configuration or with --nameserver NAME=ADDRESS.")?;
             continue;
         };
-        writeln!(out, "  It is called after the Service {namespace}/{name}:")?;
-        let of_it = reasons.iter().filter(|(of, _)| Some(of) == key.as_ref());
-        for Said { code, name, sentence, fix } in of_it.flat_map(|(_, reasons)| reasons) {
-            writeln!(out, "  {code} {name}: {sentence}\n    {fix}")?;
+        let Some(report) = services.iter().find(|of| *of.namespace == *namespace && *of.name == *name) else {
+            continue;
+        };
+        match (&report.service_type, &report.nearest) {
+            (Some(_), _) => writeln!(out, "  It is called after the Service {namespace}/{name}:")?,
+            (None, None) => writeln!(out, "  It is called after the Service {namespace}/{name}, which there is not.")?,
+            (None, Some(nearest)) => {
+                let nearest = plain(nearest);
+                writeln!(
+                    out,
+                    "  It is called after the Service {namespace}/{name}, which there is not; the nearest is {nearest}."
+                )?;
+            }
+        }
+        for Said { code, name, sentence, fix } in &report.reasons {
+            writeln!(out, "{}", plain(format_args!("  {code} {name}: {sentence}")))?;
+            writeln!(out, "{}", plain(format_args!("    {fix}")))?;
         }
     }
     Ok(lost.is_empty())
