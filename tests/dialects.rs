@@ -13,13 +13,13 @@ use std::process::{Command, Stdio};
 
 use hickory_proto::rr::Name;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use kube::api::{Api, DynamicObject, PostParams, ValidationDirective};
+use kube::api::{Api, DynamicObject, PostParams};
 use kube::core::{ApiResource, GroupVersionKind};
 use kubezone::zone::{Record, master};
 use serde_json::{Value, json};
 
 use support::control_plane;
-use support::kubezone::KUBEZONE;
+use support::kubezone::{KUBEZONE, Kubezone};
 use support::process::{Folder, Process};
 use support::{eventually, skip};
 
@@ -268,16 +268,18 @@ async fn an_api_server_takes_dnsendpoints() {
     definitions.create(&PostParams::default(), &definition).await.expect("created");
     let kind = ApiResource::from_gvk(&GroupVersionKind::gvk("externaldns.k8s.io", "v1alpha1", "DNSEndpoint"));
     let api = Api::<DynamicObject>::namespaced_with(client, "default", &kind);
-    let strict = PostParams { field_validation: Some(ValidationDirective::Strict), ..PostParams::default() };
     for case in &CASES {
         let object: DynamicObject = serde_saphyr::from_str(&case.print("external-dns")).expect("YAML");
-        let created = eventually("the object is taken", async || match api.create(&strict, &object).await {
-            Ok(created) => Ok(created),
-            // The kind is not served yet.
-            Err(kube::Error::Api(status)) if status.code == 404 => Err(status.message),
-            Err(error) => panic!("{error}: {object:?}"),
-        })
-        .await;
+        let created =
+            eventually("the object is taken", async || match api.create(&PostParams::default(), &object).await {
+                Ok(created) => Ok(created),
+                // The kind is not served yet.
+                Err(kube::Error::Api(status)) if status.code == 404 => Err(status.message),
+                Err(error) => panic!("{error}: {object:?}"),
+            })
+            .await;
+        // What is not in the definition would be gone.
+        assert_eq!(created.data, object.data);
         let endpoints = created.data["spec"]["endpoints"].as_array().expect("endpoints").iter().flat_map(|endpoint| {
             let text = |value: &Value| value.as_str().expect("text").to_owned();
             let [name, rtype] = [&endpoint["dnsName"], &endpoint["recordType"]].map(text);
@@ -293,6 +295,7 @@ async fn an_api_server_takes_dnsendpoints() {
 /// A BIND that takes updates from this machine.
 struct Named {
     _process: Process,
+    _folder: Folder,
     port: u16,
 }
 
@@ -311,14 +314,12 @@ impl Named {
         let path = folder.write("named.conf", &configuration).expect("written");
         let args = ["-g", "-c", &path.display().to_string()].map(str::to_owned);
         let process = Process::start(Path::new("named"), &args, folder.join("named.log")).expect("named started");
-        let named = Self { _process: process, port };
+        let named = Self { _process: process, _folder: folder, port };
         eventually("named answers", async || {
             let said = named.dig(&[case.parent, "SOA"]);
             if said.is_empty() { Err("no answer".to_owned()) } else { Ok(()) }
         })
         .await;
-        // Open until it ends.
-        std::mem::forget(folder);
         named
     }
 
@@ -364,4 +365,129 @@ async fn bind_serves_the_delegation_after_an_update() {
     let [case, ..] = &CASES;
     let named = Named::start(case, &format!("{}. 60 CNAME ns1.{}\n", case.zone, case.parent)).await;
     assert!(!named.update(&case.print("nsupdate")), "an alias is no place for a delegation");
+}
+
+/// Calls `kubezone delegation` with words and what stands in `folder`: its exit status, and what it says on both outputs.
+fn delegation(folder: &Path, line: &str) -> (Option<i32>, String, String) {
+    let mut command = Command::new(KUBEZONE.as_str());
+    command.arg("delegation").args(line.split_whitespace());
+    let output = command.current_dir(folder).output().expect("kubezone started");
+    let [stdout, stderr] = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).expect("UTF-8"));
+    (output.status.code(), stdout, stderr)
+}
+
+#[tokio::test]
+async fn a_running_server_is_asked_for_the_same() {
+    let folder = Folder::new().expect("a temporary folder");
+    let root = env!("CARGO_MANIFEST_DIR");
+    let configuration = format!(
+        "listen: {{ dns: [\"[::1]:0\"], metrics: \"[::1]:0\" }}\nclusters: [{{ name: c3, manifests: {root}/examples/c3 }}]\n\
+         zones:\n- {{ name: k8s.ooo, file: {root}/zones/k8s.ooo.zone }}\n\
+         - {{ name: c3.k8s.ooo, cluster: c3, nameservers: [{{ name: kube-dns.kube-system.svc }}] }}\n\
+         - {{ name: c4.k8s.ooo, cluster: c3, nameservers: [{{ name: kube-dsn.kube-system.svc }}] }}\n"
+    );
+    let path = folder.write("kubezone.yaml", &configuration).expect("written").display().to_string();
+    let server = Kubezone::configured("c3.k8s.ooo", folder, &configuration).await.ready().await;
+    let here = Path::new(root);
+    let url = format!("--server http://{}", server.admin());
+
+    let expected = "\
+; The delegation of c3.k8s.ooo. in its parent k8s.ooo.
+$ORIGIN k8s.ooo.
+c3                           3600 IN NS   kube-dns.kube-system.svc.c3
+kube-dns.kube-system.svc.c3  3600 IN AAAA 2a0a:e5c0:13:e3::a
+";
+    for place in [&url, &format!("--config {path}")] {
+        let said = delegation(here, &format!("c3.k8s.ooo --format bind {place}"));
+        assert_eq!(said, (Some(0), expected.to_owned(), String::new()), "{place}");
+
+        let lost = "name server kube-dsn.kube-system.svc.c4.k8s.ooo. is in the zone and has no address: without glue nobody finds it\n  \
+                    It is called after the Service kube-system/kube-dsn, which there is not; the nearest is kube-system/kube-dns.\n";
+        let (status, stdout, stderr) = delegation(here, &format!("c4.k8s.ooo {place}"));
+        assert_eq!((status, stdout.as_str()), (Some(1), ""), "{place}");
+        assert!(stderr.starts_with(lost) && stderr.contains("KZ0117 NameServerWithoutAddress"), "{place}: {stderr}");
+    }
+    let unknown = "the server has no zone c5.k8s.ooo.: the nearest that it has is c4.k8s.ooo.\n".to_owned();
+    assert_eq!(delegation(here, &format!("c5.k8s.ooo {url}")), (Some(2), String::new(), unknown));
+}
+
+#[test]
+fn what_cannot_be_is_told_in_a_sentence() {
+    let folder = Folder::new().expect("a temporary folder");
+    folder.write("named.conf", "zone \"k8s.ooo\" { type primary; };\n").expect("written");
+    folder.write("k8s.ooo", "+c2.k8s.ooo:192.0.2.1:3600\n").expect("written");
+    folder.write("k8s.ooo.json", "{ \"c2\": { \"type\": \"NS\" } }\n").expect("written");
+    let check = |line: &str, sentence: &str| {
+        let (status, stdout, stderr) = delegation(&folder.join("."), line);
+        assert_eq!((status, stdout.as_str(), stderr.lines().next()), (Some(2), "", Some(sentence)), "{line}");
+    };
+    let ns = "--nameserver ns=2001:db8::1";
+    check(
+        "c2.k8s.ooo",
+        "say where the zone's name servers are told: --config FILE, --server URL of a kubezone that runs, or --nameserver NAME=ADDRESS",
+    );
+    check(&format!("c2..ooo {ns}"), "`c2..ooo` is no zone's name: write one such as c2.k8s.ooo");
+    check(&format!(". {ns}"), ". has no parent: it is the root");
+    check(&format!("c2.k8s.ooo {ns} --parent c3.ooo"), "c2.k8s.ooo. is not below c3.ooo., which cannot be its parent");
+    check(&format!("c2.k8s.ooo {ns} --format tinydns"), "error: invalid value 'tinydns' for '--format <FORMAT>'");
+    check(
+        &format!("c2.k8s.ooo {ns} --write"),
+        "there is no file of the parent k8s.ooo.: name it with --parent-file, or print what it needs with --format",
+    );
+    for (file, why) in [
+        ("named.conf", "line 1, column 6: expected a record type, found `k8s.ooo`"),
+        ("k8s.ooo", "line 1, column 27: the entry ends where a record type is expected"),
+        ("k8s.ooo.json", "line 1, column 3: expected a record type, found `c2`"),
+    ] {
+        let sentence = format!(
+            "{file} is not changed: it is no master file of k8s.ooo., and nothing else is changed here \
+             (--format prints what other parents take): {why}"
+        );
+        check(&format!("c2.k8s.ooo {ns} --parent-file {file}"), &sentence);
+    }
+}
+
+/// The zone file that ships, and a server that has it: a change is printed, made, and made once.
+#[tokio::test]
+async fn a_parent_is_changed_where_it_is_served() {
+    let folder = Folder::new().expect("a temporary folder");
+    let root = env!("CARGO_MANIFEST_DIR");
+    let before = fs::read_to_string(format!("{root}/zones/k8s.ooo.zone")).expect("a zone file");
+    let path = folder.write("k8s.ooo.zone", &before).expect("written");
+    let configuration = format!(
+        "listen: {{ dns: [\"[::1]:0\"], metrics: \"[::1]:0\" }}\nclusters: [{{ name: c3, manifests: {root}/examples/c3 }}]\n\
+         zones:\n- {{ name: k8s.ooo, file: {} }}\n\
+         - {{ name: c3.k8s.ooo, cluster: c3, nameservers: [{{ name: kube-dns.kube-system.svc }}] }}\n",
+        path.display(),
+    );
+    let config = folder.write("kubezone.yaml", &configuration).expect("written").display().to_string();
+    let server = Kubezone::configured("k8s.ooo", folder, &configuration).await.ready().await;
+    let line = format!("c3.k8s.ooo --config {config}");
+    let here = Path::new(root);
+
+    let (status, diff, _) = delegation(here, &line);
+    let added: Vec<_> = diff.lines().filter(|line| line.starts_with('+') && !line.starts_with("+++")).collect();
+    let [serial, ns, glue] = added[..] else { panic!("{diff}") };
+    assert!(status == Some(0) && serial.ends_with("; serial: YYYYMMDDnn"), "{diff}");
+    assert_eq!(ns, "+c3                              NS   kube-dns.kube-system.svc.c3");
+    assert_eq!(glue, "+kube-dns.kube-system.svc.c3     AAAA 2a0a:e5c0:13:e3::a");
+    assert_eq!(fs::read_to_string(&path).expect("a zone file"), before);
+
+    let (status, said, _) = delegation(here, &format!("{line} --write"));
+    let written = said.strip_prefix(&diff).unwrap_or_else(|| panic!("{said}"));
+    assert!(status == Some(0) && written.starts_with("; written, serial 2026110100 to "), "{said}");
+    let after = fs::read_to_string(&path).expect("a zone file");
+    let nothing = "; c3.k8s.ooo. is delegated there as it should be: nothing to do\n".to_owned();
+    assert_eq!(delegation(here, &format!("{line} --write")), (Some(0), nothing, String::new()));
+    assert_eq!(fs::read_to_string(&path).expect("a zone file"), after);
+
+    eventually("the server has the change", async || {
+        let (_, body) = server.api("/api/v1/zones").await;
+        let zone: Value = serde_json::from_str(&body).map_err(|error| format!("{error}: {body}"))?;
+        let zones = zone["items"].as_array().expect("zones").iter();
+        let serials: Vec<_> =
+            zones.filter(|zone| zone["zone"] == "k8s.ooo.").map(|zone| zone["serial"].clone()).collect();
+        if serials == [json!(2_026_110_100)] { Err(format!("{serials:?}")) } else { Ok(()) }
+    })
+    .await;
 }

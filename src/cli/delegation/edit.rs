@@ -248,22 +248,19 @@ struct Addition {
 }
 
 impl Addition {
-    /// `records` in the manner of what is there of the delegation, else of the SOA record.
+    /// `records` in the manner of what is there of the delegation, else of the last record.
     fn like(text: &[u8], sheet: &Sheet, is_of_it: &dyn Fn(&Record) -> bool, records: Vec<Record>) -> Self {
         let stated = sheet.entries.iter().filter_map(|(entry, layout)| Some((entry, layout.as_ref()?)));
         let mut stated = stated.filter(|(_, layout)| layout.states_owner);
-        let is_soa = |entry: &Entry| entry.record.rtype == RecordType::SOA;
-        let model = stated.clone().rfind(|(entry, _)| is_of_it(&entry.record));
-        let Some((entry, layout)) = model.or_else(|| stated.find(|(entry, _)| is_soa(entry))) else {
-            return Self { records, owners: 0, has_class: false };
-        };
+        let model = stated.clone().rfind(|(entry, _)| is_of_it(&entry.record)).or_else(|| stated.next_back());
+        let Some((_, layout)) = model else { return Self { records, owners: 0, has_class: false } };
+        let between = layout.words[0].end..layout.words[1].start;
         let word = |at: usize| &text[layout.words[at].clone()];
         let has_class = (1..layout.words.len().min(4)).any(|at| word(at).eq_ignore_ascii_case(b"IN"));
-        // Beyond a line's end there is no column.
-        let column = layout.words[1].start - layout.words[0].start;
-        let is_column =
-            !is_soa(entry) && !text[layout.words[0].end..layout.words[1].start].contains(&b'\t') && column < 80;
-        Self { records, owners: if is_column { column.saturating_sub(2) } else { 0 }, has_class }
+        // A tab is of any width, and what is on another line in no column.
+        let is_column = text[between].iter().all(|&octet| octet == b' ');
+        let owners = if is_column { layout.words[1].start - layout.words[0].start } else { 0 };
+        Self { records, owners: owners.saturating_sub(2), has_class }
     }
 }
 

@@ -95,3 +95,49 @@ impl ParentFile {
         Ok(true)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs::Permissions;
+    use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
+
+    use super::*;
+    use crate::zone::Serial;
+
+    fn edited(text: &str) -> Edited {
+        Edited { text: text.into(), serials: [Serial(1), Serial(2)] }
+    }
+
+    #[test]
+    fn a_file_is_replaced_behind_its_link_with_its_mode_and_its_owner() {
+        let folder = tempfile::tempdir().unwrap();
+        let [real, link] = ["real.zone", "link.zone"].map(|name| folder.path().join(name));
+        fs::write(&real, "old").unwrap();
+        fs::set_permissions(&real, Permissions::from_mode(0o640)).unwrap();
+        symlink("real.zone", &link).unwrap();
+        // Only root may give a file away.
+        let owner = if chown(&real, Some(1234), Some(4321)).is_ok() { Some((1234, 4321)) } else { None };
+        ParentFile::open(&link).unwrap().replace(&edited("new")).unwrap();
+        assert_eq!(fs::read_to_string(&real).unwrap(), "new");
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+        let metadata = fs::metadata(&real).unwrap();
+        assert_eq!(metadata.permissions().mode() & 0o7777, 0o640);
+        assert!(owner.is_none_or(|owner| (metadata.uid(), metadata.gid()) == owner));
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
+    }
+
+    #[test]
+    fn a_file_that_has_changed_meanwhile_is_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.zone");
+        fs::write(&path, "old").unwrap();
+        let file = ParentFile::open(&path).unwrap();
+        fs::write(&path, "another's").unwrap();
+        let failure = file.replace(&edited("new")).unwrap_err();
+        assert!(
+            failure.cause().unwrap().to_string().ends_with("has changed meanwhile: nothing was written, try again")
+        );
+        assert_eq!(fs::read_to_string(&path).unwrap(), "another's");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+}
