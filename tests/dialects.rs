@@ -203,7 +203,7 @@ fn a_shell_gives_azure_each_record() {
         let called = say(&mut command, &case.print("azure"));
         let records = called.lines().map(|line| {
             let words: Vec<_> = line.split('\t').filter(|word| !word.is_empty()).collect();
-            let [ref command, ref flags] = [&words[..5], &words[5..]];
+            let [command, flags] = [&words[..5], &words[5..]];
             let ["network", "dns", "record-set", kind, "add-record"] = command[..] else { panic!("{line}") };
             let value = |flag: &str| {
                 let at = flags.chunks(2).find(|pair| pair[0] == flag);

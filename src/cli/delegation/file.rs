@@ -20,7 +20,7 @@ use crate::zone::master;
 #[derive(Debug, thiserror::Error)]
 enum ParentFileError {
     #[error("{} is not changed", path.display())]
-    Edit { path: PathBuf, source: EditError },
+    Edit { path: PathBuf, source: Box<EditError> },
     #[error("{} could not be read", path.display())]
     Unreadable { path: PathBuf, source: io::Error },
     #[error("{} has changed meanwhile: nothing was written, try again", path.display())]
@@ -53,9 +53,9 @@ impl ParentFile {
             [date.year(), date.month().into(), date.day().into()].map(i16::unsigned_abs).map(u32::from);
         let today = (year * 100 + month) * 100 + day;
         let parent = Parent { apex, text: &self.octets, folder: Some(master::folder(&self.path)), today };
-        parent
-            .with(delegation)
-            .map_err(|source| Failure::Usage(ParentFileError::Edit { path: self.path.clone(), source }.into()))
+        parent.with(delegation).map_err(|source| {
+            Failure::Usage(ParentFileError::Edit { path: self.path.clone(), source: Box::new(source) }.into())
+        })
     }
 
     /// What `edited` changes, as `diff -u` has it.
