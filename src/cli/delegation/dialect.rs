@@ -87,7 +87,10 @@ impl Proposal<'_> {
         for server in self.delegation.servers.iter().filter(|server| server.addresses.is_empty()) {
             let name = name_to_text(&server.name);
             notes.push(if self.parent.zone_of(&server.name) {
-                format!("{name} is in the parent itself: {} needs its address records", name_to_text(self.parent))
+                format!(
+                    "{name} is below the parent, not in the zone: {} needs its address records, too",
+                    name_to_text(self.parent)
+                )
             } else {
                 format!("{name} is not in the parent: its own zone has its addresses, no glue is needed")
             });
@@ -242,7 +245,8 @@ impl Proposal<'_> {
             })
         });
         let name = undotted(&self.delegation.zone).to_lowercase();
-        let name = name.replace(|letter: char| !letter.is_ascii_alphanumeric() && letter != '.', "-");
+        // An object's name is a host name (RFC 1123).
+        let name = name.replace(|letter: char| !letter.is_ascii_alphanumeric() && !".-".contains(letter), "0");
         let object = json!({
             "apiVersion": "externaldns.k8s.io/v1alpha1",
             "kind": "DNSEndpoint",

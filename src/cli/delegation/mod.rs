@@ -83,7 +83,7 @@ enum DelegationProblem {
     Root { zone: String },
     #[error("{zone} is not below {parent}, which cannot be its parent")]
     NotBelow { zone: String, parent: String },
-    #[error("the server's answer makes no zone")]
+    #[error("its records make no zone")]
     Contradiction(#[source] ZoneError),
     #[error(
         "there is no file of the parent {parent}: name it with --parent-file, or print what it needs with --format"
@@ -119,10 +119,15 @@ impl DelegationArgs {
         if !tell_lost(&delegation, &found.services)? {
             return Err(Failure::Findings);
         }
+        let named = self.parent_file.as_deref().map(ParentFile::open).transpose()?;
         let parent = self.parent(&name, &found)?;
-        let of_parent = found.files.iter().find(|file| file.apex == parent).map(|file| &file.path);
-        if let Some(path) = self.parent_file.as_ref().or(of_parent.filter(|_| self.format.is_none())) {
-            return self.change(&ParentFile::open(path)?, &parent, &delegation);
+        let mut of_parent = found.files.iter().filter(|file| file.apex == parent && self.format.is_none());
+        let file = match (named, of_parent.next()) {
+            (None, Some(configured)) => Some(ParentFile::open(&configured.path)?),
+            (named, _) => named,
+        };
+        if let Some(file) = file {
+            return self.change(&file, &parent, &delegation);
         }
         if self.write {
             return Err(usage(DelegationProblem::NoFile { parent: name_to_text(&parent) }));
@@ -153,7 +158,9 @@ impl DelegationArgs {
 
     /// The zone called `name`, from where it was said to be.
     fn find(&self, name: &Name) -> Result<Found, Failure> {
-        if let Some(remote) = self.place.remote()? {
+        if self.nameserver.is_empty()
+            && let Some(remote) = self.place.remote()?
+        {
             return served(&remote, name);
         }
         match &self.place.config {
