@@ -234,7 +234,7 @@ fn a_shell_gives_azure_each_record() {
 /// An API server takes the object by a definition with the fields that external-dns documents, and knows no others.
 #[tokio::test]
 async fn an_api_server_takes_dnsendpoints() {
-    let Some(plane) = control_plane::own("an_api_server_takes_dnsendpoints").await else { return };
+    let Some(plane) = control_plane::shared("an_api_server_takes_dnsendpoints").await else { return };
     let client = plane.client().await;
     let endpoint = json!({
         "type": "object",
@@ -290,6 +290,23 @@ async fn an_api_server_takes_dnsendpoints() {
         });
         assert_eq!(case.sorted(&endpoints.collect::<String>()), case.wanted(false), "{}", case.zone);
     }
+}
+
+/// A name server that is called after a Service has the address that the cluster gave it.
+#[tokio::test]
+async fn a_cluster_is_read_for_the_address_of_a_service() {
+    let Some(plane) = control_plane::shared("a_cluster_is_read_for_the_address_of_a_service").await else { return };
+    let service = plane.namespace("dns").await.create_service("kubezone", control_plane::https()).await;
+    let glue = control_plane::address(&service);
+    let place = format!("c2.k8s.ooo --kubeconfig {}", plane.kubeconfig().display());
+    let (status, stdout, stderr) = delegation(Path::new("."), &format!("{place} --nameserver kubezone.dns.svc"));
+    let expected = format!(
+        "; The delegation of c2.k8s.ooo. in its parent k8s.ooo.\n$ORIGIN k8s.ooo.\n\
+         c2                   3600 IN NS   kubezone.dns.svc.c2\nkubezone.dns.svc.c2  3600 IN AAAA {glue}\n"
+    );
+    assert_eq!((status, stdout), (Some(0), expected), "{stderr}");
+    let (status, _, stderr) = delegation(Path::new("."), &format!("{place} --nameserver kubezone.dsn.svc"));
+    assert!(status == Some(1) && stderr.contains("the Service dsn/kubezone, which there is not"), "{stderr}");
 }
 
 /// A BIND that takes updates from this machine.
