@@ -3,7 +3,7 @@
 //! Whoever wrote the file has it back with its comments, its order and its layout. What comes out is read again before
 //! anybody sees it, and says what the file said, with the delegation in it; or else nothing comes out.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -71,7 +71,16 @@ impl Parent<'_> {
             .filter(|record| !sheet.entries.iter().any(|(entry, _)| is_same(&entry.record, record)))
             .cloned()
             .collect();
-        let is_stale = |record: &Record| is_of_it(record) && !wanted.iter().any(|wanted| is_same(wanted, record));
+        // Name servers of other zones may be below the child, too: their addresses are those zones' glue.
+        let others = sheet.entries.iter().map(|(entry, _)| &entry.record).filter(|record| !is_of_it(record));
+        let others = others.filter(|record| record.rtype == RecordType::NS).filter_map(Record::target);
+        let others = others.filter(|target| !delegation.servers.iter().any(|server| server.name == *target));
+        let others: HashSet<_> = others.collect();
+        let is_stale = |record: &Record| {
+            is_of_it(record)
+                && !wanted.iter().any(|wanted| is_same(wanted, record))
+                && !(record.address().is_some() && others.contains(&record.owner))
+        };
         if missing.is_empty() && !sheet.entries.iter().any(|(entry, _)| is_stale(&entry.record)) {
             return Ok(None);
         }
@@ -417,6 +426,14 @@ mod tests {
         check(
             "c2 DS 1 13 2 00 ; key\n   NS ns.c2\n   TXT \"; (\"\nns.c2 A 192.0.2.1\n AAAA 2001:db8::1",
             "; key\nc2 NS ns.c2\n   TXT \"; (\"\nns.c2 A 192.0.2.1\n AAAA 2001:db8::1",
+        );
+    }
+
+    #[test]
+    fn glue_of_others_stays() {
+        check(
+            "d NS NS2.c2\nns2.c2 A 192.0.2.2\nns3.c2 A 192.0.2.3\nc2 NS ns.c2\nns.c2 A 192.0.2.1\n",
+            "d NS NS2.c2\nns2.c2 A 192.0.2.2\nc2 NS ns.c2\nns.c2 A 192.0.2.1\nns.c2  AAAA 2001:db8::1\n",
         );
     }
 
