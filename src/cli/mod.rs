@@ -8,6 +8,7 @@ mod audit;
 mod check;
 mod complete;
 mod config;
+mod delegation;
 mod demo;
 mod explain;
 mod forward;
@@ -59,6 +60,7 @@ enum Command {
     Config(config::Config),
     Zone(zone::Zone),
     Explain(explain::Explain),
+    Delegation(Box<delegation::DelegationArgs>),
     Audit(audit::Audit),
     Check(Box<check::CheckArgs>),
     Trace(Box<trace::TraceArgs>),
@@ -174,6 +176,7 @@ pub fn main() -> ExitCode {
         Command::Config(config) => config.run(),
         Command::Zone(zone) => zone.run(),
         Command::Explain(explain) => explain.run(),
+        Command::Delegation(delegation) => delegation.run(),
         Command::Audit(audit) => audit.run(),
         Command::Status(status) => status.run(),
         Command::Check(check) => check.run(),

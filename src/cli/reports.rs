@@ -23,24 +23,55 @@ use crate::schema::{ClusterZone, Register};
 use crate::source::{self, Pods};
 use crate::zone::{HashedName, name_to_text};
 
-/// What to look at, and by which configuration.
+/// Where to look, and by which configuration.
 #[derive(Debug, Args)]
-pub(super) struct Look {
+pub(super) struct Place {
     /// A manifest, or a folder of them, in the place of a cluster
     #[arg(short, long, value_name = "DIR", conflicts_with_all = ["kubeconfig", "context"])]
-    filename: Option<PathBuf>,
+    pub(super) filename: Option<PathBuf>,
     /// The kubeconfig of the cluster; in a Pod, its own cluster is the default, elsewhere kubectl's
     #[arg(long, value_name = "FILE")]
-    kubeconfig: Option<PathBuf>,
+    pub(super) kubeconfig: Option<PathBuf>,
     /// The context in the kubeconfig
     #[arg(long, value_name = "NAME", add = ArgValueCandidates::new(complete::contexts))]
-    context: Option<String>,
+    pub(super) context: Option<String>,
     /// A running server that has read its clusters already: the URL of its listen.admin
     #[arg(long, value_name = "URL", conflicts_with_all = ["filename", "kubeconfig", "context", "config"])]
-    server: Option<ServerUrl>,
+    pub(super) server: Option<ServerUrl>,
     /// The configuration file that says how zones are made, and from which clusters unless another is named here
     #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
+    pub(super) config: Option<PathBuf>,
+}
+
+impl Place {
+    /// The running server, where one is to be asked.
+    pub(super) fn remote(&self) -> Result<Option<Remote>, Failure> {
+        if let Some(url) = &self.server {
+            return Remote::new(url).map(Some);
+        }
+        if is_plugin() && self.filename.is_none() && self.config.is_none() {
+            let (kubeconfig, context) = (self.kubeconfig.clone(), self.context.clone());
+            return Remote::forwarded(&ServerArgs { server: None, kubeconfig, context, namespace: None }).map(Some);
+        }
+        Ok(None)
+    }
+
+    /// Whether a cluster is named, in the place of those of a configuration.
+    pub(super) fn names_cluster(&self) -> bool {
+        self.filename.is_some() || self.kubeconfig.is_some() || self.context.is_some()
+    }
+
+    /// Where that cluster's objects are read, or otherwise the usual one's.
+    pub(super) fn access(&self) -> Access {
+        access(self.filename.clone(), self.kubeconfig.clone(), self.context.clone())
+    }
+}
+
+/// What to look at.
+#[derive(Debug, Args)]
+pub(super) struct Look {
+    #[command(flatten)]
+    place: Place,
     /// The zone: made with the defaults, or one of those of the configuration or the server [default: all of these]
     #[arg(long, value_name = "NAME", add = ArgValueCandidates::new(complete::zones))]
     zone: Option<String>,
@@ -80,16 +111,11 @@ fn named(name: Option<&str>, known: &[String]) -> String {
 impl Look {
     /// Reads what there is, and Pods where a zone has them, or else as it is asked for.
     pub(super) fn reports(&self, pods: Pods) -> Result<Reports, Failure> {
-        if let Some(url) = &self.server {
-            return self.served(Remote::new(url)?);
+        let place = &self.place;
+        if let Some(remote) = place.remote()? {
+            return self.served(remote);
         }
-        if is_plugin() && self.filename.is_none() && self.config.is_none() {
-            let (kubeconfig, context) = (self.kubeconfig.clone(), self.context.clone());
-            return self.served(Remote::forwarded(&ServerArgs { server: None, kubeconfig, context, namespace: None })?);
-        }
-        let told = [self.filename.is_some(), self.kubeconfig.is_some(), self.context.is_some()].contains(&true);
-        let access = || access(self.filename.clone(), self.kubeconfig.clone(), self.context.clone());
-        let clusters = match (&self.config, &self.zone) {
+        let clusters = match (&place.config, &self.zone) {
             (Some(path), zone) => {
                 let name = zone.as_deref().map(zone_name).transpose()?;
                 let mut clusters = config::load(path)?.clusters;
@@ -103,19 +129,21 @@ impl Look {
                     let name = name.as_ref().map(name_to_text);
                     return Err(Failure::Usage(LookProblem::NoZone { path: path.clone(), name, known }.into()));
                 }
-                if told {
+                if place.names_cluster() {
                     // It stands for all of them: what any of them reads is read.
                     let reads_all = clusters.iter().any(|cluster| cluster.namespaces.is_empty());
                     let namespaces =
                         clusters.iter().filter(|_| !reads_all).flat_map(|cluster| cluster.namespaces.clone());
                     let namespaces = namespaces.collect();
                     let zones = clusters.into_iter().flat_map(|cluster| cluster.zones).collect();
-                    vec![(access(), namespaces, zones)]
+                    vec![(place.access(), namespaces, zones)]
                 } else {
                     clusters.into_iter().map(|cluster| (cluster.access, cluster.namespaces, cluster.zones)).collect()
                 }
             }
-            (None, Some(zone)) => vec![(access(), BTreeSet::new(), vec![default_zone(zone, &[], access())?])],
+            (None, Some(zone)) => {
+                vec![(place.access(), BTreeSet::new(), vec![default_zone(zone, &[], place.access())?])]
+            }
             (None, None) => return Err(Failure::Usage(LookProblem::NoWord.into())),
         };
         clusters
@@ -151,7 +179,7 @@ pub(super) struct Known {
 }
 
 impl Known {
-    fn read(
+    pub(super) fn read(
         access: &Access,
         namespaces: &BTreeSet<Box<str>>,
         zones: Vec<ClusterZone>,
@@ -178,7 +206,7 @@ impl Known {
         Ok(Self { zones: zones.into_iter().map(decided).collect(), cluster })
     }
 
-    fn views(&self) -> impl Iterator<Item = View<'_>> {
+    pub(super) fn views(&self) -> impl Iterator<Item = View<'_>> {
         self.zones.iter().map(|(zone, register)| View { zone, cluster: &self.cluster, register })
     }
 }

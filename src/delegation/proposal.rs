@@ -2,7 +2,8 @@
 
 use std::net::IpAddr;
 
-use hickory_proto::rr::{Name, RecordType};
+use hickory_proto::rr::rdata::NS;
+use hickory_proto::rr::{Name, RData, RecordType};
 
 use crate::zone::{HashedName, Record, Zone};
 
@@ -62,6 +63,19 @@ impl Delegation {
         let is_key = |record: &Record| record.rdata.wire() != DELETE;
         let ds = of_apex(RecordType::CDS).filter(is_key).map(|cds| Record { rtype: RecordType::DS, ..cds }).collect();
         Self { zone: apex.clone(), servers, ttl, glue_ttl: glue_ttl.unwrap_or(ttl), ds }
+    }
+
+    /// The records that the parent should have: NS, DS, and glue.
+    #[must_use]
+    pub fn records(&self) -> Vec<Record> {
+        let ns = self
+            .servers
+            .iter()
+            .map(|server| Record::new(self.zone.clone(), self.ttl, &RData::NS(NS(server.name.clone()))));
+        let glue = self.servers.iter().flat_map(|server| {
+            server.addresses.iter().map(|ip| Record::new(server.name.clone(), self.glue_ttl, &RData::from(*ip)))
+        });
+        ns.chain(self.ds.iter().cloned()).chain(glue).collect()
     }
 }
 

@@ -161,6 +161,17 @@ impl ClusterZone {
         self.own().addresses
     }
 
+    /// The configured addresses of all name servers in the zone, also of those that are called after a Service: what is
+    /// served at these names, whatever the cluster says.
+    #[must_use]
+    pub fn configured_glue(&self) -> Vec<Record> {
+        let mut owned = Owned::default();
+        for nameserver in self.nameservers.iter().filter(|nameserver| self.origin.zone_of(&nameserver.name)) {
+            self.own_nameserver(&nameserver.name, &nameserver.addresses, &mut owned);
+        }
+        owned.records
+    }
+
     /// What name servers own that are neither called after a Service nor below the name of one.
     fn own(&self) -> Owned {
         let mut owned = Owned::default();

@@ -14,7 +14,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use hickory_proto::rr::Name;
 use serde::Serialize;
 
-use self::text::Text;
+pub(super) use self::text::Text;
 use super::remote::ServerArgs;
 use super::{Failure, is_plugin};
 use crate::cluster::{Cluster, Subject};
@@ -140,13 +140,14 @@ pub(super) fn zone_name(text: &str) -> Result<Name, Failure> {
 }
 
 /// A zone of a configuration, and where it comes from.
-enum Configured {
+pub(super) enum Configured {
     File(FileZone),
     Cluster(Box<ClusterZone>, Access),
     Reverse(ReverseZone, Vec<(ClusterZone, Access)>),
 }
 
-fn find(config: Config, name: &Name, path: &Path) -> Result<Configured, Failure> {
+/// The zone called `name` of `config`, which stands in the file at `path`.
+pub(super) fn find(config: Config, name: &Name, path: &Path) -> Result<Configured, Failure> {
     let known = config.apexes().map(name_to_text).collect::<Vec<_>>().join(", ");
     if let Some(file) = config.files.iter().find(|file| file.apex == *name) {
         return Ok(Configured::File(file.clone()));

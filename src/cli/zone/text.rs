@@ -21,13 +21,13 @@ pub(super) fn is_stdin(path: &Path) -> bool {
 }
 
 /// The text of a master file.
-pub(super) struct Text {
+pub(in crate::cli) struct Text {
     path: PathBuf,
     octets: Vec<u8>,
 }
 
 /// Why a text makes no zone.
-pub(super) enum NoZone {
+pub(in crate::cli) enum NoZone {
     /// Nothing in it says what the zone is called.
     Nameless,
     /// What is wrong with it, at least one.
@@ -36,7 +36,7 @@ pub(super) enum NoZone {
 
 impl Text {
     /// Reads the file at `path`, `-` being standard input.
-    pub(super) fn open(path: &Path) -> Result<Self, Failure> {
+    pub(in crate::cli) fn open(path: &Path) -> Result<Self, Failure> {
         let mut octets = Vec::new();
         let read = if is_stdin(path) { io::stdin().read_to_end(&mut octets).map(|_| octets) } else { fs::read(path) };
         let path = path.to_owned();
@@ -47,7 +47,7 @@ impl Text {
     }
 
     /// The zone that the text makes, and what is odd about it; without `apex` it is where the text has its SOA record.
-    pub(super) fn read(&self, apex: Option<&Name>) -> Result<(Zone, Vec<Placed>), NoZone> {
+    pub(in crate::cli) fn read(&self, apex: Option<&Name>) -> Result<(Zone, Vec<Placed>), NoZone> {
         let apex = apex.map_or_else(|| self.apex(), |apex| Ok(apex.clone()))?;
         let mut progress = Progress::new(&self.path, self.octets.len());
         let zone = load::read(&self.octets, &apex, self.folder(), MOST_ERRORS, &mut |read| progress.tell(read));
@@ -55,7 +55,7 @@ impl Text {
     }
 
     /// As [`Text::read`], for those who can do nothing without a zone.
-    pub(super) fn zone(&self, apex: Option<&Name>) -> Result<(Zone, Vec<Placed>), Failure> {
+    pub(in crate::cli) fn zone(&self, apex: Option<&Name>) -> Result<(Zone, Vec<Placed>), Failure> {
         let path = self.path.clone();
         self.read(apex).map_err(|no_zone| {
             usage(match no_zone {
@@ -83,7 +83,7 @@ impl Text {
         (!is_stdin(&self.path)).then(|| master::folder(&self.path))
     }
 
-    pub(super) fn path(&self) -> &Path {
+    pub(in crate::cli) fn path(&self) -> &Path {
         &self.path
     }
 }

@@ -2,15 +2,19 @@
 //! with here (RFC 1035 §5.1); escapes stay as they are, because `\.` and `.`,
 //! `\@` and `@` mean different things to those who read the words.
 
+use std::ops::Range;
+
 use super::{MasterError, Position, Problem};
 
 /// A run of characters without blanks, or a quoted string.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Word<'a> {
     /// What stands there, escapes and all; without the quotes around a quoted string.
     pub(super) text: &'a [u8],
     pub(super) quotes: Quotes,
     pub(super) position: Position,
+    /// Where it stands, quotes and all.
+    pub(super) octets: Range<usize>,
 }
 
 /// Where a word has quotes.
@@ -33,6 +37,10 @@ pub(super) struct Line<'a> {
     pub(super) words: Vec<Word<'a>>,
     /// Where it ends.
     pub(super) end: Position,
+    /// From its first word or parenthesis to there.
+    pub(super) octets: Range<usize>,
+    /// Comments, also those on lines of their own before it.
+    pub(super) comments: Vec<Range<usize>>,
 }
 
 #[derive(Debug)]
@@ -48,14 +56,16 @@ pub(super) struct Lexer<'a> {
 impl<'a> Lexer<'a> {
     pub(super) fn new(text: &'a [u8]) -> Self {
         // Some editors begin a file with a byte order mark.
-        let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
-        Self { text, at: 0, counted: 0, position: Position { line: 1, column: 1 } }
+        let at = if text.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
+        Self { text, at, counted: at, position: Position { line: 1, column: 1 } }
     }
 
     /// Makes `line` the next line with something on it; false at the end of the file.
     pub(super) fn line(&mut self, line: &mut Line<'a>) -> Result<bool, MasterError> {
         let words = &mut line.words;
         words.clear();
+        line.comments.clear();
+        let mut start = None;
         let mut blank = self.at_blank();
         // How many parentheses are open, and where the first of them is: a file may hold millions.
         let mut depth = 0_usize;
@@ -68,16 +78,22 @@ impl<'a> Lexer<'a> {
                     return Err(Problem::CarriageReturn.at(self.position()));
                 }
                 Some(b'\r') => self.at += 1,
-                Some(b';') => self.skip_until(|byte| byte == b'\n'),
+                Some(b';') => {
+                    let start = self.at;
+                    self.skip_until(|byte| byte == b'\n');
+                    line.comments.push(start..self.at);
+                }
                 Some(b'\n') if depth > 0 => self.at += 1,
                 Some(b'\n') if words.is_empty() => {
                     self.at += 1;
+                    start = None;
                     blank = self.at_blank();
                 }
                 Some(b'(') => {
                     if depth == 0 {
                         opened = self.position();
                     }
+                    start.get_or_insert(self.at);
                     depth += 1;
                     self.at += 1;
                 }
@@ -85,11 +101,17 @@ impl<'a> Lexer<'a> {
                     depth = depth.checked_sub(1).ok_or_else(|| Problem::UnopenedParenthesis.at(self.position()))?;
                     self.at += 1;
                 }
-                Some(b'"') => words.push(self.quoted()?),
+                Some(b'"') => {
+                    start.get_or_insert(self.at);
+                    words.push(self.quoted()?);
+                }
                 Some(b'\n') | None => break,
                 // For others, a string or the file ends there.
                 Some(0) => return Err(Problem::Nul.at(self.position())),
-                Some(_) => words.push(self.word()?),
+                Some(_) => {
+                    start.get_or_insert(self.at);
+                    words.push(self.word()?);
+                }
             }
         }
         if depth > 0 {
@@ -97,6 +119,7 @@ impl<'a> Lexer<'a> {
         }
         line.blank = blank;
         line.end = self.position();
+        line.octets = start.unwrap_or(self.at)..self.at;
         Ok(!line.words.is_empty())
     }
 
@@ -119,7 +142,7 @@ impl<'a> Lexer<'a> {
         let position = self.position();
         let start = self.at + 1;
         self.skip_quotes(position)?;
-        Ok(Word { text: &self.text[start..self.at - 1], quotes: Quotes::Around, position })
+        Ok(Word { text: &self.text[start..self.at - 1], quotes: Quotes::Around, position, octets: start - 1..self.at })
     }
 
     fn word(&mut self) -> Result<Word<'a>, MasterError> {
@@ -134,7 +157,7 @@ impl<'a> Lexer<'a> {
             quotes = Quotes::Value;
             self.skip_quotes(self.position)?;
         }
-        Ok(Word { text: &self.text[start..self.at], quotes, position })
+        Ok(Word { text: &self.text[start..self.at], quotes, position, octets: start..self.at })
     }
 
     /// Skips a quoted string and its quotes; `position` is that of the word, for the error.

@@ -9,6 +9,7 @@
 //! on with the position of its entry for those who find that they do not.
 //! `$INCLUDE` is why this is the one place in `zone` that opens files.
 
+mod layout;
 mod lexer;
 mod rdata;
 #[cfg(test)]
@@ -24,6 +25,7 @@ use std::sync::Arc;
 
 use hickory_proto::rr::{Name, RecordType};
 
+pub use self::layout::{Layout, Sheet, lay_out};
 use self::lexer::{Lexer, Line, Quotes, Word};
 use super::{Rdata, Record, types};
 
@@ -202,21 +204,7 @@ pub fn read(
     most: usize,
     progress: &mut dyn FnMut(Progress),
 ) -> (Vec<Entry>, Vec<MasterError>) {
-    let mut reader = Reader {
-        folder,
-        file: None,
-        depth: 0,
-        origin: origin.clone(),
-        owner: None,
-        default_ttl: None,
-        last_ttl: None,
-        rdata: Vec::new(),
-        entries: Vec::new(),
-        errors: Vec::new(),
-        most,
-        octets: 0,
-        progress,
-    };
+    let mut reader = Reader::new(origin, folder, most, progress);
     reader.read(text);
     (reader.entries, reader.errors)
 }
@@ -247,6 +235,8 @@ struct Reader<'a> {
     /// The RDATA being read.
     rdata: Vec<u8>,
     entries: Vec<Entry>,
+    /// How each of them stands in the text, where somebody wants to know.
+    layouts: Option<Vec<Option<Layout>>>,
     errors: Vec<MasterError>,
     /// So many errors end it.
     most: usize,
@@ -255,7 +245,26 @@ struct Reader<'a> {
     progress: &'a mut dyn FnMut(Progress),
 }
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
+    fn new(origin: &Name, folder: Option<&'a Path>, most: usize, progress: &'a mut dyn FnMut(Progress)) -> Self {
+        Self {
+            folder,
+            file: None,
+            depth: 0,
+            origin: origin.clone(),
+            owner: None,
+            default_ttl: None,
+            last_ttl: None,
+            rdata: Vec::new(),
+            entries: Vec::new(),
+            layouts: None,
+            errors: Vec::new(),
+            most,
+            octets: 0,
+            progress,
+        }
+    }
+
     fn read(&mut self, text: &[u8]) {
         let mut lexer = Lexer::new(text);
         let mut line = Line::default();
@@ -279,11 +288,14 @@ impl Reader<'_> {
 
     fn line(&mut self, line: &Line) -> Result<(), MasterError> {
         let mut words = Words::new(line);
-        let directive = line.words[0];
+        let directive = &line.words[0];
         if directive.quotes == Quotes::None && directive.text.starts_with(b"$") {
             self.directive(line.blank, &mut words)?;
         } else {
             self.record(line.blank, &mut words)?;
+            if let Some(layouts) = &mut self.layouts {
+                layouts.push((self.depth == 0).then(|| Layout::of(line, &self.origin, self.default_ttl)));
+            }
         }
         words.finish()
     }
