@@ -137,8 +137,8 @@ impl IntoResponse for Page {
                     }
                     main #main tabindex="-1" { (body) }
                     footer {
-                        span { "kubezone " (env!("CARGO_PKG_VERSION")) }
-                        span #live { "As of when it was loaded" }
+                        span { "kubezone " (env!("CARGO_PKG_VERSION")) } " "
+                        span #live { "As of when it was loaded" } " "
                         a href="/api/v1/openapi.json" { "JSON API" }
                     }
                 }

@@ -142,10 +142,9 @@ fn cluster_row(api: &Api, cluster: &ClusterStatus) -> Markup {
         td.number { @match cluster.published { Some(count) => a href=(services("true", "")) { (number(count)) }, None => "not known" } }
         td {
             @if cluster.withheld.is_empty() { "none" }
-            ul.inline {
-                @for (reason, count) in &cluster.withheld {
-                    li { a href=(services("false", reason)) { (number(*count)) " " (reason) } }
-                }
+            @for (place, (reason, count)) in cluster.withheld.iter().enumerate() {
+                @if place > 0 { ", " }
+                a href=(services("false", reason)) { (number(*count)) " " (reason) }
             }
         }
         td.source { (Text(&cluster.source)) }

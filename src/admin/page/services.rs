@@ -79,7 +79,7 @@ fn form(api: &Api, zones: &[String], zone: &str, cluster: &str, asked: &Asked) -
             label { span { "Reason" } select name="reason" {
                 option value="" { "any" }
                 @for (reason, count) in &reasons {
-                    option value=(reason) selected[reason == asked.get("reason")] {
+                    option value=(Text(reason).plain()) selected[reason == asked.get("reason")] {
                         (Text(reason).plain()) @if *count > 0 { " (" (number(*count)) ")" }
                     }
                 }
@@ -119,11 +119,13 @@ fn row(cluster: &str, service: &Report) -> Markup {
             }
         }
         td {
-            ul.plain {
-                @for address in service.addresses.iter().take(4) { li { code { (address.address) } } }
-                @if service.addresses.len() > 4 { li { "and " (service.addresses.len() - 4) " more" } }
-                @if let Some(target) = service.alias() { li { "→ " (breakable(target)) } }
+            // Lists would break a table apart where there are no styles.
+            @for (place, address) in service.addresses.iter().take(4).enumerate() {
+                @if place > 0 { br; }
+                code { (address.address) }
             }
+            @if service.addresses.len() > 4 { br; "and " (service.addresses.len() - 4) " more" }
+            @if let Some(target) = service.alias() { "→ " (breakable(target)) }
         }
         td.reasons { @if let Some(first) = service.reasons.first() { (reason(service, first)) } }
     } }

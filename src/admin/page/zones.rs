@@ -169,10 +169,11 @@ fn changes(versions: &[ZoneChange]) -> Markup {
                     td.number { (number(version.added)) }
                     td.number { (number(version.removed)) }
                     td {
-                        ul.inline {
-                            @for name in &version.names { li { a.name href=(path_of_name(name)) { (breakable(name)) } } }
-                            @if version.more > 0 { li { "and " (number(version.more)) " more" } }
+                        @for (place, name) in version.names.iter().enumerate() {
+                            @if place > 0 { ", " }
+                            a.name href=(path_of_name(name)) { (breakable(name)) }
                         }
+                        @if version.more > 0 { " and " (number(version.more)) " more" }
                     }
                 } } }
             }
