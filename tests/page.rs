@@ -137,6 +137,10 @@ async fn pages_are_whole_in_light_and_dark_wide_and_narrow() {
                 .await;
         }
     }
+    browser.show(&format!("{base}/zones/c2.k8s.ooo")).await;
+    let parent = "c2.k8s.ooo. 3600 IN NS ns.c2.k8s.ooo.\nns.c2.k8s.ooo. 3600 IN AAAA 2001:db8::53";
+    assert_eq!(browser.run("return document.querySelector('pre').innerText.trim()").await, parent);
+    assert_eq!(browser.run("return document.querySelector('#delegation .copy').dataset.copy").await, parent);
     assert_eq!(browser.complaints().await, [""; 0]);
 }
 

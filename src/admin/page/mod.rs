@@ -210,9 +210,10 @@ fn path_of_zone(zone: &str) -> String {
     format!("/zones/{}", segment(zone))
 }
 
-/// A button that copies `text`; there where JavaScript is.
+/// A button that copies the lines of `text`; there where JavaScript is.
 fn copy(text: &str, what: &str) -> Markup {
-    html! { button.copy type="button" data-copy=(Text(text).plain()) aria-label={ "copy " (what) } { "copy" } }
+    let lines: Vec<_> = text.lines().map(|line| Text(line).plain()).collect();
+    html! { button.copy type="button" data-copy=(lines.join("\n")) aria-label={ "copy " (what) } { "copy" } }
 }
 
 /// A state: a mark, which the eye finds, and the word that means it.

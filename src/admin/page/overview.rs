@@ -170,9 +170,9 @@ pub(in crate::admin) fn rates(rates: &Rates, samples: &VecDeque<f64>) -> Markup 
 fn totals(server: &ServerStatus, latency: &Latency) -> Markup {
     let total: u64 = server.responses.values().sum();
     html! {
-        div.scroll tabindex="0" role="region" aria-label="Answers since the start" {
-            table.narrow {
-                caption { "Since the start, " (span(server.uptime)) " ago" }
+        div.scroll.narrow tabindex="0" role="region" aria-label="Answers since the start" {
+            table {
+                caption { "Since the start " (span(server.uptime)) " ago" }
                 thead { tr { th scope="col" { "RCODE" } th.number scope="col" { "Responses" } th.number scope="col" { "Share" } } }
                 tbody {
                     @if server.responses.is_empty() { tr { td colspan="3" { "Nothing has been answered yet." } } }

@@ -130,7 +130,7 @@ pub(super) async fn zone(Shared(api): Shared<Arc<Api>>, name: Segments<String>) 
                 h2 #delegation-h { "Delegation" }
                 @let lines = parent(&Delegation::of(version));
                 p { "What the parent should say of it " (copy(&lines, "what the parent should say")) }
-                pre tabindex="0" { (Text(lines.trim_end())) }
+                pre tabindex="0" { @for line in lines.lines() { (Text(line)) "\n" } }
             }
         }
         section #changes data-live aria-labelledby="changes-h" {
@@ -158,7 +158,7 @@ fn changes(versions: &[ZoneChange]) -> Markup {
     html! {
         div.scroll tabindex="0" role="region" aria-label="Recent changes" {
             table {
-                caption { "The last " (plural(versions.len(), "version", "versions")) ", the newest first" }
+                caption { (plural(versions.len(), "version", "versions")) ", the newest first" }
                 thead { tr {
                     th scope="col" { "Published" } th.number scope="col" { "Serial" } th.number scope="col" { "Records added" }
                     th.number scope="col" { "Removed" } th scope="col" { "Names" }
