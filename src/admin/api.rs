@@ -82,6 +82,8 @@ pub struct Api {
     dumps: Arc<Semaphore>,
     searches: Arc<Semaphore>,
     pub(super) live: Live,
+    /// By the zones.
+    verified: ArcSwap<BTreeMap<Name, Arc<Verified>>>,
 }
 
 /// What is configured, and whom to ask about it.
@@ -170,6 +172,35 @@ pub struct DelegationStatus {
     pub zone: String,
     /// The records that belong into its parent, by what the zone says of itself: NS, glue, DS. Nothing while it is pending.
     pub records: Vec<RecordText>,
+    /// What came of looking at it from the root down; none: nobody has.
+    pub verified: Option<Verified>,
+}
+
+/// What came of looking at a zone's delegation from the root down.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct Verified {
+    /// When (RFC 3339).
+    pub time: String,
+    /// Whether resolvers find their way.
+    pub ok: bool,
+    /// What is not as it should be, the most urgent first.
+    pub findings: Vec<VerifiedFinding>,
+    /// The chain from the root to the zone, as SVG with presentation attributes only, in which others' words are escaped.
+    #[serde(skip)]
+    pub picture: Option<String>,
+}
+
+/// Something about a delegation that is not as it should be.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct VerifiedFinding {
+    /// What it is, from a closed set.
+    pub code: String,
+    /// Whose it is to mend.
+    pub side: String,
+    /// It in a sentence.
+    pub message: String,
+    /// What to do about it.
+    pub fix: String,
 }
 
 /// A cluster.
@@ -226,7 +257,17 @@ impl Api {
     pub fn new(published: Arc<Published>, metrics: Arc<Metrics>, readiness: Arc<Readiness>) -> Self {
         let [dumps, searches] = [DUMPS, SEARCHES].map(|many| Arc::new(Semaphore::new(many)));
         let (started, running) = (Instant::now(), ArcSwap::default());
-        Self { published, metrics, readiness, started, running, dumps, searches, live: Live::default() }
+        Self {
+            published,
+            metrics,
+            readiness,
+            started,
+            running,
+            dumps,
+            searches,
+            live: Live::default(),
+            verified: ArcSwap::default(),
+        }
     }
 
     /// The server as a whole.
@@ -275,6 +316,21 @@ impl Api {
         running.config.clusters.iter().flat_map(zones).collect()
     }
 
+    /// Takes in what came of looking at the delegation of `zone` last.
+    pub fn set_verified(&self, zone: &Name, verified: Verified) {
+        let verified = Arc::new(verified);
+        self.verified.rcu(|before| {
+            let mut after = BTreeMap::clone(before);
+            after.insert(zone.clone(), Arc::clone(&verified));
+            after
+        });
+    }
+
+    /// What came of looking at the delegation of `zone` last.
+    pub(super) fn verified(&self, zone: &Name) -> Option<Arc<Verified>> {
+        self.verified.load().get(zone).cloned()
+    }
+
     /// What the parent of each zone that has been loaded should say of it, in the order of places.
     pub(super) fn delegations(&self) -> Vec<DelegationStatus> {
         let served = self.published.load();
@@ -284,6 +340,7 @@ impl Api {
                 State::Loaded(zone) | State::Expired(zone) => in_parent(&Delegation::of(zone)),
                 State::Pending => Vec::new(),
             },
+            verified: self.verified(apex).map(|verified| Verified::clone(&verified)),
         };
         served.zones.iter().map(status).collect()
     }

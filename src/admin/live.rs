@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
-use super::api::Api;
+use super::api::{Api, absolute};
 use super::page;
 
 /// How often it is looked whether there is something new.
@@ -172,7 +172,10 @@ fn state(api: &Api) -> u64 {
         (cluster.synced, cluster.published, cluster.withheld).hash(&mut hasher);
         cluster.errors.iter().for_each(|problem| (&problem.parts, &problem.error).hash(&mut hasher));
     }
-    api.zones().into_iter().for_each(|zone| (zone.state, zone.error).hash(&mut hasher));
+    for zone in api.zones() {
+        let verified = absolute(&zone.zone).ok().and_then(|apex| api.verified(&apex));
+        (zone.state, zone.error, verified.map(|verified| verified.time.clone())).hash(&mut hasher);
+    }
     hasher.finish()
 }
 

@@ -19,7 +19,7 @@ const QUIET: u64 = 180;
 
 pub(super) async fn overview(Shared(api): Shared<Arc<Api>>) -> Page {
     let (server, zones, clusters) = (api.server(), api.zones(), api.clusters());
-    let troubles = troubles(&server, &zones, &clusters);
+    let troubles = troubles(&api, &server, &zones, &clusters);
     let beat = api.live.now();
     let body = html! {
         h1 { "Overview" }
@@ -71,7 +71,7 @@ fn summary(server: &ServerStatus, zones: &[ZoneStatus], clusters: &[ClusterStatu
 }
 
 /// What is not right, one by one: what it is, and what to do about it.
-fn troubles(server: &ServerStatus, zones: &[ZoneStatus], clusters: &[ClusterStatus]) -> Vec<Markup> {
+fn troubles(api: &Api, server: &ServerStatus, zones: &[ZoneStatus], clusters: &[ClusterStatus]) -> Vec<Markup> {
     let mut troubles = Vec::new();
     if !server.ready {
         troubles.push(html! { strong { "The server" } " is not ready: " (Text(&server.readiness)) });
@@ -88,6 +88,13 @@ fn troubles(server: &ServerStatus, zones: &[ZoneStatus], clusters: &[ClusterStat
         }
     }
     for zone in zones {
+        let verified = zones::verified(api, &zone.zone).filter(|verified| !verified.ok);
+        for finding in verified.iter().flat_map(|verified| &verified.findings) {
+            troubles.push(html! {
+                strong { "The delegation of " (Text(&zone.zone)) } " (" (Text(&finding.side)) "): " (sentence(&finding.message))
+                p.fix { (sentence(&finding.fix)) }
+            });
+        }
         if let Some(error) = &zone.error {
             troubles.push(html! { strong { "Zone " (Text(&zone.zone)) } " is served as it was: " (Text(error)) });
         }

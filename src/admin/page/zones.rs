@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use axum::extract::{Path, State as Shared};
 use axum::http::{StatusCode, Uri};
-use maud::{Markup, html};
+use maud::{Markup, PreEscaped, html};
 
-use super::text::{Text, breakable, segment};
+use super::text::{Text, breakable, segment, sentence};
 use super::{
     Asked, Kind, NoPage, Page, Place, Segments, address, copy, number, path_of_name, path_of_zone, plural, span, state,
     time,
 };
-use crate::admin::api::{Api, Refusal, ZoneChange, ZoneStatus, absolute, in_parent};
+use crate::admin::api::{Api, Refusal, Verified, ZoneChange, ZoneStatus, absolute, in_parent};
 use crate::delegation::Delegation;
 use crate::report::RecordText;
 use crate::zone::{name_to_text, rtype_to_text};
@@ -51,7 +51,7 @@ pub(super) fn table<'z>(api: &Api, zones: impl Iterator<Item = &'z ZoneStatus>) 
                 caption.aside { "The zones that are configured, and what changed in each of late" }
                 thead { tr {
                     th scope="col" { "Zone" } th scope="col" { "State" } th.number scope="col" { "Serial" } th.number scope="col" { "Records" }
-                    th scope="col" { "Made from" } th scope="col" { "Last change" }
+                    th scope="col" { "Delegation" } th scope="col" { "Made from" } th scope="col" { "Last change" }
                 } }
                 tbody { @for zone in zones { (row(api, zone)) } }
             }
@@ -66,6 +66,7 @@ fn row(api: &Api, zone: &ZoneStatus) -> Markup {
         td { (loaded(zone)) }
         td.number { @if let Some(serial) = zone.serial { (serial) } }
         td.number { @if let Some(records) = zone.records { (number(records)) } }
+        td { (delegated(zone, verified(api, &zone.zone).as_deref())) }
         td.source { (made_from(zone)) }
         td.changes { @if let Some(last) = last { (time(&last.time)) " " (difference(&last)) } }
     } }
@@ -77,6 +78,43 @@ fn loaded(zone: &ZoneStatus) -> Markup {
         "loaded" => state(Kind::Good, "loaded"),
         "expired" => state(Kind::Bad, "expired"),
         _ => state(Kind::Waiting, "not loaded yet"),
+    }
+}
+
+/// What came of looking at a zone's delegation last.
+pub(super) fn verified(api: &Api, zone: &str) -> Option<Arc<Verified>> {
+    api.verified(&absolute(zone).ok()?)
+}
+
+fn delegated(zone: &ZoneStatus, verified: Option<&Verified>) -> Markup {
+    let (kind, word) = match verified {
+        Some(Verified { ok: true, .. }) => (Kind::Good, "right"),
+        Some(_) => (Kind::Bad, "broken"),
+        None => (Kind::Off, "not verified"),
+    };
+    html! { a.plain href={ (path_of_zone(&zone.zone)) "#delegation" } { (state(kind, word)) } }
+}
+
+/// What is known of a zone's delegation, with the chain that leads to it as a picture.
+fn chain(verified: Option<&Verified>) -> Markup {
+    let Some(verified) = verified else {
+        return html! { p.none { "Whether it does is not verified: set " code { "verify" } " in the configuration." } };
+    };
+    html! {
+        p.verdict {
+            @if verified.ok { (state(Kind::Good, "Resolvers find their way")) } @else { (state(Kind::Bad, "It is broken")) }
+            " " span.none { "as of " (time(&verified.time)) }
+        }
+        @for finding in &verified.findings {
+            div.reason {
+                p { strong { (Text(&finding.side)) ": " } (sentence(&finding.message)) " " span.code { (Text(&finding.code)) } }
+                p.fix { (sentence(&finding.fix)) }
+            }
+        }
+        // What it says of others is escaped where it is drawn; no script and no style would be let through.
+        @if let Some(picture) = &verified.picture {
+            div.scroll.picture tabindex="0" role="region" aria-label="The chain from the root" { (PreEscaped(picture)) }
+        }
     }
 }
 
@@ -131,6 +169,7 @@ pub(super) async fn zone(Shared(api): Shared<Arc<Api>>, name: Segments<String>) 
                 @let lines = parent(&Delegation::of(version));
                 p { "What the parent should say of it " (copy(&lines, "what the parent should say")) }
                 pre tabindex="0" { @for line in lines.lines() { (Text(line)) "\n" } }
+                (chain(api.verified(&apex).as_deref()))
             }
         }
         section #changes data-live aria-labelledby="changes-h" {
@@ -188,4 +227,41 @@ fn parent(delegation: &Delegation) -> String {
         format!("{owner} {ttl} IN {rtype} {rdata}\n")
     });
     lines.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::admin::api::VerifiedFinding;
+
+    fn verified(ok: bool, findings: Vec<VerifiedFinding>) -> Verified {
+        let picture = Some("<svg role=\"group\"></svg>".to_owned());
+        Verified { time: "2026-11-22T05:00:00.5Z".to_owned(), ok, findings, picture }
+    }
+
+    #[test]
+    fn a_broken_delegation_says_whose_it_is_to_mend() {
+        let finding = VerifiedFinding {
+            code: "glue-stale".to_owned(),
+            side: "parent".to_owned(),
+            message: "`ns.c2.k8s.ooo` has <another> address".to_owned(),
+            fix: "Run `kubezone delegation`.".to_owned(),
+        };
+        let shown = chain(Some(&verified(false, vec![finding]))).into_string();
+        for part in [
+            "It is broken",
+            "2026-11-22 05:00:00 UTC",
+            "<strong>parent: </strong>",
+            "<code>ns.c2.k8s.ooo</code> has &lt;another&gt; address",
+            "<svg role=\"group\"></svg>",
+        ] {
+            assert!(shown.contains(part), "{part}: {shown}");
+        }
+    }
+
+    #[test]
+    fn what_nobody_has_looked_at_is_not_right() {
+        assert!(chain(None).into_string().contains("not verified"));
+        assert!(chain(Some(&verified(true, Vec::new()))).into_string().contains("Resolvers find their way"));
+    }
 }
