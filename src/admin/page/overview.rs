@@ -148,7 +148,7 @@ fn cluster_row(api: &Api, cluster: &ClusterStatus) -> Markup {
         }
         td.number { @match cluster.published { Some(count) => a href=(services("true", "")) { (number(count)) }, None => "not known" } }
         td {
-            @if cluster.withheld.is_empty() { "none" }
+            @if cluster.published.is_none() { "not known" } @else if cluster.withheld.is_empty() { "none" }
             @for (place, (reason, count)) in cluster.withheld.iter().enumerate() {
                 @if place > 0 { ", " }
                 a href=(services("false", reason)) { (number(*count)) " " (reason) }
