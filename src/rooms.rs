@@ -15,7 +15,7 @@ const ROOMS: [(&str, &[&str]); 10] = [
     ("source", &["cluster", "config", "error", "metrics", "published", "schema", "zone"]),
     ("server", &["metrics", "nameserver", "published", "zone"]),
     ("delegation", &["schema", "zone"]),
-    ("admin", &["cluster", "config", "metrics", "nameserver", "published", "report", "source", "zone"]),
+    ("admin", &["cluster", "config", "delegation", "metrics", "nameserver", "published", "report", "source", "zone"]),
 ];
 
 /// What can only compute.

@@ -141,8 +141,122 @@ async fn a_zone_is_a_master_file() {
     assert_eq!(error, format!("there is no zone c4.k8s.ooo.: there is {known}"));
     let error = refused(&kubezone, "/api/v1/zones/c3.k8s.ooo.", 503).await;
     assert!(error.starts_with("zone c3.k8s.ooo. is not loaded yet"), "{error}");
-    for (path, status) in [("/api/v1/zones/a..b", 400), ("/api/v1/zones/%ff", 400), ("/", 404), ("/metrics", 404)] {
+    for (path, status) in [("/api/v1/zones/a..b", 400), ("/api/v1/zones/%ff", 400), ("/api/v2", 404), ("/metrics", 404)]
+    {
         refused(&kubezone, path, status).await;
+    }
+}
+
+#[tokio::test]
+async fn the_api_is_as_it_describes_itself() {
+    let hidden = service("hidden", "fd00::1");
+    let (kubezone, _) = serving(&(service("web", "2a0a:e5c0:10:3::17") + &hidden)).await;
+    let document = json(&kubezone, "/api/v1/openapi.json").await;
+    assert_eq!(document["openapi"], "3.1.1");
+    let value = |parameter: &Value| match parameter["name"].as_str().expect("a name") {
+        "zone" => "c2.k8s.ooo",
+        "name" if parameter["in"] == "path" => "web.shop.svc.c2.k8s.ooo",
+        "name" => "web",
+        "address" => "2a0a:e5c0:10:3::17",
+        "namespace" => "shop",
+        "published" => "false",
+        "reason" => "KZ0110",
+        "limit" => "1",
+        "after" => "shop/a",
+        "search" => "HID",
+        other => panic!("{other}"),
+    };
+    let check = |what: &str, schema: &Value, answer: &str| {
+        let mut schema = schema.clone();
+        schema["components"] = document["components"].clone();
+        let answer: Value = serde_json::from_str(answer).expect("JSON");
+        let validator = jsonschema::validator_for(&schema).expect("a schema");
+        let errors: Vec<_> = validator.iter_errors(&answer).map(|error| error.to_string()).collect();
+        assert!(errors.is_empty(), "{what}: {errors:?} in {answer}");
+    };
+    let paths = document["paths"].as_object().expect("paths");
+    for (path, described) in paths {
+        let described = &described["get"];
+        let parameters = described["parameters"].as_array().expect("parameters");
+        let (in_path, others): (Vec<_>, Vec<_>) = parameters.iter().partition(|parameter| parameter["in"] == "path");
+        let target = in_path.iter().fold(path.clone(), |path, parameter| {
+            path.replace(&format!("{{{}}}", parameter["name"].as_str().expect("a name")), value(parameter))
+        });
+        assert!(!target.contains('{'), "{target}");
+        let (required, optional): (Vec<_>, Vec<_>) = others.iter().partition(|it| it["required"] == true);
+        let query = |of: &[&&Value]| -> String {
+            of.iter().map(|it| format!("{}={}&", it["name"].as_str().expect("a name"), value(it))).collect()
+        };
+        let content = described["responses"]["200"]["content"].as_object().expect("what it is");
+        let (media, content) = content.iter().next().expect("one");
+        let mut questions = vec![query(&required)];
+        // One by one; a Service's name means something in a Namespace.
+        questions.extend(optional.iter().filter(|it| it["name"] != "name").map(|it| query(&required) + &query(&[it])));
+        for question in questions {
+            let (head, body) = kubezone.api(&format!("{target}?{question}")).await;
+            assert!(head.starts_with("HTTP/1.1 200") && head.contains(media), "{target}?{question}: {head}\n{body}");
+            if media == "application/json" {
+                check(&format!("{target}?{question}"), &content["schema"], &body);
+            }
+        }
+        let problem = &described["responses"]["default"]["content"]["application/json"]["schema"];
+        let (_, body) = kubezone.api("/api/v1/zones/absent").await;
+        check(path, problem, &body);
+    }
+    assert!(paths.len() > 10, "{}", paths.len());
+}
+
+#[tokio::test]
+async fn services_are_looked_for() {
+    let manifests = ["web", "api", "webshop"].map(|name| service(name, "2a0a:e5c0:10:3::17")).concat();
+    let (kubezone, _) = serving(&(manifests + &service("hidden", "fd00::1"))).await;
+    let check = async |question: &str, expected: &[&str]| {
+        let page = json(&kubezone, &format!("/api/v1/services?zone=c2.k8s.ooo&{question}")).await;
+        let names: Vec<_> = page["items"].as_array().expect("items").iter().map(|item| item["name"].clone()).collect();
+        assert_eq!(names, expected, "{question}");
+        page["next"].clone()
+    };
+    check("search=Web", &["web", "webshop"]).await;
+    check("search=shop/a", &["api"]).await;
+    check("search=fd00:0::1", &["hidden"]).await;
+    check("published=false", &["hidden"]).await;
+    check("published=true&search=hid", &[]).await;
+    check("reason=AddressNotPublic", &["hidden"]).await;
+    check("reason=kz0110", &["hidden"]).await;
+    check("reason=NameConflict", &[]).await;
+    // The page that follows is announced if anything of it is looked for.
+    assert_eq!(check("search=web&limit=1", &["web"]).await, json!("shop/web"));
+    assert_eq!(check("search=web&limit=1&after=shop/web", &["webshop"]).await, Value::Null);
+    assert_eq!(check("published=true&limit=3", &["api", "web", "webshop"]).await, Value::Null);
+    let error = refused(&kubezone, "/api/v1/services?zone=c2.k8s.ooo&published=maybe", 400).await;
+    assert_eq!(error, "`published` is true or false");
+}
+
+#[tokio::test]
+async fn what_changed_is_told() {
+    let (kubezone, folder) = serving(&service("web", "2a0a:e5c0:10:3::17")).await;
+    let versions = async |zone: &str| json(&kubezone, &format!("/api/v1/zones/{zone}/changes")).await["items"].clone();
+    let all = versions("c2.k8s.ooo").await;
+    let [first] = &all.as_array().expect("versions")[..] else { panic!("several versions: {all}") };
+    assert_eq!((&first["added"], &first["removed"], &first["names"]), (&json!(4), &json!(0), &json!([])));
+    assert_eq!(versions("c3.k8s.ooo").await, json!([]), "it was never loaded");
+    refused(&kubezone, "/api/v1/zones/absent/changes", 404).await;
+
+    fs::write(folder.join("c2/more.yaml"), service("api", "2a0a:e5c0:10:3::18")).expect("manifests");
+    fs::write(folder.join("k8s.ooo.zone"), format!("{PARENT}www A 192.0.2.1\n").replace(" 1 14400", " 2 14400"))
+        .expect("a zone");
+    for (zone, name) in [("c2.k8s.ooo", "api.shop.svc.c2.k8s.ooo."), ("k8s.ooo", "www.k8s.ooo.")] {
+        let newest = eventually(&format!("a change of {zone} is told"), async || {
+            let versions = versions(zone).await;
+            if versions[0]["names"] == json!([name]) { Ok(versions[0].clone()) } else { Err(versions.to_string()) }
+        })
+        .await;
+        assert_eq!(
+            (&newest["added"], &newest["removed"], &newest["more"]),
+            (&json!(1), &json!(0), &json!(0)),
+            "{zone}"
+        );
+        assert!(newest["time"].as_str().is_some_and(|time| time.ends_with('Z')), "{newest}");
     }
 }
 

@@ -25,18 +25,25 @@ use axum::{Json, Router};
 use futures::stream;
 use hickory_proto::rr::Name;
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::spawn_blocking;
 
-use super::Readiness;
-use crate::cluster::{Service, ServiceKey, Subject};
+use super::live::{self, Live, Rates};
+use super::openapi::{self, Answer, Kind, Operation, Parameter, Presence};
+use super::{Readiness, page};
+use crate::cluster::ServiceKey;
 use crate::config::{Access, Cluster, Config};
+use crate::delegation::Delegation;
 use crate::metrics::{ClusterError, ClusterMetrics, Metrics, Trouble};
-use crate::published::Published;
-use crate::report::{AddressReport, AddressSearch, NameReport, Report, View};
+use crate::published::{Published, Version};
+use crate::report::{
+    AddressReport, AddressSearch, NameReport, Page, RecordText, Report, ServiceFilter, ServiceSearch, View,
+};
 use crate::source::{InspectError, Inspector};
-use crate::zone::{HashedName, State, Zone, dump, name_to_text};
+use crate::zone::{Difference, HashedName, State, Zone, dump, name_to_text};
 
 /// How long a connection may take, from its first byte to the last: as long as the largest zone over a slow tunnel.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -56,9 +63,10 @@ const MOST: usize = 1000;
 const MANY: usize = 100;
 
 /// What every answer says: it is no page, for nobody else's pages, and true only now.
-const HEADERS: [(HeaderName, &str); 4] = [
+const HEADERS: [(HeaderName, &str); 5] = [
     (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (header::REFERRER_POLICY, "no-referrer"),
     (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
     (header::CACHE_CONTROL, "no-store"),
 ];
@@ -73,6 +81,9 @@ pub struct Api {
     running: ArcSwap<Running>,
     dumps: Arc<Semaphore>,
     searches: Arc<Semaphore>,
+    pub(super) live: Live,
+    /// By the zones.
+    verified: ArcSwap<BTreeMap<Name, Arc<Verified>>>,
 }
 
 /// What is configured, and whom to ask about it.
@@ -94,17 +105,8 @@ pub struct Insight {
     pub numbers: ClusterMetrics,
 }
 
-/// A list of things, or a part of it.
-#[derive(Debug, Serialize, Deserialize)]
-pub struct Page<T> {
-    /// In their order.
-    pub items: Vec<T>,
-    /// What to ask for as `after` to get what follows; none: nothing does.
-    pub next: Option<String>,
-}
-
 /// The server as a whole.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct ServerStatus {
     /// Its version.
     pub version: String,
@@ -124,7 +126,7 @@ pub struct ServerStatus {
 }
 
 /// A zone.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct ZoneStatus {
     /// Its name, absolute, as master files have it.
     pub zone: String,
@@ -146,8 +148,63 @@ pub struct ZoneStatus {
     pub error: Option<String>,
 }
 
+/// A version of a zone that was published.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub struct ZoneChange {
+    /// When (RFC 3339).
+    pub time: String,
+    /// Its serial.
+    pub serial: u32,
+    /// How many records it has that the version before it had not, the SOA record aside.
+    pub added: usize,
+    /// How many it has not that the version before it had.
+    pub removed: usize,
+    /// Names that own other records than before: some of them, where there are many. None for the first version.
+    pub names: Vec<String>,
+    /// How many further names own other records than before.
+    pub more: usize,
+}
+
+/// What the parent of a zone should say of it.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub struct DelegationStatus {
+    /// The zone.
+    pub zone: String,
+    /// The records that belong into its parent, by what the zone says of itself: NS, glue, DS. Nothing while it is pending.
+    pub records: Vec<RecordText>,
+    /// What came of looking at it from the root down; none: nobody has.
+    pub verified: Option<Verified>,
+}
+
+/// What came of looking at a zone's delegation from the root down.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct Verified {
+    /// When (RFC 3339).
+    pub time: String,
+    /// Whether resolvers find their way.
+    pub ok: bool,
+    /// What is not as it should be, the most urgent first.
+    pub findings: Vec<VerifiedFinding>,
+    /// The chain from the root to the zone, as SVG with presentation attributes only, in which others' words are escaped.
+    #[serde(skip)]
+    pub picture: Option<String>,
+}
+
+/// Something about a delegation that is not as it should be.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct VerifiedFinding {
+    /// What it is, from a closed set.
+    pub code: String,
+    /// Whose it is to mend.
+    pub side: String,
+    /// It in a sentence.
+    pub message: String,
+    /// What to do about it.
+    pub fix: String,
+}
+
 /// A cluster.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct ClusterStatus {
     /// Its name in the configuration.
     pub cluster: String,
@@ -173,7 +230,7 @@ pub struct ClusterStatus {
 }
 
 /// What is wrong with following a cluster.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct ClusterProblem {
     /// The kinds of objects that it concerns, or where these are read: `configuration`, `manifests`.
     pub parts: Vec<String>,
@@ -185,10 +242,10 @@ pub struct ClusterProblem {
 
 /// Why there is no answer: the status, and a sentence for whoever asked.
 #[derive(Debug)]
-struct Refusal(StatusCode, String);
+pub(super) struct Refusal(pub(super) StatusCode, pub(super) String);
 
 /// What a refusal looks like.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Problem {
     /// A sentence: what is wrong, and what would be right.
     pub error: String,
@@ -200,11 +257,21 @@ impl Api {
     pub fn new(published: Arc<Published>, metrics: Arc<Metrics>, readiness: Arc<Readiness>) -> Self {
         let [dumps, searches] = [DUMPS, SEARCHES].map(|many| Arc::new(Semaphore::new(many)));
         let (started, running) = (Instant::now(), ArcSwap::default());
-        Self { published, metrics, readiness, started, running, dumps, searches }
+        Self {
+            published,
+            metrics,
+            readiness,
+            started,
+            running,
+            dumps,
+            searches,
+            live: Live::default(),
+            verified: ArcSwap::default(),
+        }
     }
 
     /// The server as a whole.
-    fn server(&self) -> ServerStatus {
+    pub(super) fn server(&self) -> ServerStatus {
         let (ready, readiness) = self.readiness.check();
         ServerStatus {
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -217,13 +284,86 @@ impl Api {
         }
     }
 
+    /// How often anything was published.
+    pub(super) fn changes(&self) -> u64 {
+        self.published.history().changes()
+    }
+
+    pub(super) fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// The versions of the zone at `apex` that were published last.
+    pub(super) fn versions(&self, apex: &Name) -> Result<Vec<ZoneChange>, Refusal> {
+        match self.version(apex) {
+            Err(refusal @ Refusal(StatusCode::NOT_FOUND, _)) => Err(refusal),
+            _ => Ok(self.published.history().of(apex).iter().map(ZoneChange::from).collect()),
+        }
+    }
+
+    /// The last version of the zone at `apex` that was published.
+    pub(super) fn last_version(&self, apex: &Name) -> Option<ZoneChange> {
+        self.published.history().of(apex).first().map(ZoneChange::from)
+    }
+
+    /// The zones made from clusters, each with the cluster's name, in the configuration's order.
+    pub(super) fn cluster_zones(&self) -> Vec<(Name, String)> {
+        let running = self.running.load();
+        let zones = |cluster: &Cluster| {
+            let name = cluster.name.clone();
+            cluster.zones.iter().map(move |zone| (zone.origin.clone(), name.clone())).collect::<Vec<_>>()
+        };
+        running.config.clusters.iter().flat_map(zones).collect()
+    }
+
+    /// Takes in what came of looking at the delegation of `zone` last.
+    pub fn set_verified(&self, zone: &Name, verified: Verified) {
+        let verified = Arc::new(verified);
+        self.verified.rcu(|before| {
+            let mut after = BTreeMap::clone(before);
+            after.insert(zone.clone(), Arc::clone(&verified));
+            after
+        });
+    }
+
+    /// What came of looking at the delegation of `zone` last.
+    pub(super) fn verified(&self, zone: &Name) -> Option<Arc<Verified>> {
+        self.verified.load().get(zone).cloned()
+    }
+
+    /// What the parent of each zone that has been loaded should say of it, in the order of places.
+    pub(super) fn delegations(&self) -> Vec<DelegationStatus> {
+        let served = self.published.load();
+        let status = |(_, apex, state): (_, &Name, &State)| DelegationStatus {
+            zone: name_to_text(apex),
+            records: match state {
+                State::Loaded(zone) | State::Expired(zone) => in_parent(&Delegation::of(zone)),
+                State::Pending => Vec::new(),
+            },
+            verified: self.verified(apex).map(|verified| Verified::clone(&verified)),
+        };
+        served.zones.iter().map(status).collect()
+    }
+
+    /// The first zone that is made from a cluster.
+    pub(super) fn zone_of(&self, cluster: &str) -> Option<String> {
+        self.cluster_zones().into_iter().find(|(_, of)| of == cluster).map(|(origin, _)| name_to_text(&origin))
+    }
+
+    /// The zone that `name` is in, of those that are served.
+    pub(super) fn zone_above(&self, name: &Name) -> Option<Name> {
+        let served = self.published.load();
+        let above = served.zones.iter().map(|(_, apex, _)| apex).filter(|apex| apex.zone_of(name));
+        above.max_by_key(|apex| apex.num_labels()).cloned()
+    }
+
     /// This is what the server does from now on.
     pub fn set(&self, config: Config, clusters: BTreeMap<String, Insight>, dns: Vec<SocketAddr>) {
         self.running.store(Arc::new(Running { config, clusters, dns }));
     }
 
     /// Every zone configured, in the configuration's order.
-    fn zones(&self) -> Vec<ZoneStatus> {
+    pub(super) fn zones(&self) -> Vec<ZoneStatus> {
         let (running, served) = (self.running.load(), self.published.load());
         let status = |apex: &Name, kind: &str, source: String, age| {
             let (state, zone) = match served.zones.get(apex) {
@@ -261,7 +401,7 @@ impl Api {
         zones
     }
 
-    fn clusters(&self) -> Vec<ClusterStatus> {
+    pub(super) fn clusters(&self) -> Vec<ClusterStatus> {
         let running = self.running.load();
         let status = |cluster: &Cluster| {
             let numbers = &running.clusters.get(&cluster.name)?.numbers;
@@ -285,7 +425,7 @@ impl Api {
     }
 
     /// The zone at `apex` as it is answered for.
-    fn loaded(&self, apex: &Name) -> Result<Arc<Zone>, Refusal> {
+    pub(super) fn loaded(&self, apex: &Name) -> Result<Arc<Zone>, Refusal> {
         let (zone, is_expired) = self.version(apex)?;
         if is_expired {
             let sentence = "is not answered for: its cluster has been silent for longer than maxStaleness";
@@ -295,7 +435,7 @@ impl Api {
     }
 
     /// The last version of the zone at `apex`, and whether it is too old to be answered with.
-    fn version(&self, apex: &Name) -> Result<(Arc<Zone>, bool), Refusal> {
+    pub(super) fn version(&self, apex: &Name) -> Result<(Arc<Zone>, bool), Refusal> {
         let served = self.published.load();
         match served.zones.get(apex) {
             Some(State::Loaded(zone)) => Ok((Arc::clone(zone), false)),
@@ -310,7 +450,7 @@ impl Api {
     }
 
     /// What `question` makes of what is known about the zone at `apex`.
-    async fn ask<T: Send + 'static>(
+    pub(super) async fn ask<T: Send + 'static>(
         &self,
         apex: Name,
         question: impl FnOnce(View<'_>) -> T + Send + 'static,
@@ -335,21 +475,159 @@ impl Api {
             Err(error) => Err(Refusal(StatusCode::SERVICE_UNAVAILABLE, format!("cluster {name}: {error}"))),
         }
     }
+
+    /// At most `limit` Services of the zone's cluster behind `after`, of those that `filter` lets through.
+    pub(super) async fn services(
+        &self,
+        apex: Name,
+        filter: ServiceFilter,
+        after: Option<ServiceKey>,
+        limit: usize,
+    ) -> Result<Page<Report>, Refusal> {
+        let namespace = filter.namespace.clone().unwrap_or_default();
+        let mut search = ServiceSearch::new(filter, after, limit);
+        loop {
+            // Changes come between.
+            let (is_done, so_far) = self.ask(apex.clone(), move |view| (search.look(&view, MOST), search)).await?;
+            search = so_far;
+            if is_done {
+                let sentence = format!("nothing is known of a Namespace {namespace}, nor of a Service in it");
+                return search.page().ok_or(Refusal(StatusCode::NOT_FOUND, sentence));
+            }
+        }
+    }
+
+    /// `name`, in the zone at `apex`.
+    pub(super) async fn name(&self, name: Name, apex: Name) -> Result<NameReport, Refusal> {
+        if !apex.zone_of(&name) {
+            return Err(bad(format!("{} is not in zone {}", name_to_text(&name), name_to_text(&apex))));
+        }
+        let (zone, _) = self.version(&apex)?;
+        let at = zone.at(&HashedName::from(&name));
+        let told = self.ask(apex, move |view| view.name(&name, at)).await?;
+        if !told.is_lost() {
+            return Ok(told);
+        }
+        // Every name of the zone is looked at: the writer does not wait for that.
+        let permit = permit(&self.searches).await;
+        let told = spawn_blocking(move || {
+            let _permit = permit;
+            told.among(zone.owners())
+        });
+        told.await.map_err(|_| Refusal(StatusCode::INTERNAL_SERVER_ERROR, "the server's log says why".to_owned()))
+    }
 }
 
-/// What `listen.admin` answers: everything below `/api/v1`, and nothing else.
+/// What `listen.admin` answers: everything below `/api/v1`, and the pages that show it.
 pub fn router(api: &Arc<Api>) -> Router {
-    Router::new()
-        .route("/api/v1/server", get(server))
-        .route("/api/v1/zones", get(zones))
-        .route("/api/v1/zones/{zone}", get(zone))
-        .route("/api/v1/clusters", get(clusters))
-        .route("/api/v1/services", get(services))
-        .route("/api/v1/names/{name}", get(name))
-        .route("/api/v1/addresses/{address}", get(address))
-        .fallback(nothing)
-        .layer(middleware::from_fn(guard))
-        .with_state(Arc::clone(api))
+    let router = operations().into_iter().fold(Router::new(), |router, it| router.route(it.path, it.method));
+    router.merge(page::routes()).fallback(nothing).layer(middleware::from_fn(guard)).with_state(Arc::clone(api))
+}
+
+const ZONE: Parameter = Parameter {
+    name: "zone",
+    description: "The zone that it is about; the final dot is optional.",
+    presence: Presence::Required,
+    value: Kind::Text,
+};
+const ZONE_IN_PATH: Parameter = Parameter { presence: Presence::InPath, ..ZONE };
+
+/// All that may be asked for.
+fn operations() -> Vec<Operation> {
+    let operation = |path, method, summary, parameters, answer| Operation { path, method, summary, parameters, answer };
+    vec![
+        operation("/api/v1/server", get(server), "The server as a whole.", &[], Answer::json::<ServerStatus>()),
+        operation("/api/v1/rates", get(rates), "What is answered in the next second.", &[], Answer::json::<Rates>()),
+        operation("/api/v1/zones", get(zones), "Every zone configured.", &[], Answer::json::<Page<ZoneStatus>>()),
+        operation(
+            "/api/v1/zones/{zone}",
+            get(zone),
+            "A zone as a master file (RFC 4027).",
+            &[ZONE_IN_PATH],
+            Answer::Text("text/dns"),
+        ),
+        operation(
+            "/api/v1/zones/{zone}/changes",
+            get(changes),
+            "What changed in a zone of late: its versions, the newest first.",
+            &[ZONE_IN_PATH],
+            Answer::json::<Page<ZoneChange>>(),
+        ),
+        operation(
+            "/api/v1/delegations",
+            get(delegations),
+            "What the parent of each zone should say of it.",
+            &[],
+            Answer::json::<Page<DelegationStatus>>(),
+        ),
+        operation(
+            "/api/v1/clusters",
+            get(clusters),
+            "Every cluster configured, and how it is followed.",
+            &[],
+            Answer::json::<Page<ClusterStatus>>(),
+        ),
+        operation(
+            "/api/v1/services",
+            get(services),
+            "The Services of a zone's cluster, published or not, and why.",
+            SERVICES,
+            Answer::json::<Page<Report>>(),
+        ),
+        operation(
+            "/api/v1/names/{name}",
+            get(name),
+            "A name in a zone that is made from a cluster.",
+            &[Parameter { name: "name", description: "The name; the final dot is optional.", ..ZONE_IN_PATH }, ZONE],
+            Answer::json::<NameReport>(),
+        ),
+        operation(
+            "/api/v1/addresses/{address}",
+            get(address),
+            "An address in a zone that is made from a cluster.",
+            &[Parameter { name: "address", description: "The address, IPv6 or IPv4.", ..ZONE_IN_PATH }, ZONE],
+            Answer::json::<AddressReport>(),
+        ),
+        operation("/api/v1/openapi.json", get(described), "What the API is.", &[], Answer::Document),
+    ]
+}
+
+/// What Services may be asked for by.
+const SERVICES: &[Parameter] = {
+    const TEXT: Parameter = Parameter { name: "", description: "", presence: Presence::Optional, value: Kind::Text };
+    &[
+        ZONE,
+        Parameter { name: "namespace", description: "Only those of this Namespace.", ..TEXT },
+        Parameter { name: "name", description: "This one alone; needs `namespace`.", ..TEXT },
+        Parameter {
+            name: "search",
+            description: "Only those whose NAMESPACE/NAME, or a name that they are reached by, contains this, or that have this \
+                          address.",
+            ..TEXT
+        },
+        Parameter {
+            name: "published",
+            description: "Only those that are published, or are not.",
+            value: Kind::Boolean,
+            ..TEXT
+        },
+        Parameter {
+            name: "reason",
+            description: "Only those for which this reason holds: its name or its code.",
+            ..TEXT
+        },
+        Parameter {
+            name: "limit",
+            description: "At most so many; 100 if nobody says it.",
+            value: Kind::UpTo(MOST),
+            ..TEXT
+        },
+        Parameter { name: "after", description: "Those behind this one: `next` of the page before.", ..TEXT },
+    ]
+};
+
+async fn described() -> Json<Value> {
+    Json(openapi::document(&operations()))
 }
 
 async fn server(Shared(api): Shared<Arc<Api>>) -> Json<ServerStatus> {
@@ -380,43 +658,41 @@ async fn zone(Shared(api): Shared<Arc<Api>>, name: Result<Path<String>, PathReje
     Ok(([(header::CONTENT_TYPE, "text/dns")], body).into_response())
 }
 
-/// The Services of a zone's cluster, a page of them or a single one.
-async fn services(Shared(api): Shared<Arc<Api>>, uri: Uri) -> Result<Json<Page<Report>>, Refusal> {
-    let mut wanted = Parameters::of(&uri, &["zone", "namespace", "name", "after", "limit"])?;
-    let apex = absolute(&wanted.required("zone")?)?;
-    let (namespace, name) = (wanted.take("namespace"), wanted.take("name"));
-    let (after, limit) = (wanted.after()?, wanted.limit()?);
-    if name.is_some() && namespace.is_none() {
-        return Err(bad("a Service's name means something in a namespace: give that, too"));
-    }
-    let unknown = namespace.clone();
-    let page = api.ask(apex, move |view| match (namespace, name) {
-        (Some(namespace), Some(name)) => {
-            Some(vec![view.service(&ServiceKey { namespace: namespace.into(), name: name.into() })].into())
-        }
-        (namespace, _) => page(&view, namespace.as_deref(), after, limit),
-    });
-    page.await?.map(Json).ok_or_else(|| {
-        let sentence =
-            format!("nothing is known of a Namespace {}, nor of a Service in it", unknown.unwrap_or_default());
-        Refusal(StatusCode::NOT_FOUND, sentence)
-    })
+/// What changed in a zone of late.
+async fn changes(
+    Shared(api): Shared<Arc<Api>>,
+    name: Result<Path<String>, PathRejection>,
+) -> Result<Json<Page<ZoneChange>>, Refusal> {
+    api.versions(&absolute(name.as_deref().map_or("", String::as_str))?).map(|versions| Json(versions.into()))
 }
 
-/// The Services behind `after`, of one namespace or of all; none: nothing is known of that namespace.
-fn page(view: &View<'_>, namespace: Option<&str>, after: Option<ServiceKey>, limit: usize) -> Option<Page<Report>> {
-    let is_first = after.is_none();
-    let first = ServiceKey::before_all_in(&namespace.unwrap_or_default().into());
-    let after = after.map_or(first.clone(), |after| after.max(first));
-    let in_it = |service: &&Service| namespace.is_none_or(|namespace| *service.key.namespace == *namespace);
-    let mut services = view.cluster.services_after(&after).take_while(in_it).map(|service| &service.key).peekable();
-    let items: Vec<_> = services.by_ref().take(limit).map(|key| (key, view.service(key))).collect();
-    let last = items.last().map(|(key, _)| Subject::from((*key).clone()).to_string());
-    let next = last.filter(|_| services.peek().is_some());
-    if items.is_empty() && is_first && namespace.is_some_and(|name| view.cluster.namespace(name).is_none()) {
-        return None;
+/// What the parent of each zone should say of it.
+async fn delegations(Shared(api): Shared<Arc<Api>>) -> Json<Page<DelegationStatus>> {
+    Json(api.delegations().into())
+}
+
+async fn rates(Shared(api): Shared<Arc<Api>>) -> Json<Rates> {
+    Json(live::rates(&api).await)
+}
+
+/// The Services of a zone's cluster, a page of them or a single one.
+async fn services(Shared(api): Shared<Arc<Api>>, uri: Uri) -> Result<Json<Page<Report>>, Refusal> {
+    let known = ["zone", "namespace", "name", "search", "published", "reason", "after", "limit"];
+    let mut wanted = Parameters::of(&uri, &known)?;
+    let apex = absolute(&wanted.required("zone")?)?;
+    let name = wanted.take("name");
+    let (filter, after, limit) = (wanted.filter()?, wanted.after()?, wanted.limit()?);
+    let Some(name) = name else { return api.services(apex, filter, after, limit).await.map(Json) };
+    match filter {
+        ServiceFilter { namespace: Some(namespace), text: None, published: None, reason: None } => {
+            let key = ServiceKey { namespace: namespace.into(), name: name.into() };
+            Ok(Json(vec![api.ask(apex, move |view| view.service(&key)).await?].into()))
+        }
+        ServiceFilter { namespace: None, .. } => {
+            Err(bad("a Service's name means something in a namespace: give that, too"))
+        }
+        _ => Err(bad("`name` is one Service: there is nothing to filter")),
     }
-    Some(Page { items: items.into_iter().map(|(_, report)| report).collect(), next })
 }
 
 /// A name, in one zone.
@@ -427,22 +703,7 @@ async fn name(
 ) -> Result<Json<NameReport>, Refusal> {
     let name = absolute(name.as_deref().map_or("", String::as_str))?;
     let apex = absolute(&Parameters::of(&uri, &["zone"])?.required("zone")?)?;
-    if !apex.zone_of(&name) {
-        return Err(bad(format!("{} is not in zone {}", name_to_text(&name), name_to_text(&apex))));
-    }
-    let (zone, _) = api.version(&apex)?;
-    let at = zone.at(&HashedName::from(&name));
-    let told = api.ask(apex, move |view| view.name(&name, at)).await?;
-    if !told.is_lost() {
-        return Ok(Json(told));
-    }
-    // Every name of the zone is looked at: the writer does not wait for that.
-    let permit = permit(&api.searches).await;
-    let told = spawn_blocking(move || {
-        let _permit = permit;
-        told.among(zone.owners())
-    });
-    told.await.map(Json).map_err(|_| Refusal(StatusCode::INTERNAL_SERVER_ERROR, "the server's log says why".to_owned()))
+    api.name(name, apex).await.map(Json)
 }
 
 /// An address, in one zone.
@@ -467,38 +728,59 @@ async fn address(
 }
 
 async fn nothing() -> Refusal {
-    let sentence = "there is nothing here: see /api/v1/server, /api/v1/zones, /api/v1/clusters and /api/v1/services";
+    let sentence = "there is nothing here: see / for pages, and /api/v1/openapi.json for what else there is";
     Refusal(StatusCode::NOT_FOUND, sentence.to_owned())
 }
 
 /// What stands behind the question mark.
-struct Parameters(BTreeMap<String, String>);
+pub(super) struct Parameters(BTreeMap<String, String>);
 
 impl Parameters {
     /// Those of `uri`, all of them `known` and given once at most.
-    fn of(uri: &Uri, known: &[&str]) -> Result<Self, Refusal> {
+    pub(super) fn of(uri: &Uri, known: &[&str]) -> Result<Self, Refusal> {
+        Self::of_pairs(form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()), known)
+    }
+
+    /// As [`Parameters::of`], of what has been read.
+    pub(super) fn of_pairs<K: AsRef<str>, V: Into<String>>(
+        pairs: impl IntoIterator<Item = (K, V)>,
+        known: &[&str],
+    ) -> Result<Self, Refusal> {
         let mut parameters = BTreeMap::new();
-        for (key, value) in form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()) {
-            if !known.contains(&&*key) {
+        for (key, value) in pairs {
+            let key = key.as_ref();
+            if !known.contains(&key) {
                 return Err(bad(format!("there is no parameter `{key}` here, only {}", known.join(", "))));
             }
-            if parameters.insert(key.clone().into_owned(), value.into_owned()).is_some() {
+            if parameters.insert(key.to_owned(), value.into()).is_some() {
                 return Err(bad(format!("`{key}` is given twice")));
             }
         }
         Ok(Self(parameters))
     }
 
-    fn take(&mut self, key: &str) -> Option<String> {
+    pub(super) fn take(&mut self, key: &str) -> Option<String> {
         self.0.remove(key)
     }
 
-    fn required(&mut self, key: &str) -> Result<String, Refusal> {
+    pub(super) fn required(&mut self, key: &str) -> Result<String, Refusal> {
         self.take(key).ok_or_else(|| bad(format!("`{key}` is missing")))
     }
 
+    /// Which Services are looked for.
+    pub(super) fn filter(&mut self) -> Result<ServiceFilter, Refusal> {
+        let published = match self.take("published").as_deref() {
+            None => None,
+            Some("true") => Some(true),
+            Some("false") => Some(false),
+            Some(_) => return Err(bad("`published` is true or false")),
+        };
+        let [namespace, text, reason] = ["namespace", "search", "reason"].map(|key| self.take(key));
+        Ok(ServiceFilter { namespace, text, published, reason })
+    }
+
     /// Behind which Service the page begins.
-    fn after(&mut self) -> Result<Option<ServiceKey>, Refusal> {
+    pub(super) fn after(&mut self) -> Result<Option<ServiceKey>, Refusal> {
         let Some(after) = self.take("after") else { return Ok(None) };
         let Some((namespace, name)) = after.split_once('/') else {
             return Err(bad("`after` is a page's `next`: NAMESPACE/NAME"));
@@ -506,7 +788,7 @@ impl Parameters {
         Ok(Some(ServiceKey { namespace: namespace.into(), name: name.into() }))
     }
 
-    fn limit(&mut self) -> Result<usize, Refusal> {
+    pub(super) fn limit(&mut self) -> Result<usize, Refusal> {
         let Some(limit) = self.take("limit") else { return Ok(MANY) };
         let limit = limit.parse().ok().filter(|limit| (1..=MOST).contains(limit));
         limit.ok_or_else(|| bad(format!("`limit` is a number from 1 to {MOST}")))
@@ -514,7 +796,7 @@ impl Parameters {
 }
 
 /// A request that means nothing.
-fn bad(sentence: impl Into<String>) -> Refusal {
+pub(super) fn bad(sentence: impl Into<String>) -> Refusal {
     Refusal(StatusCode::BAD_REQUEST, sentence.into())
 }
 
@@ -534,7 +816,8 @@ async fn guard(request: Request, next: Next) -> Response {
         None => next.run(request).await,
     };
     for (name, value) in HEADERS {
-        response.headers_mut().insert(name, HeaderValue::from_static(value));
+        // A page says for itself what it is made of.
+        response.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));
     }
     response
 }
@@ -573,7 +856,7 @@ fn is_asked_by_address(request: &Request) -> bool {
 }
 
 /// A name, its final dot optional.
-fn absolute(text: &str) -> Result<Name, Refusal> {
+pub(super) fn absolute(text: &str) -> Result<Name, Refusal> {
     match Name::from_ascii(text) {
         // Nothing at all would be the root.
         Ok(mut apex) if !text.is_empty() => {
@@ -627,6 +910,23 @@ fn fix(error: ClusterError, access: &Access) -> String {
     }
 }
 
+/// What belongs into a parent: NS, glue, DS.
+pub(super) fn in_parent(delegation: &Delegation) -> Vec<RecordText> {
+    let text = |owner: &Name, ttl, rtype: &str, rdata| RecordText {
+        owner: name_to_text(owner),
+        ttl,
+        rtype: rtype.to_owned(),
+        rdata,
+    };
+    let servers = || delegation.servers.iter();
+    let ns = servers().map(|server| text(&delegation.zone, delegation.ttl, "NS", name_to_text(&server.name)));
+    let glue = servers().flat_map(|server| server.addresses.iter().map(move |address| (&server.name, address)));
+    let glue = glue.map(|(name, address)| {
+        text(name, delegation.glue_ttl, if address.is_ipv6() { "AAAA" } else { "A" }, address.to_string())
+    });
+    ns.chain(glue).chain(delegation.ds.iter().map(RecordText::from)).collect()
+}
+
 /// Whole seconds since the cluster's last sign of life.
 fn age(numbers: &ClusterMetrics) -> Option<u64> {
     let last_event = Duration::try_from_secs_f64(numbers.last_event()?).ok()?;
@@ -635,15 +935,23 @@ fn age(numbers: &ClusterMetrics) -> Option<u64> {
 }
 
 /// Unix seconds as RFC 3339 has them.
-fn timestamp(seconds: f64) -> Option<String> {
+pub(super) fn timestamp(seconds: f64) -> Option<String> {
     let since = Duration::try_from_secs_f64(seconds).ok()?;
     let timestamp = Timestamp::from_millisecond(i64::try_from(since.as_millis()).ok()?).ok()?;
     Some(timestamp.to_string())
 }
 
-impl<T> From<Vec<T>> for Page<T> {
-    fn from(items: Vec<T>) -> Self {
-        Self { items, next: None }
+impl From<&Version> for ZoneChange {
+    fn from(version: &Version) -> Self {
+        let Difference { added, removed, names, more } = &version.difference;
+        Self {
+            time: Timestamp::try_from(version.at).map(|at| at.to_string()).unwrap_or_default(),
+            serial: version.serial.0,
+            added: *added,
+            removed: *removed,
+            names: names.iter().map(name_to_text).collect(),
+            more: *more,
+        }
     }
 }
 

@@ -7,6 +7,9 @@
 //! long, and cannot keep probes out.
 
 pub mod api;
+pub mod live;
+mod openapi;
+mod page;
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};

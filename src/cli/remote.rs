@@ -23,9 +23,9 @@ use tokio::time::timeout;
 use super::forward::{Forward, ForwardError};
 use super::progress::{Line, waiting};
 use super::{Failure, complete, is_plugin, runtime};
-use crate::admin::api::{Page, Problem};
+use crate::admin::api::Problem;
 use crate::config::Admin;
-use crate::report::Report;
+use crate::report::{Page, Report};
 
 /// How long a connection may take to come about, and every piece of an answer to follow the one before.
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -15,6 +15,7 @@ mod worker;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use prometheus::core::Collector;
 use prometheus::{Histogram, HistogramOpts, IntCounter, IntGaugeVec, Opts, Registry, TextEncoder};
@@ -124,6 +125,13 @@ impl Metrics {
         self.traffic.responses()
     }
 
+    /// How many responses took how long to make so far: each count is of those that took longer than the bound before it, and
+    /// no longer than its own; the last has none.
+    #[must_use]
+    pub fn durations(&self) -> Vec<(Option<Duration>, u64)> {
+        self.traffic.durations()
+    }
+
     /// The exposition text, version 0.0.4.
     #[must_use]
     pub fn text(&self) -> String {
@@ -149,7 +157,6 @@ fn as_float(count: u64) -> f64 {
 #[cfg(test)]
 mod tests {
     use std::net::IpAddr;
-    use std::time::Duration;
 
     use hickory_proto::rr::{Name, RecordType};
 

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::iter;
 use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::{Counter, Gauge, LabelPair, Metric, MetricFamily, MetricType};
@@ -131,6 +132,11 @@ impl AtScrape {
             }
         }
         responses
+    }
+
+    /// How many responses took how long, by upper bounds.
+    pub(super) fn durations(&self) -> Vec<(Option<Duration>, u64)> {
+        worker::counts(&self.workers())
     }
 
     fn workers(&self) -> Vec<Arc<WorkerMetrics>> {

@@ -191,15 +191,24 @@ impl Sum {
     }
 }
 
+/// How many responses took how long, by all of `workers`: by the upper bounds of the durations' buckets, the last without.
+pub(super) fn counts(workers: &[Arc<WorkerMetrics>]) -> Vec<(Option<Duration>, u64)> {
+    let counts = (0..=BOUNDS.len()).map(|place| {
+        let count = workers.iter().map(|worker| worker.durations[place].load(Relaxed)).sum();
+        (BOUNDS.get(place).copied().map(Duration::from_nanos), count)
+    });
+    counts.collect()
+}
+
 /// How long responses took, by all of `workers`.
 pub(super) fn durations(workers: &[Arc<WorkerMetrics>]) -> Metric {
     let mut count = 0;
     let mut buckets = Vec::with_capacity(BOUNDS.len());
-    for place in 0..=BOUNDS.len() {
-        count += workers.iter().map(|worker| worker.durations[place].load(Relaxed)).sum::<u64>();
-        let Some(bound) = BOUNDS.get(place) else { continue };
+    for (bound, in_bucket) in counts(workers) {
+        count += in_bucket;
+        let Some(bound) = bound else { continue };
         let mut bucket = Bucket::default();
-        bucket.set_upper_bound(seconds(*bound));
+        bucket.set_upper_bound(bound.as_secs_f64());
         bucket.set_cumulative_count(count);
         buckets.push(bucket);
     }

@@ -6,16 +6,19 @@
 
 mod audit;
 mod lookup;
+mod search;
 #[cfg(test)]
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use audit::{Audited, Finding, Target, Verdict};
 pub use lookup::AddressSearch;
+pub use search::{ServiceFilter, ServiceSearch};
 
 use crate::cluster::{Cluster, EndpointSlice, IpFamily, ReadyCount, ServiceKey, ServiceType, Subject};
 use crate::schema::{AddressOrigin, ClusterZone, Decision, Meaning, PublishedAddress, Reason, Register};
@@ -32,8 +35,23 @@ pub struct View<'a> {
     pub register: &'a Register,
 }
 
+/// A list of things, or a part of it.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Page<T> {
+    /// In their order.
+    pub items: Vec<T>,
+    /// What to ask for as `after` to get what follows; none: nothing does.
+    pub next: Option<String>,
+}
+
+impl<T> From<Vec<T>> for Page<T> {
+    fn from(items: Vec<T>) -> Self {
+        Self { items, next: None }
+    }
+}
+
 /// What there is to say about one Service in one zone.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Report {
     /// The zone's apex; names are absolute, with a final dot.
     pub zone: String,
@@ -73,7 +91,7 @@ pub struct Report {
 
 /// Numbers of what is ready. An endpoint or a Pod with an address of each family counts for both; one that is in several
 /// slices, once.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Ready {
     /// With an IPv6 address.
     #[serde(rename = "IPv6")]
@@ -84,7 +102,7 @@ pub struct Ready {
 }
 
 /// An address that is published.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Address {
     /// The address.
     pub address: IpAddr,
@@ -97,7 +115,7 @@ pub struct Address {
 }
 
 /// A record in presentation form.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RecordText {
     /// The name that owns it.
     pub owner: String,
@@ -111,7 +129,7 @@ pub struct RecordText {
 }
 
 /// A name outside of a Service's own that it claims.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Claim {
     /// The name.
     pub name: String,
@@ -122,7 +140,7 @@ pub struct Claim {
 }
 
 /// A reason, with what to do about it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Said {
     /// Its code in the catalogue.
     pub code: String,
@@ -150,7 +168,7 @@ pub struct NamespaceReport {
 }
 
 /// What there is to say about a name in a zone.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct NameReport {
     /// The zone's apex.
     pub zone: String,
@@ -170,7 +188,7 @@ pub struct NameReport {
 }
 
 /// What there is to say about an address.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AddressReport {
     /// The zone's apex.
     pub zone: String,
@@ -184,7 +202,7 @@ pub struct AddressReport {
 }
 
 /// Who publishes an address.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Holder {
     /// `NAMESPACE/NAME`, or `NAMESPACE/ADDRESS` for Pods; none: the configuration, for a name server.
     pub subject: Option<String>,

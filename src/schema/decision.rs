@@ -4,6 +4,7 @@ use std::cmp::Ordering;
 use std::net::IpAddr;
 
 use hickory_proto::rr::Name;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{AddressSource, Reason};
@@ -79,7 +80,7 @@ pub struct PublishedAddress {
 }
 
 /// Where a published address comes from; claims to one PTR record count in this order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub enum AddressOrigin {
     /// The configured address of a name server.
     NameServer,

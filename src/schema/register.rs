@@ -219,6 +219,13 @@ impl Register {
         self.said.get(subject).map(Said::reasons).unwrap_or_default()
     }
 
+    /// Whether `subject`, which there is, owns records.
+    #[must_use]
+    pub fn is_published(&self, subject: &Subject) -> bool {
+        // Of one that is as it should be there is nothing to say.
+        self.said.get(subject).is_none_or(|said| said.is_published)
+    }
+
     /// Who has the name `owner`, of those that claim it.
     #[must_use]
     pub fn holder(&self, owner: &Name) -> Option<&Subject> {

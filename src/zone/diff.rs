@@ -1,10 +1,12 @@
 //! What is different between two versions of a zone.
 
 use std::cmp::Ordering;
+use std::collections::BTreeSet;
 
-use hickory_proto::rr::RecordType;
+use hickory_proto::rr::{Name, RecordType};
 
 use super::build::canonical_key;
+use super::node::Node;
 use super::{Record, Zone, name};
 
 /// A record that only one of two versions has.
@@ -42,27 +44,79 @@ pub fn diff(old: &Zone, new: &Zone) -> Vec<Change> {
     }
 }
 
+/// What is different between two versions of a zone, in short.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Difference {
+    /// How many records only the new one has; a record with another TTL is another record.
+    pub added: usize,
+    /// How many only the old one has.
+    pub removed: usize,
+    /// Names at which they are different, in canonical order (RFC 4034 §6.1): some of them, where there are many.
+    pub names: Vec<Name>,
+    /// At how many further names they are.
+    pub more: usize,
+}
+
+impl Difference {
+    /// What makes `new` of `old`, versions of one zone, the SOA record aside; at most `most` names are told.
+    ///
+    /// Where `new` was derived from `old`, this takes as long as what changed is large, not as the zone is.
+    #[must_use]
+    pub fn between(old: &Zone, new: &Zone, most: usize) -> Self {
+        let mut difference = Self::default();
+        for (old, new) in new.nodes.changes(&old.nodes) {
+            let Some(owner) = new.or(old).map(Node::owner) else { continue };
+            let [old, new] = [old, new].map(|node| {
+                let records = node.map(Node::records).unwrap_or_default().into_iter();
+                records
+                    .filter(|record| record.rtype != RecordType::SOA)
+                    .map(|record| (key(&record), record.ttl))
+                    .collect()
+            });
+            let (old, new): (BTreeSet<_>, BTreeSet<_>) = (old, new);
+            let [removed, added] = [old.difference(&new).count(), new.difference(&old).count()];
+            if removed + added == 0 {
+                continue;
+            }
+            difference.removed += removed;
+            difference.added += added;
+            if difference.names.len() < most {
+                difference.names.push(name::name(owner));
+            } else {
+                difference.more += 1;
+            }
+        }
+        difference.names.sort_by_cached_key(|name| canonical_key(&name::wire(name)));
+        difference
+    }
+
+    /// What makes `zone` of nothing.
+    #[must_use]
+    pub fn all_of(zone: &Zone) -> Self {
+        let added = zone.census().iter().filter(|(rtype, _)| *rtype != RecordType::SOA).map(|(_, count)| count).sum();
+        Self { added, ..Self::default() }
+    }
+}
+
 /// What says which record it is: whether it is not the SOA, owner, type, RDATA.
 type Key = (bool, Vec<u8>, RecordType, Vec<u8>);
 
+fn key(record: &Record) -> Key {
+    let owner = canonical_key(&name::wire(&record.owner));
+    (record.rtype != RecordType::SOA, owner, record.rtype, record.canonical_rdata().into_owned())
+}
+
 /// The records of a zone by what says which they are, ascending.
 fn keyed(zone: &Zone) -> Vec<(Key, Record)> {
-    let keyed = zone.records().into_iter().map(|record| {
-        let owner = canonical_key(&name::wire(&record.owner));
-        let key = (record.rtype != RecordType::SOA, owner, record.rtype, record.canonical_rdata().into_owned());
-        (key, record)
-    });
-    let mut keyed: Vec<_> = keyed.collect();
+    let mut keyed: Vec<_> = zone.records().into_iter().map(|record| (key(&record), record)).collect();
     keyed.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
     keyed
 }
 
 #[cfg(test)]
 mod tests {
-    use hickory_proto::rr::Name;
-
     use super::*;
-    use crate::zone::master;
+    use crate::zone::{Serial, Subtree, master};
 
     fn zone(records: &str) -> Zone {
         let apex = Name::from_ascii("c1.k8s.ooo.").unwrap();
@@ -76,6 +130,31 @@ mod tests {
             Change::Added(record) => format!("+{record}"),
         });
         assert_eq!(lines.collect::<Vec<_>>(), expected, "{old:?} {new:?}");
+        let [removed, added] = ["-", "+"].map(|sign| expected.iter().filter(|line| line.starts_with(sign)).count());
+        let difference = Difference::between(&zone(old), &zone(new), usize::MAX);
+        assert_eq!((difference.removed, difference.added), (removed, added), "{old:?} {new:?}");
+    }
+
+    #[test]
+    fn what_changed_is_counted_and_some_of_it_named() {
+        let old = zone("a A 192.0.2.1\nb.a A 192.0.2.1\nc A 192.0.2.1");
+        let derived = |records: &str, serial: u32| {
+            let parts = ["a", "c", "d"].map(|label| {
+                let root = Name::from_ascii(format!("{label}.c1.k8s.ooo.")).unwrap();
+                let records = zone(records).records().into_iter();
+                Subtree { records: records.filter(|record| root.zone_of(&record.owner)).collect(), root }
+            });
+            old.derive(parts, Serial(serial)).zone.unwrap()
+        };
+        let new = derived("a A 192.0.2.2\na A 192.0.2.3\nc 6 A 192.0.2.1\nd A 192.0.2.1", 8);
+
+        let difference = Difference::between(&old, &new, usize::MAX);
+        let names = ["a", "b.a", "c", "d"].map(|name| Name::from_ascii(format!("{name}.c1.k8s.ooo.")).unwrap());
+        assert_eq!(difference, Difference { added: 4, removed: 3, names: names.to_vec(), more: 0 });
+        let in_short = Difference::between(&old, &new, 1);
+        assert_eq!((in_short.names.len(), in_short.more), (1, 3));
+        assert_eq!(Difference::between(&old, &old.clone().with_serial(Serial(9)), 1), Difference::default());
+        assert_eq!(Difference::all_of(&old).added, 4);
     }
 
     #[test]

@@ -37,7 +37,7 @@ use hickory_proto::rr::{Name, RecordType};
 pub use block::{Block, Frame, QNAME_AT, read_name_at};
 pub use branches::Branches;
 pub use build::{Warning, ZoneError};
-pub use diff::{Change, diff};
+pub use diff::{Change, Difference, diff};
 pub use name::{HashedName, MAX_NAME, MalformedName, Suffix, wire as name_to_wire};
 pub use node::{Referral, RrSet};
 pub use record::{Rdata, Record, target_in};

@@ -1,6 +1,7 @@
 //! Nodes: what one name of a zone owns.
 
 use std::ops::Deref;
+use std::ptr;
 
 use hickory_proto::rr::RecordType;
 use smallvec::SmallVec;
@@ -280,6 +281,11 @@ impl Node {
     /// Whether both are the same name and say the same; how many nodes are below them does not matter.
     pub(super) fn says_the_same(&self, other: &Self) -> bool {
         self.data() == other.data() && self.sets == other.sets && self.referral == other.referral
+    }
+
+    /// Whether both are one in memory.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        ptr::eq::<Head>(&**self, &**other)
     }
 
     /// Whether this is the node of `name`.

@@ -211,6 +211,30 @@ impl Shards {
         same_tables && self.apex.says_the_same(&others.apex)
     }
 
+    /// What is at each name where both are not the same, the apex first: the node of `before`, and that of this one. What
+    /// they share costs nothing; the groups of both are of the same depth.
+    pub(super) fn changes<'s>(
+        &'s self,
+        before: &'s Self,
+    ) -> impl Iterator<Item = (Option<&'s Node>, Option<&'s Node>)> {
+        let racks = before.racks.iter().zip(&self.racks).filter(|(old, new)| !Arc::ptr_eq(old, new));
+        let shelves = racks.flat_map(|(old, new)| old.iter().zip(new.iter()));
+        let shelves = shelves.filter(|(old, new)| !Arc::ptr_eq(old, new));
+        let tables = shelves.flat_map(|(old, new)| old.iter().zip(new.iter()));
+        let tables = tables.filter(|(old, new)| !Arc::ptr_eq(old, new));
+        let below = tables.flat_map(|(old, new)| {
+            let gone = old.iter().filter(|node| !contains(new, node)).map(|node| (Some(node), None));
+            let others =
+                new.iter().map(|node| (old.find(node.hash, |found| found.owner() == node.owner()), Some(node)));
+            gone.chain(others)
+        });
+        let is_another = |(old, new): &(Option<&Node>, Option<&Node>)| match (old, new) {
+            (Some(old), Some(new)) => !old.is(new) && !old.says_the_same(new),
+            _ => true,
+        };
+        iter::once((Some(&before.apex), Some(&self.apex))).chain(below).filter(is_another)
+    }
+
     /// How much memory they take, in octets: the nodes, and the arrays that lead to their tables.
     pub(super) fn octets(&self) -> usize {
         // What is empty is shared, as long as nothing was there.
@@ -250,4 +274,8 @@ impl Shards {
         let (rack, shelf, table) = place(group);
         Arc::make_mut(&mut Arc::make_mut(&mut Arc::make_mut(&mut self.racks[rack])[shelf])[table])
     }
+}
+
+fn contains(table: &Table, node: &Node) -> bool {
+    table.find(node.hash, |found| found.owner() == node.owner()).is_some()
 }

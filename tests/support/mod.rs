@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 pub(crate) mod answers;
+pub(crate) mod browser;
 pub(crate) mod control_plane;
 pub(crate) mod dns;
 pub(crate) mod documents;
