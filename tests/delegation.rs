@@ -4,9 +4,11 @@ mod support;
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::process::Command;
+use std::io::{BufRead as _, BufReader};
+use std::process::{Command, Stdio};
 
 use serde_json::Value;
+use support::kubezone::KUBEZONE;
 use support::skip;
 use support::worlds::{PARENTS, Plan, World};
 
@@ -86,4 +88,87 @@ fn world(plan: Plan) -> Option<World> {
         return None;
     }
     plan.build()
+}
+
+/// The delegation of the cluster, as both servers of the parent have it.
+const DELEGATED: &str = "c2                           NS    kube-dns.kube-system.svc.c2
+kube-dns.kube-system.svc.c2  AAAA  2a0a:e5c0:13:e2::a
+kube-dns.kube-system.svc.c2  A     147.78.194.9
+";
+const NOT_YET: &str = "; c2 comes here\n";
+
+/// A comparison of the cluster's delegation with the configuration of its server.
+fn compare(world: &World, flag: &str) -> Command {
+    let mut command = world.client().command(&KUBEZONE);
+    let config = world.folder("c2").join("kubezone.yaml");
+    command.args(["delegation", "c2.k8s.ooo", flag, "--root", &world.root().join(","), "--config"]).arg(config);
+    command
+}
+
+/// What `--compare` comes to: the exit status, and the sentence it ends with.
+#[track_caller]
+fn check_compared(plan: Plan, status: i32, sentence: &str) {
+    let Some(world) = plan.build() else { return };
+    let output = compare(&world, "--compare").output().expect("started");
+    let printed = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(status), "{output:?}");
+    let last = printed.lines().last().unwrap_or_default();
+    assert_eq!(last, sentence, "{printed}");
+}
+
+#[test]
+fn a_delegation_that_is_as_configured() {
+    check_compared(
+        Plan::healthy(),
+        0,
+        "✔ c2.k8s.ooo. SOA is answered by the only server of c2.k8s.ooo.; nothing to mend.",
+    );
+}
+
+#[test]
+fn a_parent_with_an_address_that_was_given_up() {
+    let plan = Plan::healthy().edit(&PARENTS, "A     147.78.194.9\n", "A     147.78.194.77\n");
+    check_compared(
+        plan,
+        1,
+        "! c2.k8s.ooo. SOA is answered at 1 of the 2 addresses of the servers of c2.k8s.ooo.; but the glue of \
+         kube-dns.kube-system.svc.c2.k8s.ooo. in k8s.ooo. lacks 147.78.194.9; for the operator of k8s.ooo.: add 147.78.194.9 \
+         to the glue of kube-dns.kube-system.svc.c2.k8s.ooo. in k8s.ooo.; caches may remember it for up to 1 hour; one more \
+         thing is to be mended.",
+    );
+}
+
+#[test]
+fn waiting_ends_when_every_server_of_the_parent_has_the_delegation() {
+    let Some(world) = Plan::healthy().edit(&PARENTS, DELEGATED, NOT_YET).build() else { return };
+    let mut waiting =
+        compare(&world, "--wait=60s").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("started");
+    let mut said = BufReader::new(waiting.stderr.take().expect("piped")).lines().map(|line| line.expect("text"));
+    let mut until = |words: &str| {
+        let mut lines = Vec::new();
+        while !lines.last().is_some_and(|line: &String| line.contains(words)) {
+            lines.push(said.next().unwrap_or_else(|| panic!("{words:?} after {lines:?}")));
+        }
+    };
+    // It was seen at both, over both families, that it is not there.
+    until(
+        "ns2.k8s.ooo. (2a0a:e5c0:53:4::53): c2.k8s.ooo. is not delegated: the servers of k8s.ooo. say that it does not exist (NXDOMAIN).",
+    );
+    for server in PARENTS {
+        world.edit(server, NOT_YET, DELEGATED);
+        world.edit(server, "2026110100", "2026110101");
+        until(&format!("{server}.k8s.ooo. (147.78.193.{}) has it", if server == "ns1" { 3 } else { 4 }));
+    }
+    until("resolvers that asked before may remember the old delegation for up to ");
+    let output = waiting.wait_with_output().expect("ended");
+    assert!(output.status.success(), "{output:?}");
+}
+
+#[test]
+fn waiting_ends_without_it_when_the_time_is_over() {
+    let Some(world) = Plan::healthy().edit(&PARENTS, DELEGATED, NOT_YET).build() else { return };
+    let output = compare(&world, "--wait=1s").output().expect("started");
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let printed = String::from_utf8_lossy(&output.stdout);
+    assert!(printed.contains("c2.k8s.ooo. is not delegated"), "{printed}");
 }

@@ -19,7 +19,7 @@ mod world;
 
 pub use ask::{Asker, Exchange, PAYLOAD, Question, Reply, Silence, Transport};
 pub use cut::{Cut, Origin, Witness};
-pub use judge::{Code, Finding, Severity, Side, judge};
+pub use judge::{Code, Finding, Severity, Side, judge, parents};
 pub use proposal::{Delegation, NameServer};
 pub use svg::svg;
 pub use trace::{End, ExtendedError, Gist, Leg, Lost, Said, Server, State, Stop, Trace, Verdict, Why};

@@ -15,8 +15,8 @@ use super::gist::{self, Heard};
 use super::verdict::verdict;
 use super::walk::heard;
 use super::{
-    Arrival, Code, Cut, Exchange, Families, Finding, Origin, Passed, Reply, Severity, Side, Silence, Transport, Walk,
-    Way, Witness, judge,
+    Arrival, Code, Cut, Delegation, Exchange, Families, Finding, Origin, Passed, Reply, Severity, Side, Silence,
+    Transport, Walk, Way, Witness, judge,
 };
 use crate::zone::{Rdata, Record, name_to_text};
 
@@ -329,7 +329,18 @@ impl Trace {
     /// What `walk` is told as.
     #[must_use]
     pub fn of(walk: &Walk) -> Self {
-        let legs: Vec<_> = walk.legs.iter().map(|way| Leg::of(way, walk)).collect();
+        Self::judged(walk, None)
+    }
+
+    /// What a `walk` to a zone's SOA record is told as, where its delegation is held to what it should be. What is wrong
+    /// above the zone and does not end the walk is left out: that is not the zone's.
+    #[must_use]
+    pub fn held_to(walk: &Walk, delegation: &Delegation) -> Self {
+        Self::judged(walk, Some(delegation))
+    }
+
+    fn judged(walk: &Walk, expected: Option<&Delegation>) -> Self {
+        let legs: Vec<_> = walk.legs.iter().map(|way| Leg::of(way, walk, expected)).collect();
         let (name, rtype) = (name_to_text(&walk.name), walk.rtype.to_string());
         let verdict = verdict(&name, &rtype, &legs);
         let milliseconds = walk.took.as_millis().try_into().unwrap_or(u64::MAX);
@@ -338,10 +349,10 @@ impl Trace {
 }
 
 impl Leg {
-    fn of(way: &Way, walk: &Walk) -> Self {
+    fn of(way: &Way, walk: &Walk, expected: Option<&Delegation>) -> Self {
         let rtype = walk.rtype;
-        let mut zones: Vec<_> =
-            way.zones.iter().map(|passed| Stop::of(passed, &way.name, rtype, walk.families)).collect();
+        let stop = |passed| Stop::of(passed, &way.name, rtype, walk.families, expected);
+        let mut zones: Vec<_> = way.zones.iter().map(stop).collect();
         if let (Some(passed), Some(stop)) = (way.zones.last(), zones.last_mut()) {
             stop.findings.extend(differences(&passed.cut, &way.name, rtype));
             stop.findings.sort_by_key(|finding| finding.severity);
@@ -352,9 +363,10 @@ impl Leg {
 }
 
 impl Stop {
-    fn of(passed: &Passed, name: &Name, rtype: RecordType, families: Families) -> Self {
+    fn of(passed: &Passed, name: &Name, rtype: RecordType, families: Families, expected: Option<&Delegation>) -> Self {
         let Passed { cut, why, left_out, again } = passed;
-        let mut findings = if *again { Vec::new() } else { judge(cut, None) };
+        let is_left_out = *again || expected.is_some_and(|expected| expected.zone != cut.zone);
+        let mut findings = if is_left_out { Vec::new() } else { judge(cut, expected) };
         // Who was told to look at one family has not seen that there is no other.
         let of_families = |code| matches!(code, Code::NoIpv6 | Code::NoIpv4);
         // Nor does where one is told to begin say where the root is.

@@ -1,8 +1,9 @@
 //! `kubezone delegation`: what to put into a zone's parent, and into its file where that is ours.
 //!
 //! The zone is read where `explain` would read it, and says of itself what its parent should say ([`Delegation::of`]).
-//! `dialect` has a form of it for each kind of parent. `edit` puts it into the text of a master file, `file` into the file.
+//! `compare` asks whether it does. `dialect` has a form of it for each kind of parent. `edit` puts it into the text of a master file, `file` into the file.
 
+mod compare;
 mod dialect;
 mod edit;
 mod file;
@@ -15,6 +16,7 @@ use clap::Args;
 use clap_complete::ArgValueCandidates;
 use hickory_proto::rr::Name;
 
+use self::compare::CompareArgs;
 use self::dialect::{Dialect, Proposal};
 use self::file::ParentFile;
 use super::paper::plain;
@@ -32,11 +34,11 @@ use crate::source::Pods;
 use crate::zone::{Serial, Zone, ZoneError, master, name_to_text};
 
 /// Prints what to put into the parent of a zone, so that resolvers find it: NS, the addresses of name servers within it
-/// (glue), and DS where the zone asks for it (CDS)
+/// (glue), and DS where the zone asks for it (CDS); with --compare, looks whether it is there
 ///
 /// The zone is one of a configuration or of a running server, or is told by its name servers alone. A cluster is read only where
 /// the address of a name server is not configured, but a Service's. Exit status: 0; 1 where a name server within the zone has no
-/// address, and nobody could find the zone; 2 usage or configuration; 3 the cluster, a file or the server cannot be read.
+/// address, and nobody could find the zone, or where --compare finds what is to be mended; 2 usage or configuration; 3 the cluster, a file or the server cannot be read.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -44,6 +46,8 @@ Examples:
   kubezone delegation c2.k8s.ooo --nameserver kubezone.dns.svc=2a0a:e5c0:10:3::53 --format route53
   kubezone delegation c2.k8s.ooo --config kubezone.yaml --parent-file zones/k8s.ooo.zone --write
   kubezone delegation c2.k8s.ooo --server http://[::1]:9154 --format nsupdate | nsupdate -k parent.key
+  kubezone delegation c2.k8s.ooo --config kubezone.yaml --compare
+  kubezone delegation c2.k8s.ooo --config kubezone.yaml --wait=10m
 
 docs/delegation.md says what to do with each format.")]
 pub(super) struct DelegationArgs {
@@ -68,6 +72,8 @@ pub(super) struct DelegationArgs {
     /// Changes that file: only the delegation and the serial, in one step
     #[arg(long, conflicts_with = "format")]
     write: bool,
+    #[command(flatten)]
+    compare: CompareArgs,
 }
 
 /// Why a zone cannot be delegated.
@@ -118,6 +124,9 @@ impl DelegationArgs {
         }
         if !tell_lost(&delegation, &found.services)? {
             return Err(Failure::Findings);
+        }
+        if self.compare.is_asked() {
+            return self.compare.run(&delegation);
         }
         let named = self.parent_file.as_deref().map(ParentFile::open).transpose()?;
         let parent = self.parent(&name, &found)?;

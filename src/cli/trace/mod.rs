@@ -49,8 +49,9 @@ pub(super) struct TraceArgs {
     colors: Colors,
 }
 
+/// How a trace is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Output {
+pub(super) enum Output {
     /// A tree, for people
     Text,
     /// An object with fields
@@ -117,20 +118,24 @@ impl TraceArgs {
         let (Qname(name), Qtype(rtype)) = (&self.name, self.rtype);
         let what = format!("the servers of {}", plain(name_to_text(name)));
         let walk = runtime()?.block_on(progress::waiting(what, walk(world, name, rtype)));
-        let trace = Trace::of(&walk);
-        let mut out = BufWriter::new(io::stdout().lock());
-        match self.output {
-            Output::Text => text::print(&trace, &mut Paper::new(&mut out, self.colors))?,
-            Output::Json => print_json(&mut out, &trace)?,
-            Output::Markdown => out.write_all(markdown::markdown(&trace).as_bytes())?,
-            Output::Svg => out.write_all(svg(&trace).as_bytes())?,
-        }
-        out.flush()?;
-        match trace.verdict.state {
-            State::Well => Ok(()),
-            State::Degraded | State::Broken => Err(Failure::Findings),
-            State::Unseen => Err(Failure::Unasked),
-        }
+        tell(&Trace::of(&walk), self.output, self.colors)
+    }
+}
+
+/// Prints `trace`, and fails where something is to be mended.
+pub(super) fn tell(trace: &Trace, output: Output, colors: Colors) -> Result<(), Failure> {
+    let mut out = BufWriter::new(io::stdout().lock());
+    match output {
+        Output::Text => text::print(trace, &mut Paper::new(&mut out, colors))?,
+        Output::Json => print_json(&mut out, trace)?,
+        Output::Markdown => out.write_all(markdown::markdown(trace).as_bytes())?,
+        Output::Svg => out.write_all(svg(trace).as_bytes())?,
+    }
+    out.flush()?;
+    match trace.verdict.state {
+        State::Well => Ok(()),
+        State::Degraded | State::Broken => Err(Failure::Findings),
+        State::Unseen => Err(Failure::Unasked),
     }
 }
 

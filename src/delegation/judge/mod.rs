@@ -173,6 +173,20 @@ pub fn judge(cut: &Cut, expected: Option<&Delegation>) -> Vec<Finding> {
     findings
 }
 
+/// Each server of the parent, and what is wrong with what it says of the zone, going by `expected`.
+#[must_use]
+pub fn parents(cut: &Cut, expected: &Delegation) -> Vec<(String, Result<(), String>)> {
+    let alone = |witness: &Witness| {
+        if matches!(said(witness, &cut.zone), Said::Nothing) {
+            return Err("does not answer".to_owned());
+        }
+        let findings = judge(&Cut { above: vec![witness.clone()], ..cut.clone() }, Some(expected));
+        let is_its_own = |finding: &Finding| finding.side == Side::Parent && finding.severity < Severity::Note;
+        findings.into_iter().find(is_its_own).map_or(Ok(()), |finding| Err(finding.message))
+    };
+    cut.above.iter().map(|witness| (subject(witness), alone(witness))).collect()
+}
+
 /// What a server of the parent says of the zone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Said {
