@@ -94,7 +94,7 @@ series. A histogram has the three series `_bucket`, `_sum` and `_count`.
 - `published`: `true`, `false`.
 - `reason`: of Services, a name in [reasons.md](reasons.md); empty where `published` is `true`. Of
   `kubezone_cluster_errors_total`, see below. Of `kubezone_delegation_ok`, the code of the worst finding, as
-  [trace.md](trace.md) has them; empty where nothing is to be mended.
+  `kubezone trace` and `kubezone delegation --compare` have it; empty where nothing is to be mended.
 - `version`: as `kubezone --version` says.
 
 ## Errors of clusters
