@@ -21,7 +21,9 @@ use std::time::Duration;
 use axum::Router;
 use futures::FutureExt;
 use futures::future::try_join_all;
-use tokio::sync::mpsc;
+use hickory_proto::rr::Name;
+use tokio::select;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
@@ -30,7 +32,8 @@ use tracing::{error, info, warn};
 
 use crate::admin::api::{self, Api};
 use crate::admin::{self, Readiness};
-use crate::config::{Admin, Changes, Cluster, Config, FileZone};
+use crate::config::{Admin, Changes, Cluster, Config, FileZone, Verify};
+use crate::delegation::{self, Delegation, Look, World};
 use crate::error::chain;
 use crate::metrics::Metrics;
 use crate::nameserver::Served;
@@ -59,6 +62,7 @@ pub struct Server {
     api: Arc<Api>,
     rescans: Rescans,
     files: Source<FileZone>,
+    verifying: Verifying,
     /// By their names.
     clusters: BTreeMap<String, FollowedCluster>,
     /// Ends everything, when it has answered what it has received.
@@ -95,6 +99,13 @@ struct Http {
 struct Source<Z> {
     proposals: mpsc::Sender<Proposal<Z>>,
     following: AbortOnDropHandle<()>,
+}
+
+/// The watch of delegations, at work.
+#[derive(Debug)]
+struct Verifying {
+    wanted: watch::Sender<Option<Verify>>,
+    running: AbortOnDropHandle<()>,
 }
 
 /// A cluster at work, and how to ask about it.
@@ -165,12 +176,14 @@ impl Server {
         let metrics = Metrics::new(Arc::clone(&published));
         let readiness = Arc::new(Readiness::new(Arc::clone(&published), config.ready_timeout));
         let rescans = Rescans::default();
+        let api = Arc::new(Api::new(Arc::clone(&published), Arc::clone(&metrics), Arc::clone(&readiness)));
         let mut server = Self {
             config: Config { dns: Vec::new(), metrics: None, admin: Admin::Off, ..Config::default() },
             dns: Vec::new(),
             probes: None,
             admin: None,
-            api: Arc::new(Api::new(Arc::clone(&published), Arc::clone(&metrics), Arc::clone(&readiness))),
+            verifying: verify(&published, &metrics, &api),
+            api,
             answerer: Answerer::new(Arc::clone(&published), Arc::clone(&metrics)),
             readiness,
             files: follow_files(config.files.clone(), &published, &metrics, &rescans),
@@ -279,7 +292,7 @@ impl Server {
         while self.leaving.join_next().await.is_some() {}
         let sources = self.clusters.into_values().map(|cluster| cluster.source.following);
         let http = self.probes.into_iter().chain(self.admin).map(|http| http.serving);
-        for part in sources.chain([self.files.following]).chain(http) {
+        for part in sources.chain([self.files.following, self.verifying.running]).chain(http) {
             part.abort();
             // A panic in there has been told of; what matters here is that it is over.
             let _ = part.await;
@@ -355,6 +368,9 @@ impl Server {
             self.admin = admin;
         }
         self.readiness.set_timeout(config.ready_timeout);
+        if config.verify != self.config.verify {
+            self.verifying.wanted.send_replace(config.verify.clone());
+        }
         self.config = config;
         Ok(())
     }
@@ -537,6 +553,62 @@ fn follow_cluster(
     });
     let source = Source { proposals, following: AbortOnDropHandle::new(following) };
     FollowedCluster { source, insight }
+}
+
+/// Starts the watch of delegations, which looks at nothing before that is wanted.
+///
+/// What is wanted anew looks at all zones anew; what was seen before holds meanwhile.
+fn verify(published: &Arc<Published>, metrics: &Arc<Metrics>, api: &Arc<Api>) -> Verifying {
+    let (published, metrics, api) = (Arc::clone(published), Arc::clone(metrics), Arc::clone(api));
+    let (wanted, mut changes) = watch::channel(None::<Verify>);
+    let running = tokio::spawn(async move {
+        loop {
+            let wanted = changes.borrow_and_update().clone();
+            let Some(Verify { interval, roots }) = wanted else {
+                metrics.forget_delegations();
+                api.forget_verified();
+                if changes.changed().await.is_err() {
+                    return;
+                }
+                continue;
+            };
+            let expected = || delegations(&published);
+            let tell = |look: Look| tell_of(&look, &metrics, &api);
+            let watching = delegation::watch(World::beginning_at(&roots), interval, expected, tell);
+            select! {
+                changed = changes.changed() => if changed.is_err() { return },
+                _ = guarded("the watch of delegations", watching) => sleep(PAUSE).await,
+            }
+        }
+    });
+    Verifying { wanted, running: AbortOnDropHandle::new(running) }
+}
+
+/// What the parents of the zones that are loaded should say. The root has none.
+fn delegations(published: &Published) -> Vec<Delegation> {
+    let served = published.load();
+    let of = |(_, apex, state): (_, &Name, &State)| match state {
+        State::Loaded(zone) if !apex.is_root() => Some(Delegation::of(zone)),
+        _ => None,
+    };
+    served.zones.iter().filter_map(of).collect()
+}
+
+/// Tells operators what was seen; in the log what is news.
+fn tell_of(look: &Look, metrics: &Metrics, api: &Api) {
+    let zone = &look.zone;
+    let worst = look.findings.first();
+    api.set_verified(zone, look.into());
+    if !metrics.set_delegation(zone, worst.map(|finding| finding.code)) {
+        return;
+    }
+    match worst {
+        None => info!(%zone, "resolvers find the zone: its delegation is right"),
+        Some(finding) => {
+            let (reason, message, fix) = (finding.code, &finding.message, &finding.fix);
+            warn!(%zone, %reason, error = message, fix, "the delegation of the zone is not right");
+        }
+    }
 }
 
 /// Runs one part of the server. Its panic ends it alone and is told of: the rest is none the worse for it, and its own

@@ -1,16 +1,19 @@
-//! Delegations, as others judge them: Zonemaster, which registries test delegations with, on a private Internet.
+//! Delegations, as others judge them: Zonemaster, which registries test delegations with, on a private Internet. And as a
+//! server there judges its own, now and then.
 
 mod support;
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{BufRead as _, BufReader};
+use std::net::SocketAddr;
 use std::process::{Command, Stdio};
 
-use serde_json::Value;
+use serde_json::{Value, json};
+use support::http::http;
 use support::kubezone::KUBEZONE;
-use support::skip;
-use support::worlds::{PARENTS, Plan, World};
+use support::worlds::{C2, PARENTS, Plan, ROOT, World, block_on};
+use support::{eventually, skip};
 
 /// RFC 1034 §4.1 wants each zone on two servers. A cluster's own zone is on its DNS Service alone, which is as available as the
 /// cluster that its names lead to.
@@ -59,6 +62,73 @@ fn zonemaster_on_the_demo() {
     zonemaster(&world, "k8s.ooo", &[&[NO_REVERSE, DOCUMENTATION], &SINGLE_NAME_SERVER_IPV6]);
     zonemaster(&world, "c2.k8s.ooo", &[&[NO_REVERSE], &SINGLE_NAME_SERVER]);
     zonemaster(&world, "c3.k8s.ooo", &[&[NO_REVERSE], &SINGLE_NAME_SERVER_IPV6]);
+}
+
+/// The server of c2.k8s.ooo verifies its own delegation while the parent's servers lose it.
+#[test]
+fn a_server_watches_its_delegation() {
+    const LISTEN: &str = r#"metrics: "[::1]:9153", admin: "[::1]:9154" }"#;
+    const RECORD: &str = "c2                           NS    kube-dns.kube-system.svc.c2\n";
+    const RIGHT: &str = r#"kubezone_delegation_ok{zone="c2.k8s.ooo.",reason=""} 1"#;
+    const WRONG: &str = r#"kubezone_delegation_ok{zone="c2.k8s.ooo.",reason="not-delegated"} 0"#;
+
+    let listen = LISTEN.replace("[::1]", "[::]") + &format!("\nverify: {{ interval: 1h, roots: {ROOT:?} }}");
+    let Some(world) = Plan::healthy().edit(&["c2"], LISTEN, &listen).build() else { return };
+    verified(&world, RIGHT);
+    let [delegation] = &told(&world)[..] else { panic!("one zone") };
+    assert_eq!((&delegation["ok"], &delegation["findings"]), (&json!(true), &json!([])), "{delegation:#}");
+
+    for server in PARENTS {
+        world.edit(server, RECORD, "");
+        world.edit(server, "2026110100 14400", "2026110101 14400");
+    }
+    block_on(eventually("the parent has lost the delegation", async || {
+        let trace = world.kubezone(&["trace", "--root", &ROOT.join(","), "c2.k8s.ooo", "SOA", "-o", "json"]);
+        let trace: Value = serde_json::from_slice(&trace.stdout).expect("JSON");
+        let verdict = &trace["verdict"];
+        if verdict["code"] == "not-delegated" { Ok(()) } else { Err(verdict.to_string()) }
+    }));
+    // It is said to look more often, and has a look at once.
+    world.configure("c2", "interval: 1h", "interval: 2m");
+    verified(&world, WRONG);
+    let [delegation] = &told(&world)[..] else { panic!("one zone") };
+    let finding = &delegation["findings"][0];
+    assert_eq!((&delegation["ok"], &finding["code"]), (&json!(false), &json!("not-delegated")), "{delegation:#}");
+    assert_eq!(finding["side"], "parent");
+    let message =
+        "c2.k8s.ooo. is not delegated: the servers of k8s.ooo. say that there is nothing at its name (NODATA).";
+    assert_eq!(finding["message"], message);
+    let log = fs::read_dir(world.folder("c2")).expect("a folder").filter_map(Result::ok);
+    let log = log.map(|entry| entry.path()).find(|path| path.extension().is_some_and(|end| end == "log"));
+    let log = fs::read_to_string(log.expect("a log")).expect("text");
+    let news: Vec<_> = log.lines().filter(|line| line.contains("delegation")).collect();
+    assert_eq!(news.len(), 2, "{log}");
+    assert!(news[0].contains("INFO") && news[1].contains("WARN"), "{news:?}");
+    assert!(news[1].contains("not-delegated") && news[1].contains(message), "{news:?}");
+}
+
+/// Waits until the server of c2.k8s.ooo has this sample of what is verified, and no other.
+fn verified(world: &World, expected: &str) {
+    block_on(eventually(expected, async || {
+        let metrics = of_c2(world, 9153, "/metrics");
+        let samples: Vec<_> = metrics.lines().filter(|line| line.starts_with("kubezone_delegation_ok")).collect();
+        if samples == [expected] { Ok(()) } else { Err(format!("{samples:?}")) }
+    }));
+}
+
+/// What the server of c2.k8s.ooo tells of the delegations that it has verified.
+fn told(world: &World) -> Vec<Value> {
+    let answer = of_c2(world, 9154, "/api/v1/delegations");
+    let (_, body) = answer.split_once("\r\n\r\n").expect("a head");
+    let delegations: Value = serde_json::from_str(body).expect("JSON");
+    let items = delegations["items"].as_array().expect("a list");
+    items.iter().map(|item| item["verified"].clone()).collect()
+}
+
+/// What the server of c2.k8s.ooo answers over HTTP.
+fn of_c2(world: &World, port: u16, path: &str) -> String {
+    let server = SocketAddr::new(C2[0].parse().expect("an address"), port);
+    world.client().enter(|| block_on(http(server, "GET", path, ""))).expect("an answer")
 }
 
 /// Has Zonemaster look at `zone`: at the levels of WARNING and above, it has these complaints and no others.

@@ -36,7 +36,7 @@ use super::openapi::{self, Answer, Kind, Operation, Parameter, Presence};
 use super::{Readiness, page};
 use crate::cluster::ServiceKey;
 use crate::config::{Access, Cluster, Config};
-use crate::delegation::Delegation;
+use crate::delegation::{Delegation, Finding, Look, svg};
 use crate::metrics::{ClusterError, ClusterMetrics, Metrics, Trouble};
 use crate::published::{Published, Version};
 use crate::report::{
@@ -321,9 +321,15 @@ impl Api {
         let verified = Arc::new(verified);
         self.verified.rcu(|before| {
             let mut after = BTreeMap::clone(before);
+            after.retain(|zone, _| self.published.load().zones.get(zone).is_some());
             after.insert(zone.clone(), Arc::clone(&verified));
             after
         });
+    }
+
+    /// Delegations are not looked at any more.
+    pub fn forget_verified(&self) {
+        self.verified.store(Arc::default());
     }
 
     /// What came of looking at the delegation of `zone` last.
@@ -939,6 +945,24 @@ pub(super) fn timestamp(seconds: f64) -> Option<String> {
     let since = Duration::try_from_secs_f64(seconds).ok()?;
     let timestamp = Timestamp::from_millisecond(i64::try_from(since.as_millis()).ok()?).ok()?;
     Some(timestamp.to_string())
+}
+
+/// What was seen just now.
+impl From<&Look> for Verified {
+    fn from(look: &Look) -> Self {
+        let finding = |finding: &Finding| VerifiedFinding {
+            code: finding.code.to_string(),
+            side: finding.side.to_string(),
+            message: finding.message.clone(),
+            fix: finding.fix.clone(),
+        };
+        Self {
+            time: Timestamp::now().to_string(),
+            ok: look.findings.is_empty(),
+            findings: look.findings.iter().map(finding).collect(),
+            picture: Some(svg(&look.trace)),
+        }
+    }
 }
 
 impl From<&Version> for ZoneChange {

@@ -7,7 +7,7 @@ use std::str::FromStr;
 use clap::Args;
 
 use super::Failure;
-use crate::delegation::{Families, World};
+use crate::delegation::{Families, Root, World};
 
 /// Where a walk from the root begins, and where it may go.
 #[derive(Debug, Args)]
@@ -29,13 +29,6 @@ pub(super) struct WorldArgs {
     ipv6: bool,
 }
 
-/// A root server: its address, and its port where that is one of its own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Root {
-    address: IpAddr,
-    port: Option<u16>,
-}
-
 /// Where what is meant for an address is to be sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Place {
@@ -46,24 +39,10 @@ struct Place {
 /// Places that are none.
 #[derive(Debug, PartialEq, thiserror::Error)]
 enum WorldProblem {
-    #[error("a root server is ADDR, ADDR:PORT or [ADDR]:PORT, with an address and no name")]
-    Root,
     #[error("a place is ADDR=ADDR:PORT, as in 2001:db8::53=[::1]:5301")]
     Place,
     #[error("{address} is said to be at {one} and at {other}")]
     Twice { address: IpAddr, one: SocketAddr, other: SocketAddr },
-}
-
-impl FromStr for Root {
-    type Err = WorldProblem;
-
-    fn from_str(text: &str) -> Result<Self, WorldProblem> {
-        if let Ok(address) = text.parse() {
-            return Ok(Self { address, port: None });
-        }
-        let server: SocketAddr = text.parse().map_err(|_| WorldProblem::Root)?;
-        Ok(Self { address: server.ip(), port: Some(server.port()) })
-    }
 }
 
 impl FromStr for Place {
@@ -83,9 +62,7 @@ impl WorldArgs {
     ///
     /// Usage: one address is said to be at two places.
     pub(super) fn world(&self) -> Result<World, Failure> {
-        let mut roots: Vec<_> = self.root.iter().map(|root| root.address).collect();
-        roots.dedup();
-        let mut world = if roots.is_empty() { World::internet() } else { World::rooted(roots) };
+        let mut world = World::beginning_at(&self.root);
         world.port = self.port;
         world.families = match (self.ipv4, self.ipv6) {
             (true, _) => Families::Ipv4,
@@ -97,9 +74,7 @@ impl WorldArgs {
     }
 
     fn places(&self) -> Result<BTreeMap<IpAddr, SocketAddr>, WorldProblem> {
-        let of_root = |root: &Root| {
-            root.port.map(|port| Place { address: root.address, is_at: SocketAddr::new(root.address, port) })
-        };
+        let of_root = |root: &Root| Some(Place { address: root.address, is_at: root.place()? });
         let mut places = BTreeMap::new();
         for Place { address, is_at: other } in self.root.iter().filter_map(of_root).chain(self.at.iter().copied()) {
             let one = *places.entry(address).or_insert(other);

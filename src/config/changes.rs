@@ -26,6 +26,7 @@ impl Changes {
             ("identity", before.identity == after.identity),
             ("readyTimeout", before.ready_timeout == after.ready_timeout),
             ("gracePeriod", before.grace_period == after.grace_period),
+            ("verify", before.verify == after.verify),
         ];
         let changed: Vec<_> = settings.into_iter().filter(|(_, same)| !same).map(|(name, _)| name).collect();
         if !changed.is_empty() {
@@ -150,8 +151,8 @@ zones:
         check(&[("\"[::1]:53\"", "\"[::]:53\"")], "addresses added: [::]:53; addresses removed: [::1]:53");
         check(&[("\"[::1]:0\"", "\"[::1]:0\", \"[::1]:0\"")], "addresses changed: [::1]:0");
         check(
-            &[("listen: {", "identity: a\ngracePeriod: 1s\nreadyTimeout: 1s\nlisten: { workers: 1,")],
-            "settings: workers identity readyTimeout gracePeriod",
+            &[("listen: {", "identity: a\nverify: {}\ngracePeriod: 1s\nreadyTimeout: 1s\nlisten: { workers: 1,")],
+            "settings: workers identity readyTimeout gracePeriod verify",
         );
         check(
             &[(":9153", ":9154"), ("c2.kubeconfig }", "c2.kubeconfig, context: a }")],

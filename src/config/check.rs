@@ -13,8 +13,9 @@ use ipnet::IpNet;
 use serde_saphyr::{DefaultMessageFormatter, Error, Location, MessageFormatter, Spanned};
 
 use super::file::{self, File, Text};
-use super::{Access, Cluster, Config, ExtraProblem, FileZone, NameServerFlag, Problem};
+use super::{Access, Cluster, Config, ExtraProblem, FileZone, NameServerFlag, Problem, Verify};
 use crate::cluster::{ServiceKey, is_label};
+use crate::delegation::Root;
 use crate::nameserver::MAX_IDENTITY;
 use crate::schema::{
     self, AddressFilter, AddressSource, ClusterZone, Ipv4Paths, MappingError, Mode, NameServer, Policy, ReverseZone,
@@ -91,6 +92,7 @@ pub(super) fn file(file: File, folder: &Path) -> Checked<Config> {
     if let Some(grace) = &file.grace_period {
         config.grace_period = duration(grace)?;
     }
+    config.verify = file.verify.as_ref().map(verify).transpose()?;
     let mut places = Vec::with_capacity(file.clusters.len());
     for entry in file.clusters {
         places.push(entry.name.referenced);
@@ -162,6 +164,28 @@ fn identity(text: Text) -> Checked<String> {
     }
     Ok(text.value)
 }
+
+fn verify(entry: &file::Verify) -> Checked<Verify> {
+    let mut verify = Verify::default();
+    if let Some(text) = &entry.interval {
+        verify.interval = duration(text)?;
+        if verify.interval < MIN_INTERVAL {
+            return Err(unlike(text, "duration of at least a minute, such as `15m`: others' servers are asked"));
+        }
+    }
+    for text in &entry.roots {
+        let root: Root = value(text, "root server's address such as `2001:db8::53`, nor one with a port")?;
+        if verify.roots.iter().any(|other| other.address == root.address) {
+            let problem = Problem::Duplicate { what: "root server", name: root.address.to_string() };
+            return Err(problem.at(text.referenced));
+        }
+        verify.roots.push(root);
+    }
+    Ok(verify)
+}
+
+/// A walk from the root is some hundred questions to servers of others.
+const MIN_INTERVAL: Duration = Duration::from_secs(60);
 
 fn cluster(entry: file::Cluster, folder: &Path, config: &Config) -> Checked<Cluster> {
     let at = entry.name.referenced;

@@ -23,6 +23,7 @@ pub(super) struct File {
     pub(super) identity: Option<Text>,
     pub(super) ready_timeout: Option<Text>,
     pub(super) grace_period: Option<Text>,
+    pub(super) verify: Option<Verify>,
     #[serde(default)]
     pub(super) clusters: Vec<Cluster>,
     #[serde(default)]
@@ -37,6 +38,14 @@ pub(super) struct Listen {
     pub(super) metrics: Option<Text>,
     pub(super) admin: Option<Text>,
     pub(super) tls: Option<Spanned<Vec<IgnoredAny>>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct Verify {
+    pub(super) interval: Option<Text>,
+    #[serde(default)]
+    pub(super) roots: Vec<Text>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -25,6 +25,7 @@ use hickory_proto::rr::Name;
 use ipnet::IpNet;
 
 pub use self::changes::Changes;
+use crate::delegation::Root;
 use crate::schema::{ClusterZone, ExtraError, MappingError, ReverseZone, SelectorError};
 use crate::zone::master::{MasterError, Position};
 
@@ -53,6 +54,8 @@ pub struct Config {
     pub ready_timeout: Duration,
     /// How long questions are still answered after the server was told to stop and is no longer ready.
     pub grace_period: Duration,
+    /// How it is verified that resolvers find the zones; none: it is not.
+    pub verify: Option<Verify>,
     /// Zones that come from master files.
     pub files: Vec<FileZone>,
     /// Clusters that zones come from.
@@ -87,6 +90,21 @@ impl FromStr for Admin {
     /// An address with a port; empty: nowhere.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         if text.is_empty() { Ok(Self::Off) } else { text.parse().map(Self::At) }
+    }
+}
+
+/// How the delegations of the zones are verified, from the root down.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verify {
+    /// How long after a look at a zone the next one is, about.
+    pub interval: Duration,
+    /// Where that begins, each address once; none: at the Internet's root servers.
+    pub roots: Vec<Root>,
+}
+
+impl Default for Verify {
+    fn default() -> Self {
+        Self { interval: Duration::from_secs(15 * 60), roots: Vec::new() }
     }
 }
 
@@ -166,6 +184,7 @@ impl Default for Config {
             identity: String::new(),
             ready_timeout: Duration::from_secs(60),
             grace_period: Duration::from_secs(5),
+            verify: None,
             files: Vec::new(),
             clusters: Vec::new(),
             reverses: Vec::new(),

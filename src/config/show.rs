@@ -38,6 +38,8 @@ struct File<'c> {
     identity: &'c str,
     ready_timeout: String,
     grace_period: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    verify: Option<Verify>,
     clusters: Vec<Cluster<'c>>,
     zones: Vec<Zone<'c>>,
 }
@@ -50,6 +52,12 @@ struct Listen<'c> {
     metrics: Option<SocketAddr>,
     #[serde(skip_serializing_if = "Option::is_none")]
     admin: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Verify {
+    interval: String,
+    roots: FlowSeq<Vec<String>>,
 }
 
 #[derive(Serialize)]
@@ -166,6 +174,10 @@ impl<'c> From<&'c Config> for File<'c> {
             identity: &config.identity,
             ready_timeout: duration_to_text(config.ready_timeout),
             grace_period: duration_to_text(config.grace_period),
+            verify: config.verify.as_ref().map(|verify| Verify {
+                interval: duration_to_text(verify.interval),
+                roots: FlowSeq(verify.roots.iter().map(ToString::to_string).collect()),
+            }),
             clusters: config.clusters.iter().map(Cluster::from).collect(),
             zones: files.chain(of_clusters).chain(config.reverses.iter().map(Zone::from)).collect(),
         }

@@ -116,6 +116,7 @@ listen: { dns: ["[::1]:5353", "192.0.2.1:53"], workers: 3, metrics: "127.0.0.1:0
 identity: "#1: \"two\"\n"
 readyTimeout: 2m
 gracePeriod: 1500ms
+verify: { interval: 90s, roots: ["[::1]:5300", "2001:db8::53", 192.0.2.53] }
 clusters:
   - { name: "null", kubeconfig: "/etc/a: b.kubeconfig", context: "true", maxStaleness: 5m }
   - { name: b, inCluster: true, namespaces: ["true", shop] }
@@ -307,6 +308,7 @@ zones:
 fn an_unknown_key_names_the_nearest_that_is_known() {
     check("zone: []", "1:1: unknown key `zone`; the nearest known key is `zones`");
     check("listen:\n  DNS: []", "2:3: unknown key `DNS`; the nearest known key is `dns`");
+    check("verify: { root: [] }", "1:11: unknown key `root`; the nearest known key is `roots`");
     check(&c2("  negativeTtl: 5"), "6:3: unknown key `negativeTtl`; the nearest known key is `negativeTTL`");
     check(&c2("  nameserver: []"), "6:3: unknown key `nameserver`; the nearest known key is `nameservers`");
     check(
@@ -581,6 +583,30 @@ fn of_a_cluster_some_namespaces_may_be_read() {
         "clusters: [{ name: c2, manifests: c2, namespaces: [shop] }]",
         "1:51: `namespaces` is not supported by this version; leave it out (it would be []: a folder is read whole)",
     );
+}
+
+#[test]
+fn delegations_are_verified_where_that_is_asked_for() {
+    let verified = |text: &str| config(&format!("{text}\n{}", c2(""))).verify;
+    assert_eq!(verified(""), None);
+    assert_eq!(verified("verify:"), None);
+    let usual = Verify { interval: Duration::from_secs(900), roots: Vec::new() };
+    assert_eq!(verified("verify: {}"), Some(usual));
+    let roots = [("::1", Some(5300)), ("2001:db8::53", None)];
+    let roots = roots.map(|(address, port)| Root { address: address.parse().expect("an address"), port });
+    let verify = Verify { interval: Duration::from_secs(60), roots: roots.to_vec() };
+    assert_eq!(verified(r#"verify: { interval: 1m, roots: ["[::1]:5300", "2001:db8::53"] }"#), Some(verify));
+
+    check(
+        "verify: { interval: 59s }",
+        "1:21: `59s` is no duration of at least a minute, such as `15m`: others' servers are asked",
+    );
+    check("verify: { interval: often }", "1:21: `often` is no duration such as `60s` or `5m`");
+    check(
+        "verify: { roots: [a.root-servers.net] }",
+        "1:19: `a.root-servers.net` is no root server's address such as `2001:db8::53`, nor one with a port",
+    );
+    check(r#"verify: { roots: ["::1", "[::1]:5300"] }"#, "1:26: root server `::1` is configured twice");
 }
 
 #[test]

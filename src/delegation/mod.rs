@@ -15,6 +15,7 @@ mod svg;
 mod trace;
 mod verdict;
 mod walk;
+mod watch;
 mod world;
 
 pub use ask::{Asker, Exchange, PAYLOAD, Question, Reply, Silence, Transport};
@@ -24,4 +25,5 @@ pub use proposal::{Delegation, NameServer};
 pub use svg::svg;
 pub use trace::{End, ExtendedError, Gist, Leg, Lost, Said, Server, State, Stop, Trace, Verdict, Why};
 pub use walk::{Arrival, Passed, Walk, Way, walk};
-pub use world::{Families, World};
+pub use watch::{Look, watch};
+pub use world::{Families, NoRoot, Root, World};

@@ -1,7 +1,9 @@
 //! Where name servers are: the Internet, or a small world that stands in for it.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
+use std::str::FromStr;
 
 use hickory_proto::rr::{Name, RecordType};
 
@@ -22,6 +24,50 @@ pub struct World {
     pub places: BTreeMap<IpAddr, SocketAddr>,
     /// Which addresses are asked.
     pub families: Families,
+}
+
+/// A root server: its address, and its port where that is one of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Root {
+    /// The address.
+    pub address: IpAddr,
+    /// The port.
+    pub port: Option<u16>,
+}
+
+/// What is no root server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a root server is ADDR, ADDR:PORT or [ADDR]:PORT, with an address and no name")]
+pub struct NoRoot;
+
+impl FromStr for Root {
+    type Err = NoRoot;
+
+    fn from_str(text: &str) -> Result<Self, NoRoot> {
+        if let Ok(address) = text.parse() {
+            return Ok(Self { address, port: None });
+        }
+        let server: SocketAddr = text.parse().map_err(|_| NoRoot)?;
+        Ok(Self { address: server.ip(), port: Some(server.port()) })
+    }
+}
+
+/// As it is read.
+impl fmt::Display for Root {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.place() {
+            Some(place) => place.fmt(f),
+            None => self.address.fmt(f),
+        }
+    }
+}
+
+impl Root {
+    /// Where it is, if that is not where all others would be.
+    #[must_use]
+    pub fn place(&self) -> Option<SocketAddr> {
+        self.port.map(|port| SocketAddr::new(self.address, port))
+    }
 }
 
 /// Over what name servers are asked.
@@ -53,6 +99,18 @@ impl World {
     #[must_use]
     pub fn rooted(roots: Vec<IpAddr>) -> Self {
         Self { roots: vec![NameServer { name: Name::root(), addresses: roots }], ..Self::internet() }
+    }
+
+    /// The one that begins at `roots`, each address among which is at one place; the Internet, where there are none.
+    #[must_use]
+    pub fn beginning_at(roots: &[Root]) -> Self {
+        if roots.is_empty() {
+            return Self::internet();
+        }
+        let places = roots.iter().filter_map(|root| Some((root.address, root.place()?))).collect();
+        let mut addresses: Vec<_> = roots.iter().map(|root| root.address).collect();
+        addresses.dedup();
+        Self { places, ..Self::rooted(addresses) }
     }
 
     /// Whether `server` is asked at all.

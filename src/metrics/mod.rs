@@ -17,6 +17,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use hickory_proto::rr::Name;
 use prometheus::core::Collector;
 use prometheus::{Histogram, HistogramOpts, IntCounter, IntGaugeVec, Opts, Registry, TextEncoder};
 
@@ -24,6 +25,7 @@ pub use self::cluster::{ClusterError, ClusterMetrics};
 use self::scrape::AtScrape;
 pub use self::trouble::{Trouble, Troubles};
 pub use self::worker::WorkerMetrics;
+use crate::delegation::Code;
 use crate::published::Published;
 
 /// Upper bounds of the time from an event to the version that serves it, in seconds.
@@ -108,6 +110,16 @@ impl Metrics {
         self.troubles.forget_cluster(name);
     }
 
+    /// What was found to be wrong with the delegation of `zone` last, if anything was; whether that is news.
+    pub fn set_delegation(&self, zone: &Name, wrong: Option<Code>) -> bool {
+        self.traffic.delegations().insert(zone.clone(), wrong) != Some(wrong)
+    }
+
+    /// Delegations are not verified any more.
+    pub fn forget_delegations(&self) {
+        self.traffic.delegations().clear();
+    }
+
     /// A changed file was not taken over: something is wrong with it.
     pub fn reload_failed(&self) {
         self.reload_failed.inc();
@@ -158,7 +170,7 @@ fn as_float(count: u64) -> f64 {
 mod tests {
     use std::net::IpAddr;
 
-    use hickory_proto::rr::{Name, RecordType};
+    use hickory_proto::rr::RecordType;
 
     use super::*;
     use crate::nameserver::{Outcome, Reply, Served, Transport};
@@ -284,6 +296,24 @@ mod tests {
                 r#"kubezone_zone_records{zone="k8s.ooo.",type="TYPE65401"} 2"#,
             ],
         );
+    }
+
+    #[test]
+    fn a_delegation_is_right_or_wrong_for_one_reason() {
+        let metrics = metrics(&["k8s.ooo.", "c2.k8s.ooo."]);
+        let [zone, gone] = ["c2.k8s.ooo.", "c3.k8s.ooo."].map(|name| Name::from_ascii(name).expect("a name"));
+        check(&metrics, "kubezone_delegation_ok", &[]);
+        assert!(metrics.set_delegation(&zone, None));
+        assert!(!metrics.set_delegation(&zone, None));
+        metrics.set_delegation(&gone, None);
+        check(&metrics, "kubezone_delegation_ok", &[r#"kubezone_delegation_ok{zone="c2.k8s.ooo.",reason=""} 1"#]);
+        for (code, reason) in [(Code::GlueStale, "glue-stale"), (Code::NotDelegated, "not-delegated")] {
+            assert!(metrics.set_delegation(&zone, Some(code)));
+            let expected = format!(r#"kubezone_delegation_ok{{zone="c2.k8s.ooo.",reason="{reason}"}} 0"#);
+            check(&metrics, "kubezone_delegation_ok", &[&expected]);
+        }
+        metrics.forget_delegations();
+        check(&metrics, "kubezone_delegation_ok", &[]);
     }
 
     #[test]

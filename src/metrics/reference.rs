@@ -20,10 +20,11 @@ fn families() -> Vec<MetricFamily> {
     let text = b"@ 60 SOA ns hostmaster 1 14400 3600 1209600 30\n@ 60 NS ns.example.\n";
     let (zone, _) = Zone::build(&apex, master::parse(text, &apex, None).expect("a master file")).expect("a zone");
     let published = Published::new(Served { zones: Zones::pending([apex.clone()]), ..Served::default() });
-    published.replace([(apex, State::Loaded(Arc::new(zone)))]);
+    published.replace([(apex.clone(), State::Loaded(Arc::new(zone)))]);
     let metrics = Metrics::new(Arc::new(published));
     let reply = Reply { zone: Some(ZoneSlot(0)), qtype: Some(RecordType::AAAA), rcode: 0, keepalive: false };
     metrics.worker().count(&Outcome::Reply(reply), Transport::Udp, Ipv6Addr::LOCALHOST.into());
+    metrics.set_delegation(&apex, None);
     let cluster = metrics.cluster("c2");
     cluster.set_services(&[("", 1)]);
     cluster.set_service_reasons([("BadAnnotation", 1)]);
@@ -92,7 +93,8 @@ series. A histogram has the three series `_bucket`, `_sum` and `_count`.
 - `kind`: {}.
 - `published`: `true`, `false`.
 - `reason`: of Services, a name in [reasons.md](reasons.md); empty where `published` is `true`. Of
-  `kubezone_cluster_errors_total`, see below.
+  `kubezone_cluster_errors_total`, see below. Of `kubezone_delegation_ok`, the code of the worst finding, as
+  `kubezone trace` and `kubezone delegation --compare` have it; empty where nothing is to be mended.
 - `version`: as `kubezone --version` says.
 
 ## Errors of clusters

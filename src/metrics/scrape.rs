@@ -3,13 +3,15 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::iter;
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use hickory_proto::rr::Name;
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::{Counter, Gauge, LabelPair, Metric, MetricFamily, MetricType};
 
 use super::{WorkerMetrics, Workers, as_float, worker};
+use crate::delegation::Code;
 use crate::published::Published;
 use crate::zone::{State, rtype_to_text};
 
@@ -18,6 +20,8 @@ use crate::zone::{State, rtype_to_text};
 pub(super) struct AtScrape {
     workers: Arc<Workers>,
     published: Arc<Published>,
+    /// What is wrong with the delegations that were verified, if anything is: by the zones, of which some may be gone.
+    delegations: Arc<Mutex<BTreeMap<Name, Option<Code>>>>,
     descriptions: Vec<Desc>,
 }
 
@@ -72,6 +76,13 @@ const BYTES: Family = Family {
     kind: MetricType::GAUGE,
 };
 
+const DELEGATION: Family = Family {
+    name: "kubezone_delegation_ok",
+    help: "Whether resolvers find the zone, or for which reason they do not; of zones that were verified.",
+    labels: &["zone", "reason"],
+    kind: MetricType::GAUGE,
+};
+
 impl Family {
     fn description(&self) -> Desc {
         let labels = self.labels.iter().map(|&label| label.to_owned()).collect();
@@ -116,8 +127,9 @@ impl Family {
 
 impl AtScrape {
     pub(super) fn new(workers: Arc<Workers>, published: Arc<Published>) -> Self {
-        let families = [REQUESTS, RESPONSES, DURATION, LOADED, SERIAL, RECORDS, BYTES];
-        Self { workers, published, descriptions: families.iter().map(Family::description).collect() }
+        let families = [REQUESTS, RESPONSES, DURATION, LOADED, SERIAL, RECORDS, BYTES, DELEGATION];
+        let descriptions = families.iter().map(Family::description).collect();
+        Self { workers, published, delegations: Arc::default(), descriptions }
     }
 
     /// How many responses were made, by their RCODEs, whatever the zone.
@@ -137,6 +149,11 @@ impl AtScrape {
     /// How many responses took how long, by upper bounds.
     pub(super) fn durations(&self) -> Vec<(Option<Duration>, u64)> {
         worker::counts(&self.workers())
+    }
+
+    /// What is wrong with delegations. Those of zones that are not served are not told of.
+    pub(super) fn delegations(&self) -> MutexGuard<'_, BTreeMap<Name, Option<Code>>> {
+        self.delegations.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn workers(&self) -> Vec<Arc<WorkerMetrics>> {
@@ -162,11 +179,17 @@ impl AtScrape {
     }
 
     /// What is being served.
-    fn zones(&self) -> [MetricFamily; 4] {
+    fn zones(&self) -> [MetricFamily; 5] {
         let served = self.published.load();
         let (mut loaded, mut serials, mut records, mut bytes) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let mut delegations = Vec::new();
         for (_, apex, state) in served.zones.iter() {
+            let wrong = self.delegations().get(apex).copied();
             let apex = apex.to_string();
+            delegations.extend(wrong.map(|code| {
+                let reason = code.map(|code| code.to_string()).unwrap_or_default();
+                DELEGATION.gauge(&[&apex, &reason], f64::from(u8::from(code.is_none())))
+            }));
             let (is_loaded, zone) = match state {
                 State::Pending => (false, None),
                 State::Loaded(zone) => (true, Some(zone)),
@@ -183,7 +206,7 @@ impl AtScrape {
                 .map(|(rtype, count)| RECORDS.gauge(&[&apex, &rtype_to_text(rtype)], as_float(count as u64)));
             records.extend(by_type);
         }
-        [LOADED.of(loaded), SERIAL.of(serials), RECORDS.of(records), BYTES.of(bytes)]
+        [LOADED.of(loaded), SERIAL.of(serials), RECORDS.of(records), BYTES.of(bytes), DELEGATION.of(delegations)]
     }
 }
 

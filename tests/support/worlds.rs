@@ -23,7 +23,7 @@ use super::{eventually, skip};
 const EXAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples");
 
 /// Where every walk begins.
-const ROOT: [&str; 2] = ["2a0a:e5c0:53:1::53", "147.78.193.1"];
+pub(crate) const ROOT: [&str; 2] = ["2a0a:e5c0:53:1::53", "147.78.193.1"];
 /// The founding example's, and the glue's.
 pub(crate) const C2: [&str; 2] = ["2a0a:e5c0:13:e2::a", "147.78.194.9"];
 /// The hosts of the parent zone's two servers.
@@ -384,8 +384,17 @@ impl World {
 
     /// In the zone of this server, writes `new` where it says `old`, and has the server read it again.
     pub(crate) fn edit(&self, server: &str, old: &str, new: &str) {
-        let file = self.folder(server).join("zone");
-        let text = fs::read_to_string(&file).expect("a zone");
+        self.change(server, "zone", old, new);
+    }
+
+    /// In the configuration of this kubezone, writes `new` where it says `old`, and has it read again.
+    pub(crate) fn configure(&self, server: &str, old: &str, new: &str) {
+        self.change(server, "kubezone.yaml", old, new);
+    }
+
+    fn change(&self, server: &str, file: &str, old: &str, new: &str) {
+        let file = self.folder(server).join(file);
+        let text = fs::read_to_string(&file).expect("a file");
         assert!(text.contains(old), "{server} says nothing of {old:?}");
         // In one step, as nobody may see half of it.
         fs::write(file.with_extension("new"), text.replace(old, new)).expect("written");
@@ -456,7 +465,8 @@ fn answers_with(question: &Question, rcode: Option<&str>) -> Result<(), String> 
     if Some(said.as_str()) == rcode { Ok(()) } else { Err(said) }
 }
 
-fn block_on<T>(work: impl Future<Output = T>) -> T {
+/// Waits for `work`, on a thread that has no runtime.
+pub(crate) fn block_on<T>(work: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(work)
 }
