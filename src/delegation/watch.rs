@@ -9,7 +9,7 @@ use std::time::Duration;
 use hickory_proto::rr::{Name, RecordType};
 use tokio::time::{Instant, sleep_until};
 
-use super::{Delegation, Finding, Severity, State, Trace, World, judge, walk};
+use super::{Delegation, Finding, Severity, State, Trace, World, walk};
 
 /// How long until a zone that is new is looked at, at most; and how soon it is seen that there is one.
 const SOON: Duration = Duration::from_secs(5);
@@ -33,11 +33,11 @@ impl Look {
     /// Looks whether the delegation is as `expected`, and leads there.
     pub async fn at(world: World, expected: &Delegation) -> Self {
         let Delegation { zone, .. } = expected;
-        let walked = walk(world, zone, RecordType::SOA).await;
-        let trace = Trace::of(&walked);
-        let reached = walked.legs.last().and_then(|way| way.zones.last()).filter(|passed| passed.cut.zone == *zone);
-        let mut findings = reached.map(|passed| judge(&passed.cut, Some(expected))).unwrap_or_default();
-        findings.retain(|finding| finding.severity < Severity::Note);
+        let trace = Trace::held_to(&walk(world, zone, RecordType::SOA).await, expected);
+        // No others are in it than those of the zone itself.
+        let stops = trace.legs.iter().flat_map(|leg| &leg.zones);
+        let to_mend = stops.flat_map(|stop| &stop.findings).filter(|finding| finding.severity < Severity::Note);
+        let mut findings: Vec<_> = to_mend.cloned().collect();
         if findings.first().is_none_or(|finding| finding.severity != Severity::Broken) {
             findings.splice(0..0, lost(zone, &trace));
         }
