@@ -77,6 +77,7 @@ fn a_server_watches_its_delegation() {
     verified(&world, RIGHT);
     let [delegation] = &told(&world)[..] else { panic!("one zone") };
     assert_eq!((&delegation["ok"], &delegation["findings"]), (&json!(true), &json!([])), "{delegation:#}");
+    checked(&world, "✔ delegated c2.k8s.ooo.: its parent leads there, as of ");
 
     for server in PARENTS {
         world.edit(server, RECORD, "");
@@ -98,6 +99,7 @@ fn a_server_watches_its_delegation() {
     let message =
         "c2.k8s.ooo. is not delegated: the servers of k8s.ooo. say that there is nothing at its name (NODATA).";
     assert_eq!(finding["message"], message);
+    checked(&world, &format!(": {message}"));
     let log = fs::read_dir(world.folder("c2")).expect("a folder").filter_map(Result::ok);
     let log = log.map(|entry| entry.path()).find(|path| path.extension().is_some_and(|end| end == "log"));
     let log = fs::read_to_string(log.expect("a log")).expect("text");
@@ -114,6 +116,15 @@ fn verified(world: &World, expected: &str) {
         let samples: Vec<_> = metrics.lines().filter(|line| line.starts_with("kubezone_delegation_ok")).collect();
         if samples == [expected] { Ok(()) } else { Err(format!("{samples:?}")) }
     }));
+}
+
+/// `kubezone check` says of the delegation of c2.k8s.ooo something with these `words` in it.
+#[track_caller]
+fn checked(world: &World, words: &str) {
+    let output = world.kubezone(&["check", "--server", &format!("http://[{}]:9154", C2[0])]);
+    let printed = String::from_utf8_lossy(&output.stdout);
+    let line = printed.lines().find(|line| line.contains(" delegated c2.k8s.ooo.: "));
+    assert!(line.is_some_and(|line| line.contains(words)), "{output:?}");
 }
 
 /// What the server of c2.k8s.ooo tells of the delegations that it has verified.

@@ -28,6 +28,7 @@ pub(super) enum Code {
     ClusterSynced,
     AnswersUdp,
     AnswersTcp,
+    Delegated,
 }
 
 /// A code's row in the catalogue.
@@ -44,7 +45,7 @@ pub(super) struct Meaning {
 impl Code {
     /// All of them, in the order in which they are looked at.
     #[cfg(test)]
-    pub(super) const ALL: [Self; 27] = [
+    pub(super) const ALL: [Self; 28] = [
         Self::Configuration,
         Self::ZoneFile,
         Self::Manifests,
@@ -72,6 +73,7 @@ impl Code {
         Self::ClusterSynced,
         Self::AnswersUdp,
         Self::AnswersTcp,
+        Self::Delegated,
     ];
 
     /// Its row in the catalogue.
@@ -198,6 +200,11 @@ impl Code {
                 "See whether a firewall on the machine drops TCP to the port; a server in a Pod, whose address is not this \
                  machine's, is asked at its Service's.",
             ),
+            Self::Delegated => row(
+                "server",
+                "The parent of the zone leads there, as the server saw when it looked last; not asked where `verify` is not configured.",
+                "`kubezone delegation ZONE --compare` looks again, and shows each server of the parent and of the zone.",
+            ),
         }
     }
 }
@@ -225,6 +232,7 @@ impl fmt::Display for Code {
             Self::ClusterSynced => "cluster-synced",
             Self::AnswersUdp => "answers-udp",
             Self::AnswersTcp => "answers-tcp",
+            Self::Delegated => "delegated",
         })
     }
 }

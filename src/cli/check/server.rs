@@ -9,7 +9,7 @@ use hickory_proto::op::{Message, Query, ResponseCode};
 use hickory_proto::rr::{Name, RecordType};
 
 use super::{Check, Code, Level, holders, many};
-use crate::admin::api::{ClusterStatus, ServerStatus, ZoneStatus};
+use crate::admin::api::{ClusterStatus, DelegationStatus, ServerStatus, Verified, ZoneStatus};
 use crate::cli::progress::Line;
 use crate::cli::remote::{Remote, RemoteError, ServerUrl};
 use crate::config::Config;
@@ -46,6 +46,7 @@ pub(super) fn check(
     let server: ServerStatus = remote.get(&["server"], &[])?;
     let zones: Vec<ZoneStatus> = remote.list(&["zones"], &[])?;
     let clusters: Vec<ClusterStatus> = remote.list(&["clusters"], &[])?;
+    let delegations: Vec<DelegationStatus> = remote.list(&["delegations"], &[])?;
     let mut checks = vec![
         Check::good(
             Code::ServerReachable,
@@ -61,7 +62,19 @@ pub(super) fn check(
     for listen in &server.dns {
         checks.extend(answers(*listen, place, &apexes));
     }
+    let verified = delegations.iter().filter_map(|status| Some((status, status.verified.as_ref()?)));
+    checks.extend(verified.map(|(DelegationStatus { zone, .. }, verified)| of_delegation(zone, verified)));
     Ok(checks)
+}
+
+/// How the parent of `zone` led to it when the server looked last.
+fn of_delegation(zone: &str, Verified { time, ok, findings, .. }: &Verified) -> Check {
+    let code = Code::Delegated;
+    match findings.first() {
+        _ if *ok => Check::good(code, zone, format_args!("its parent leads there, as of {time}")),
+        Some(worst) => Check::bad(code, zone, format_args!("as of {time}: {}", worst.message)).with_hint(&worst.fix),
+        None => Check::bad(code, zone, format_args!("as of {time} its parent does not lead there")),
+    }
 }
 
 fn of_configuration(name: &str, server: &ServerStatus) -> Check {
