@@ -112,7 +112,7 @@ impl Metrics {
 
     /// What was found to be wrong with the delegation of `zone` last, if anything was; whether that is news.
     pub fn set_delegation(&self, zone: &Name, wrong: Option<Code>) -> bool {
-        self.traffic.delegations().insert(zone.clone(), wrong) != Some(wrong)
+        self.traffic.set_delegation(zone, wrong) != Some(wrong)
     }
 
     /// Delegations are not verified any more.

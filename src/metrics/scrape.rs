@@ -151,7 +151,15 @@ impl AtScrape {
         worker::counts(&self.workers())
     }
 
-    /// What is wrong with delegations. Those of zones that are not served are not told of.
+    /// What is wrong with a delegation, if anything is; what was known of it before.
+    pub(super) fn set_delegation(&self, zone: &Name, wrong: Option<Code>) -> Option<Option<Code>> {
+        let served = self.published.load();
+        let mut known = self.delegations();
+        known.retain(|zone, _| served.zones.get(zone).is_some());
+        known.insert(zone.clone(), wrong)
+    }
+
+    /// What is wrong with delegations, as far as it is known.
     pub(super) fn delegations(&self) -> MutexGuard<'_, BTreeMap<Name, Option<Code>>> {
         self.delegations.lock().unwrap_or_else(PoisonError::into_inner)
     }
