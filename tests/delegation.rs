@@ -214,7 +214,7 @@ fn a_parent_with_an_address_that_was_given_up() {
         1,
         "! c2.k8s.ooo. SOA is answered at 1 of the 2 addresses of the servers of c2.k8s.ooo.; but the glue of \
          kube-dns.kube-system.svc.c2.k8s.ooo. in k8s.ooo. lacks 147.78.194.9; for the operator of k8s.ooo.: add 147.78.194.9 \
-         to the glue of kube-dns.kube-system.svc.c2.k8s.ooo. in k8s.ooo.; caches may remember it for up to 1 hour; one more \
+         to the glue of kube-dns.kube-system.svc.c2.k8s.ooo. in k8s.ooo; caches may remember it for up to 1 hour; one more \
          thing is to be mended.",
     );
 }

@@ -183,7 +183,7 @@ fn the_child_has_a_name_server_that_the_parent_lacks() {
          degraded name-server-missing parent
          web.shop.svc.c2.k8s.ooo. AAAA is answered by the only server of c2.k8s.ooo.; but the delegation of \
          c2.k8s.ooo. in k8s.ooo. lacks ns-b.c2.k8s.ooo., which the zone itself has as a name server; for the \
-         operator of k8s.ooo.: add ns-b.c2.k8s.ooo. to the NS records of c2.k8s.ooo. in k8s.ooo.; caches may \
+         operator of k8s.ooo.: add ns-b.c2.k8s.ooo. to the NS records of c2.k8s.ooo. in k8s.ooo; caches may \
          remember it for up to 1 hour.",
     );
 }
@@ -197,7 +197,7 @@ fn the_parent_has_a_name_server_that_the_child_lacks() {
          degraded name-server-extra parent
          web.shop.svc.c2.k8s.ooo. AAAA is answered by all 2 servers of c2.k8s.ooo. alike; but the delegation of \
          c2.k8s.ooo. in k8s.ooo. has ns-b.c2.k8s.ooo., which the zone itself does not have as a name server; for \
-         the operator of k8s.ooo.: remove ns-b.c2.k8s.ooo. from the NS records of c2.k8s.ooo. in k8s.ooo.; caches \
+         the operator of k8s.ooo.: remove ns-b.c2.k8s.ooo. from the NS records of c2.k8s.ooo. in k8s.ooo; caches \
          may remember it for up to 1 hour.",
     );
 }
@@ -253,7 +253,7 @@ fn a_ds_record_without_a_key() {
          broken ds-without-key parent
          web.shop.svc.c2.k8s.ooo. AAAA is answered by the only server of c2.k8s.ooo.; but k8s.ooo. has DS records \
          of c2.k8s.ooo., which is not signed: resolvers that validate answer SERVFAIL; for the operator of \
-         k8s.ooo.: remove the DS records of c2.k8s.ooo. from k8s.ooo.; caches may remember it for up to 1 hour.",
+         k8s.ooo.: remove the DS records of c2.k8s.ooo. from k8s.ooo; caches may remember it for up to 1 hour.",
     );
 }
 
@@ -295,7 +295,7 @@ fn stale_glue() {
          degraded glue-stale parent
          web.shop.svc.c2.k8s.ooo. AAAA is answered at 1 of the 2 addresses of the servers of c2.k8s.ooo.; but the \
          glue of kube-dns.kube-system.svc.c2.k8s.ooo. in k8s.ooo. lacks 2a0a:e5c0:13:e2::a; for the operator of \
-         k8s.ooo.: add 2a0a:e5c0:13:e2::a to the glue of kube-dns.kube-system.svc.c2.k8s.ooo. in k8s.ooo.; caches \
+         k8s.ooo.: add 2a0a:e5c0:13:e2::a to the glue of kube-dns.kube-system.svc.c2.k8s.ooo. in k8s.ooo; caches \
          may remember it for up to 1 hour; one more thing is to be mended.",
     );
 }
@@ -310,7 +310,7 @@ fn stale_glue_that_leads_to_somebody_else() {
          degraded glue-stale parent
          web.shop.svc.c2.k8s.ooo. AAAA is answered at 1 of the 2 addresses of the servers of c2.k8s.ooo.; but the \
          glue of kube-dns.kube-system.svc.c2.k8s.ooo. in k8s.ooo. lacks 2a0a:e5c0:13:e2::a; for the operator of \
-         k8s.ooo.: add 2a0a:e5c0:13:e2::a to the glue of kube-dns.kube-system.svc.c2.k8s.ooo. in k8s.ooo.; caches \
+         k8s.ooo.: add 2a0a:e5c0:13:e2::a to the glue of kube-dns.kube-system.svc.c2.k8s.ooo. in k8s.ooo; caches \
          may remember it for up to 1 hour; one more thing is to be mended.",
     );
 }
@@ -323,7 +323,7 @@ fn glue_for_ipv4_only() {
          degraded glue-incomplete parent
          web.shop.svc.c2.k8s.ooo. AAAA is answered by the only server of c2.k8s.ooo.; but the glue of \
          kube-dns.kube-system.svc.c2.k8s.ooo. in k8s.ooo. lacks 2a0a:e5c0:13:e2::a; for the operator of k8s.ooo.: \
-         add 2a0a:e5c0:13:e2::a to the glue of kube-dns.kube-system.svc.c2.k8s.ooo. in k8s.ooo.; caches may \
+         add 2a0a:e5c0:13:e2::a to the glue of kube-dns.kube-system.svc.c2.k8s.ooo. in k8s.ooo; caches may \
          remember it for up to 1 hour.",
     );
 }
@@ -336,7 +336,7 @@ fn glue_for_ipv6_only() {
          degraded glue-incomplete parent
          web.shop.svc.c2.k8s.ooo. AAAA is answered by the only server of c2.k8s.ooo.; but the glue of \
          kube-dns.kube-system.svc.c2.k8s.ooo. in k8s.ooo. lacks 147.78.194.9; for the operator of k8s.ooo.: add \
-         147.78.194.9 to the glue of kube-dns.kube-system.svc.c2.k8s.ooo. in k8s.ooo.; caches may remember it for \
+         147.78.194.9 to the glue of kube-dns.kube-system.svc.c2.k8s.ooo. in k8s.ooo; caches may remember it for \
          up to 1 hour.",
     );
 }
@@ -351,7 +351,7 @@ fn glue_for_ipv6_only_and_a_client_without() {
          degraded no-ipv4 child
          No server of c2.k8s.ooo. leads on: this machine has no way to IPv6 addresses, and no name server of \
          c2.k8s.ooo. has another; for this machine: look from a machine that has IPv6; this says nothing about \
-         c2.k8s.ooo..",
+         c2.k8s.ooo.",
     );
 }
 
@@ -394,7 +394,7 @@ fn glue_of_loopback() {
          degraded glue-stale parent
          web.shop.svc.c2.k8s.ooo. AAAA is answered at 1 of the 2 addresses of the servers of c2.k8s.ooo.; but the \
          glue of kube-dns.kube-system.svc.c2.k8s.ooo. in k8s.ooo. lacks 147.78.194.9; for the operator of \
-         k8s.ooo.: add 147.78.194.9 to the glue of kube-dns.kube-system.svc.c2.k8s.ooo. in k8s.ooo.; caches may \
+         k8s.ooo.: add 147.78.194.9 to the glue of kube-dns.kube-system.svc.c2.k8s.ooo. in k8s.ooo; caches may \
          remember it for up to 1 hour; one more thing is to be mended.",
     );
 }

@@ -420,6 +420,7 @@ fn lameness(reply: &Reply, zone: &Name) -> Option<String> {
             Some(record) if record.name == *zone => {
                 "refers to the zone's servers, of which it should be one".to_owned()
             }
+            Some(record) if record.name.is_root() => "refers to the servers of the root".to_owned(),
             Some(record) => format!("refers to the servers of {}", record.name),
             None => "has no SOA record of the zone".to_owned(),
         }),
@@ -454,6 +455,7 @@ struct Judge<'c> {
 impl Judge<'_> {
     fn finding(&self, code: Code, side: Side, severity: Severity, message: String, fix: String) -> Finding {
         let zone = self.cut.zone.to_string();
+        let [message, fix] = [message, fix].map(ended);
         Finding { code, side, severity, subject: zone.clone(), zone, message, fix, remembered: None }
     }
 
@@ -926,6 +928,14 @@ fn is_private(address: IpAddr) -> bool {
         IpAddr::V6(address) => EXAMPLES.iter().any(|net| net.contains(&address)),
     };
     !is_example && !AddressFilter::default().passes(address)
+}
+
+/// A sentence that ends with one dot, also where it ends with a name that has one of its own.
+fn ended(sentence: String) -> String {
+    match sentence.strip_suffix("..") {
+        Some(rest) => format!("{rest}."),
+        None => sentence,
+    }
 }
 
 /// A name server, for people.
