@@ -100,6 +100,9 @@ fn a_server_watches_its_delegation() {
         "c2.k8s.ooo. is not delegated: the servers of k8s.ooo. say that there is nothing at its name (NODATA).";
     assert_eq!(finding["message"], message);
     checked(&world, &format!(": {message}"));
+    // The status page shows it, and where the way ends.
+    let page = of_c2(&world, 9154, "/zones/c2.k8s.ooo.");
+    assert!(page.contains("<svg") && page.contains(message), "{page}");
     let log = fs::read_dir(world.folder("c2")).expect("a folder").filter_map(Result::ok);
     let log = log.map(|entry| entry.path()).find(|path| path.extension().is_some_and(|end| end == "log"));
     let log = fs::read_to_string(log.expect("a log")).expect("text");
