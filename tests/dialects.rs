@@ -343,7 +343,7 @@ impl Named {
     fn dig(&self, question: &[&str]) -> String {
         let port = self.port.to_string();
         let mut command = Command::new("dig");
-        command.args(["@::1", "-p", &port, "+norecurse", "+noall", "+answer", "+authority", "+additional", "+time=1"]);
+        command.args(["@::1", "-p", &port, "+norecurse", "+noall", "+answer", "+authority", "+additional", "+time=10"]);
         let output = command.args(question).output().expect("dig started");
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
         said.lines().filter(|line| !line.starts_with(';')).map(|line| format!("{line}\n")).collect()
