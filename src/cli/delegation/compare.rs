@@ -9,9 +9,9 @@ use hickory_proto::rr::RecordType;
 use humantime_serde::re::humantime::{format_duration, parse_duration};
 use tokio::time::sleep;
 
-use crate::cli::paper::{Colors, plain};
+use crate::cli::paper::plain;
 use crate::cli::progress::waiting;
-use crate::cli::trace::{Output, tell};
+use crate::cli::trace::Form;
 use crate::cli::world::WorldArgs;
 use crate::cli::{Failure, runtime};
 use crate::delegation::{Delegation, State, Trace, Walk, parents, walk};
@@ -39,11 +39,8 @@ pub(super) struct CompareArgs {
     wait: Option<Option<Duration>>,
     #[command(flatten)]
     world: WorldArgs,
-    /// How to print what was seen; docs/trace.md has the fields of JSON
-    #[arg(short, long, value_name = "FORMAT", default_value = "text")]
-    output: Output,
     #[command(flatten)]
-    colors: Colors,
+    form: Form,
 }
 
 impl CompareArgs {
@@ -59,7 +56,7 @@ impl CompareArgs {
                 Some(longest) => self.wait(delegation, longest).await,
             }
         })?;
-        tell(&trace, self.output, self.colors)
+        self.form.tell(&trace)
     }
 
     async fn look(&self, delegation: &Delegation) -> Result<Walk, Failure> {

@@ -42,16 +42,22 @@ pub(super) struct TraceArgs {
     rtype: Qtype,
     #[command(flatten)]
     world: WorldArgs,
-    /// How to print it
+    #[command(flatten)]
+    form: Form,
+}
+
+/// How a trace is printed.
+#[derive(Debug, Args)]
+pub(super) struct Form {
+    /// How to print what was seen; docs/trace.md has the fields of JSON
     #[arg(short, long, value_name = "FORMAT", default_value = "text")]
     output: Output,
     #[command(flatten)]
     colors: Colors,
 }
 
-/// How a trace is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum Output {
+enum Output {
     /// A tree, for people
     Text,
     /// An object with fields
@@ -118,24 +124,26 @@ impl TraceArgs {
         let (Qname(name), Qtype(rtype)) = (&self.name, self.rtype);
         let what = format!("the servers of {}", plain(name_to_text(name)));
         let walk = runtime()?.block_on(progress::waiting(what, walk(world, name, rtype)));
-        tell(&Trace::of(&walk), self.output, self.colors)
+        self.form.tell(&Trace::of(&walk))
     }
 }
 
-/// Prints `trace`, and fails where something is to be mended.
-pub(super) fn tell(trace: &Trace, output: Output, colors: Colors) -> Result<(), Failure> {
-    let mut out = BufWriter::new(io::stdout().lock());
-    match output {
-        Output::Text => text::print(trace, &mut Paper::new(&mut out, colors))?,
-        Output::Json => print_json(&mut out, trace)?,
-        Output::Markdown => out.write_all(markdown::markdown(trace).as_bytes())?,
-        Output::Svg => out.write_all(svg(trace).as_bytes())?,
-    }
-    out.flush()?;
-    match trace.verdict.state {
-        State::Well => Ok(()),
-        State::Degraded | State::Broken => Err(Failure::Findings),
-        State::Unseen => Err(Failure::Unasked),
+impl Form {
+    /// Prints `trace`, and fails where something is to be mended.
+    pub(super) fn tell(&self, trace: &Trace) -> Result<(), Failure> {
+        let mut out = BufWriter::new(io::stdout().lock());
+        match self.output {
+            Output::Text => text::print(trace, &mut Paper::new(&mut out, self.colors))?,
+            Output::Json => print_json(&mut out, trace)?,
+            Output::Markdown => out.write_all(markdown::markdown(trace).as_bytes())?,
+            Output::Svg => out.write_all(svg(trace).as_bytes())?,
+        }
+        out.flush()?;
+        match trace.verdict.state {
+            State::Well => Ok(()),
+            State::Degraded | State::Broken => Err(Failure::Findings),
+            State::Unseen => Err(Failure::Unasked),
+        }
     }
 }
 
